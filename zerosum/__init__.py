@@ -1,0 +1,32 @@
+"""zerosum trains generative adversarial networks, G against D in a zero-sum game.
+
+import zerosum
+run = zerosum.train("vanilla", data="mnist", epochs=5)
+run.sample(64)                                # uint8 (64, 28, 28, 1)
+zerosum.load("runs/vanilla-mnist").sample(64)
+
+Importing the package does not import torch; the first use does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zerosum._version import __version__
+from zerosum.errors import UserError
+
+if TYPE_CHECKING:
+    from zerosum.api import load, train
+    from zerosum.run import Run
+else:
+
+    def __getattr__(name: str) -> object:
+        """Import what needs torch when it is asked for."""
+        if name in ("load", "train", "Run"):
+            from zerosum import api
+
+            return getattr(api, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = ["Run", "UserError", "__version__", "load", "train"]

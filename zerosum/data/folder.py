@@ -1,0 +1,58 @@
+"""Folders of images; subfolders are classes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from zerosum.data.decode import Format, Undecodable
+from zerosum.data.gather import MAX_FILE_BYTES, gather
+from zerosum.data.images import ImageSet
+from zerosum.errors import UserError
+
+
+def load_folder(folder: Path, *, wanted: Format, strict: bool) -> ImageSet:
+    """Load every image in a folder and in its subfolders, however deep.
+
+    See `gather` for order, classes and what is skipped.
+
+    Raises:
+        UserError: the folder cannot be listed, and as `gather`.
+
+    """
+
+    def read(name: str) -> bytes:
+        path = folder / name
+        try:
+            if not path.is_file():  # a pipe would wait for ever; a link may lead nowhere
+                raise Undecodable("not a regular file")
+            if path.stat().st_size > MAX_FILE_BYTES:
+                raise Undecodable(f"the file is larger than {MAX_FILE_BYTES:,} bytes")
+            return path.read_bytes()
+        except OSError as error:
+            raise Undecodable(error.strerror or type(error).__name__) from error
+
+    try:
+        files = list(_walk(folder))
+    except OSError as error:
+        raise UserError(f"The folder {error.filename} cannot be read: {error.strerror}.") from error
+    return gather(files, read, source=folder, wanted=wanted, strict=strict)
+
+
+def _walk(folder: Path) -> Iterator[str]:
+    """List all files, relative to the folder; a folder that links reach twice is read once."""
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    visited = set()
+    for root, subfolders, files in os.walk(folder, followlinks=True, onerror=fail):
+        real = os.path.realpath(root)
+        if real in visited:
+            subfolders.clear()
+            continue
+        visited.add(real)
+        subfolders.sort()  # or which of two links to one folder counts would be chance
+        for file in files:
+            yield (Path(root) / file).relative_to(folder).as_posix()

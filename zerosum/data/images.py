@@ -1,0 +1,65 @@
+"""A set of images in memory, and the one home of pixel scaling.
+
+Pixels are uint8 in [0, 255] outside and at rest, floats in [-1, 1] inside nets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImageSet:
+    """Images of one shape, with labels where there are any. All of it fits in memory."""
+
+    images: Tensor  # uint8 (n, c, h, w), on the CPU
+    labels: Tensor | None  # int64 (n,), each an index into classes
+    classes: tuple[str, ...]  # () when unlabelled
+    name: str  # safe as a part of a file name: it becomes part of the run directory's
+    skipped: tuple[str, ...] = ()  # "file: reason" for every image that could not be decoded
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape (c, h, w) of one image."""
+        _, channels, height, width = self.images.shape
+        return channels, height, width
+
+    def fingerprint(self) -> str:
+        """Hash shape, pixels and labels: a resumed run must see the same data.
+
+        Returns:
+            64 hexadecimal digits of a sha256.
+
+        """
+        digest = hashlib.sha256(repr(tuple(self.images.shape)).encode())
+        digest.update(self.images.contiguous().numpy().data)
+        if self.labels is not None:
+            digest.update(b"labels")
+            digest.update(self.labels.contiguous().numpy().data)
+        return digest.hexdigest()
+
+
+def to_float(images: Tensor) -> Tensor:
+    """Scale uint8 pixels of any shape from [0, 255] to float32 in [-1, 1]."""
+    return images.float().div(127.5).sub_(1)
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Round float pixels of any shape from [-1, 1] to uint8; what lies outside is clamped."""
+    # Half precision cannot tell 256 levels apart: scale in float32.
+    return images.float().mul(127.5).add_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def safe_name(path: Path) -> str:
+    """Make a folder's name, or a file's without its suffix, safe as a part of a file name."""
+    stem = re.sub(r"\.(zip|npz|tar|tar\.gz|tgz|tar\.xz)$", "", path.resolve().name, flags=re.I)
+    return re.sub(r"[^\w.-]+", "-", stem).strip("-.")[:64] or "images"

@@ -1,0 +1,212 @@
+"""The central idea: a game is two players, an objective is named terms, a round is turns.
+
+A `Player` is a net, its optimizer and its objective. A `Game` is G against D and the order of
+their turns. A deal turns a mini-batch into a `Play`, which is all that a term may look at. Every
+recipe is data of these types for one training loop, which never asks which recipe it is running.
+What the two nets are, which terms they minimise and how they are trained is settled elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+Term = Callable[[Any], Tensor]
+"""What a player minimises: a function of the Play, usually `Play`, that returns one scalar."""
+
+Constraint = Callable[[nn.Module], None]
+"""What a player's net must satisfy after each step, such as weights inside a clip."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One mini-batch of the data set, as the loader deals it.
+
+    Attributes:
+        real: images, float (b, c, h, w) in [-1, 1].
+        labels: classes, int64 (b,), or None where the data set has none.
+
+    """
+
+    real: Tensor
+    labels: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.real)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Play:
+    """One mini-batch as the player on turn sees it.
+
+    Attributes:
+        critic: images (n, c, h, w) -> logits (n, 1): D with the condition filled in. n may be a
+            multiple of b: several batches laid end to end, each under the same condition.
+        real: real images (b, c, h, w) in [-1, 1].
+        fake: G's images (b, c, h, w). On G's turn they carry G's graph, on D's they are constants.
+        condition: what both players are told: one-hot classes (b, k), k = 0 when unconditional.
+        seen: real images dealt so far in the run; schedules read it.
+        in_one_pass: whether real and fake go through D together, which is faster. Only right
+            when D treats every image alone, so not with BatchNorm.
+
+    """
+
+    critic: Callable[[Tensor], Tensor]
+    real: Tensor
+    fake: Tensor
+    condition: Tensor
+    seen: int
+    in_one_pass: bool = False
+
+    @cached_property
+    def _both_logits(self) -> tuple[Tensor, Tensor]:
+        logits = self.critic(torch.cat([self.real, self.fake])).float()
+        return logits[: len(self.real)], logits[len(self.real) :]
+
+    # Computed on first use, so that a turn pays only for what its terms ask.
+
+    @cached_property
+    def real_logits(self) -> Tensor:
+        """D's logits of the real images, float32 (b, 1)."""
+        return self._both_logits[0] if self.in_one_pass else self.critic(self.real).float()
+
+    @cached_property
+    def fake_logits(self) -> Tensor:
+        """D's logits of the fake images, float32 (b, 1)."""
+        return self._both_logits[1] if self.in_one_pass else self.critic(self.fake).float()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Player:
+    """A net, what it minimises, and what steps it.
+
+    Attributes:
+        net: G or D. A game of more nets (CycleGAN's two and two) holds them in one module.
+        optimizer: over the net's parameters.
+        objective: the terms, by the names that the log shows; their sum is the player's loss.
+        constraint: applied to the net after each of its steps.
+
+    """
+
+    net: nn.Module
+    optimizer: torch.optim.Optimizer
+    objective: Mapping[str, Term]
+    constraint: Constraint | None = None
+
+    @cached_property
+    def parameters(self) -> list[nn.Parameter]:
+        """The net's trainable parameters."""
+        return [p for p in self.net.parameters() if p.requires_grad]
+
+
+class Deal(Protocol):
+    """How a mini-batch becomes a Play, and what G is given to make pictures."""
+
+    def __call__(self, game: Game, turn: str, batch: Batch, seen: int) -> Any:
+        """Deal the Play for the player on turn, "D" or "G"."""
+        ...
+
+    def inputs(self, count: int, device: torch.device) -> tuple[Tensor, ...]:
+        """Draw G's arguments for `count` pictures from the current stream."""
+        ...
+
+    def figures(self, play: Any) -> Mapping[str, Tensor]:
+        """Scalars worth a column in the log, taken on D's turns."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Game:
+    """G against D.
+
+    Attributes:
+        G: the generator.
+        D: the discriminator, or critic.
+        deal: how a batch becomes a Play.
+        turns: the players' turns in a round: "DG", or "DDDDDG" for five critic turns. Each turn
+            of D is dealt a fresh batch of real images; G's turn replays the last one.
+        image_shape: (c, h, w) of one image.
+
+    """
+
+    G: Player
+    D: Player
+    deal: Deal
+    turns: str = "DG"
+    image_shape: tuple[int, int, int]
+
+    def __post_init__(self) -> None:
+        if not self.turns.startswith("D") or set(self.turns) != {"D", "G"}:
+            raise ValueError(
+                f"A round's turns were {self.turns!r}: expected the letters D and G, D first, "
+                "because D's turn deals the batch that G's turn replays."
+            )
+
+    def player(self, turn: str) -> Player:
+        """The player of a letter of `turns`."""
+        return self.G if turn == "G" else self.D
+
+    @property
+    def device(self) -> torch.device:
+        """Where G's weights live."""
+        return next(self.G.net.parameters()).device
+
+    @cached_property
+    def couples_the_batch(self) -> bool:
+        """Whether D's output for one image depends on the others of its batch.
+
+        BatchNorm makes it so. Such a D cannot take real and fake images in one pass, and its
+        gradient with respect to one image, which R1 and the gradient penalty need, is not that
+        image's own.
+        """
+        return any(isinstance(module, _BatchNorm) for module in self.D.net.modules())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """The deal of every GAN that makes images from noise: z ~ N(0, I), fresh on each turn.
+
+    Attributes:
+        latent_size: entries of z.
+
+    """
+
+    latent_size: int
+
+    def __call__(self, game: Game, turn: str, batch: Batch, seen: int) -> Play:
+        """Let G draw its fakes; on D's turn without a graph, since only D will learn."""
+        z, condition = self.inputs(len(batch), batch.real.device)
+        with torch.set_grad_enabled(turn == "G"):
+            fake = game.G.net(z, condition)
+        D = game.D.net
+
+        def critic(images: Tensor) -> Tensor:
+            logits: Tensor = D(images, condition.repeat(len(images) // len(condition), 1))
+            return logits
+
+        return Play(
+            critic=critic,
+            real=batch.real,
+            fake=fake,
+            condition=condition,
+            seen=seen,
+            in_one_pass=turn == "D" and not game.couples_the_batch,
+        )
+
+    def inputs(self, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Draw z, float (count, latent_size), and an empty condition (count, 0)."""
+        z = torch.randn(count, self.latent_size, device=device)
+        return z, z.new_empty(count, 0)
+
+    def figures(self, play: Play) -> Mapping[str, Tensor]:
+        """D's mean verdicts as probabilities: 1 for surely real, 0 for surely fake."""
+        return {
+            "D(x)": play.real_logits.detach().sigmoid().mean(),
+            "D(G(z))": play.fake_logits.detach().sigmoid().mean(),
+        }

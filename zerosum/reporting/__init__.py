@@ -1,0 +1,1 @@
+"""What a person sees: grids, films and the progress of a training."""

@@ -1,0 +1,87 @@
+"""The progress of a training in a terminal, or as plain lines where there is none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+
+class ConsoleWatcher:
+    """One line an epoch; under them, in a terminal, a bar with the pace, the ETA and the losses.
+
+    The bar is redrawn only when the loop reports, about once a second: a thread that animates it
+    would take a processor's time from the training.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False, soft_wrap=True)
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(bar_width=24),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[pace]:,.0f} images/s"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[losses]}"),
+            console=self.console,
+            auto_refresh=False,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+
+    def begin(self, *, seen: int, budget: int, images_per_epoch: int) -> None:
+        """Show an empty bar, or one as far along as the run that is resumed."""
+        self._images_per_epoch = images_per_epoch
+        self._epochs = -(-budget // images_per_epoch)
+        self._task = self._bar.add_task(
+            "", total=budget, completed=seen, epoch=self._place(seen), pace=0.0, losses=""
+        )
+        self._pace = Pace(seen)
+        self._bar.start()
+
+    def update(self, *, seen: int, losses: Mapping[str, float]) -> None:
+        """Move the bar on."""
+        self._bar.update(
+            self._task,
+            completed=seen,
+            epoch=self._place(seen),
+            pace=self._pace.at(seen),
+            losses=f"Loss D: {losses['loss_D']:.4f}, Loss G: {losses['loss_G']:.4f}",
+            refresh=True,
+        )
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """Print an epoch's line."""
+        self.console.print(
+            f"Epoch [{record['epoch']}/{self._epochs}] "
+            f"Loss D: {record['loss_D']:.4f}, Loss G: {record['loss_G']:.4f}",
+            markup=False,
+        )
+        self.update(seen=record["seen"], losses=record)
+
+    def notice(self, text: str) -> None:
+        """Print what the person should know."""
+        self.console.print(text, markup=False)
+
+    def end(self) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+    def _place(self, seen: int) -> str:
+        return f"{min(seen // self._images_per_epoch + 1, self._epochs)}/{self._epochs}"
+
+
+class Pace:
+    """Images a second over the last few looks."""
+
+    def __init__(self, seen: int) -> None:
+        self._marks = [(time.monotonic(), seen)]
+
+    def at(self, seen: int) -> float:
+        """Take another look."""
+        self._marks = [*self._marks[-9:], (time.monotonic(), seen)]
+        (since, before), (now, after) = self._marks[0], self._marks[-1]
+        return (after - before) / max(now - since, 1e-9)

@@ -1,0 +1,38 @@
+"""A training as a film: the pictures of its epochs, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+FRAME_MILLISECONDS = 400
+LAST_MILLISECONDS = 2000
+
+
+def save_film(frames: Sequence[Image.Image], path: Path, *, frame_milliseconds: int) -> None:
+    """Write an animated GIF that loops and rests on its last frame.
+
+    Args:
+        frames: pictures of one size, at least one.
+        path: the file to write.
+        frame_milliseconds: how long each frame but the last is shown.
+
+    """
+    first, *rest = (frame.convert("P", palette=Image.Palette.ADAPTIVE) for frame in frames)
+    durations = [frame_milliseconds] * len(rest) + [max(frame_milliseconds, LAST_MILLISECONDS)]
+    temporary = path.with_name(f".{path.name}.writing")
+    first.save(
+        temporary, format="GIF", save_all=True, append_images=rest, duration=durations, loop=0
+    )
+    temporary.replace(path)
+
+
+def film_of(pictures: Sequence[Path], path: Path) -> None:
+    """Make the film of a run from the pictures it saved, in the order given."""
+    frames = []
+    for picture in pictures:
+        with Image.open(picture, formats=["PNG"]) as image:
+            frames.append(image.copy())
+    save_film(frames, path, frame_milliseconds=FRAME_MILLISECONDS)

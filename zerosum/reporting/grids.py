@@ -1,0 +1,48 @@
+"""Images side by side in one picture."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from PIL import Image
+
+from zerosum.arrays import Pixels
+
+GAP = 2
+BORDER_VALUE = 255
+
+
+def grid(images: Pixels, *, columns: int | None = None, scale: int = 1) -> Image.Image:
+    """Lay images out in rows, with a thin white line around each.
+
+    Args:
+        images: uint8 (n, h, w, c), c of 1, 3 or 4.
+        columns: images a row; by default as square as it gets.
+        scale: side of the square of pixels that shows one pixel.
+
+    """
+    count, height, width, channels = images.shape
+    columns = columns or math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    cell_height, cell_width = height + GAP, width + GAP
+    canvas = np.full(
+        (rows * cell_height + GAP, columns * cell_width + GAP, channels), BORDER_VALUE, np.uint8
+    )
+    for index, image in enumerate(images):
+        top = GAP + (index // columns) * cell_height
+        left = GAP + (index % columns) * cell_width
+        canvas[top : top + height, left : left + width] = image
+    picture = to_picture(canvas)
+    size = (picture.width * scale, picture.height * scale)
+    return picture.resize(size, Image.Resampling.NEAREST) if scale > 1 else picture
+
+
+def to_picture(image: Pixels) -> Image.Image:
+    """One image, uint8 (h, w, c), for Pillow: gray, RGB or RGBA by its channels."""
+    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+
+
+def comfortable_scale(height: int) -> int:
+    """How often to enlarge pixels so that small images can be looked at: 28 pixels to 84."""
+    return max(1, 84 // height)

@@ -1,0 +1,171 @@
+"""A run to look at and to sample from: what `train` returns and `load` finds again."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from zerosum import recipes
+from zerosum.arrays import Pixels
+from zerosum.config import Settings, validate
+from zerosum.data.images import to_uint8
+from zerosum.errors import UserError
+from zerosum.game import Game
+from zerosum.seeds import enter_stream, own_randomness
+from zerosum.training.checkpoint import Damaged, Snapshot, read
+from zerosum.training.machine import choose_device
+from zerosum.training.run_directory import RunDirectory
+from zerosum.training.state import group, load_net
+
+CHUNK = 256
+"""Images made at a time, which bounds the memory; also what makes samples nest, see `sample`."""
+
+
+class Run:
+    """A trained run.
+
+    Attributes:
+        path: the run directory.
+        recipe: the recipe's name.
+        config: its settings.
+
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        """Open a run directory.
+
+        Raises:
+            UserError: there is no run, or it cannot be read.
+
+        """
+        self.directory = RunDirectory(path)
+        self.path = self.directory.path
+        saved = self.directory.read_config()
+        self.recipe: str = saved["recipe"]
+        self.config: Settings = validate(recipes.get(self.recipe).config, saved["config"])
+        channels, height, width = saved["image_shape"]
+        self.image_shape: tuple[int, int, int] = (channels, height, width)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, recipe={self.recipe!r})"
+
+    def log(self) -> list[dict[str, Any]]:
+        """Read the log: one record an epoch, with losses, terms, D(x), D(G(z)) and the pace."""
+        return self.directory.log()
+
+    def sample(
+        self,
+        count: int = 16,
+        *,
+        seed: int = 0,
+        raw: bool = False,
+        checkpoint: str = "newest",
+    ) -> Pixels:
+        """Let G make images, uint8 (count, h, w, c).
+
+        The same seed gives the same images, whatever the count: 64 images begin with the 16.
+
+        Args:
+            count: how many.
+            seed: decides z.
+            raw: use G's own weights instead of their moving average.
+            checkpoint: "newest", "best", or the images seen at one of those kept.
+
+        Raises:
+            UserError: the count is not positive, or there is no such checkpoint.
+
+        """
+        if count < 1:
+            raise UserError(f"The number of images was {count}: expected at least 1.")
+        game = self._game(raw=raw, checkpoint=checkpoint)
+        chunks = []
+        with own_randomness(game.device):
+            for index in range(-(-count // CHUNK)):
+                enter_stream(game.device, "sample", seed, index)
+                inputs = game.deal.inputs(CHUNK, game.device)
+                chunks.append(to_pixels(generate(game.G.net, inputs)))
+        return np.concatenate(chunks)[:count]
+
+    def interpolate(
+        self,
+        steps: int,
+        *,
+        count: int = 16,
+        seed: int = 0,
+        raw: bool = False,
+        checkpoint: str = "newest",
+    ) -> Pixels:
+        """Walk z around a circle and back to its start, uint8 (steps, count, h, w, c).
+
+        On the circle cos(t) a + sin(t) b through two draws a and b every point is N(0, I), as G
+        was trained on; on a straight line between them z would be too short.
+
+        Raises:
+            UserError: as `sample`.
+
+        """
+        if min(steps, count) < 1:
+            raise UserError(f"Asked for {steps} steps of {count} images: expected at least 1.")
+        game = self._game(raw=raw, checkpoint=checkpoint)
+        with own_randomness(game.device):
+            enter_stream(game.device, "interpolate", seed)
+            (a, *others), (b, *_) = (game.deal.inputs(count, game.device) for _ in range(2))
+        frames = []
+        for step in range(steps):
+            angle = 2 * math.pi * step / steps
+            z = math.cos(angle) * a + math.sin(angle) * b
+            frames.append(to_pixels(generate(game.G.net, (z, *others))))
+        return np.stack(frames)
+
+    def _game(self, *, raw: bool, checkpoint: str) -> Game:
+        """Build the game with the weights of a checkpoint in G."""
+        device = choose_device("auto")
+        with own_randomness(device):
+            game = recipes.build(
+                self.recipe, self.config, image_shape=self.image_shape, device=device
+            )
+        snapshot = self._snapshot(checkpoint)
+        load_net(game.G.net, group(snapshot, "G" if raw else "average"))
+        game.G.net.eval()
+        return game
+
+    def _snapshot(self, which: str) -> Snapshot:
+        checkpoints = self.directory.checkpoints
+        kept = checkpoints.seen()
+        if not kept:
+            raise UserError(
+                f"The run '{self.path}' has no checkpoint yet: train it first, or longer."
+            )
+        wanted = {"newest": kept[-1], "best": checkpoints.best()}.get(which)
+        if wanted is None and which.isdecimal():
+            wanted = int(which)
+        if wanted not in kept:
+            raise UserError(
+                f"The run '{self.path}' has no checkpoint '{which}'. It keeps: "
+                f"{', '.join(map(str, kept))}; expected one of them, newest or best."
+            )
+        try:
+            return read(checkpoints.path(wanted))
+        except Damaged as damage:
+            raise UserError(
+                f"The checkpoint '{checkpoints.path(wanted)}' is damaged: {damage}. Choose another "
+                f"with --checkpoint; the run keeps {', '.join(map(str, kept))}."
+            ) from None
+
+
+@torch.no_grad()
+def generate(net: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
+    """Let a G, as it stands, make images (n, c, h, w) in [-1, 1]."""
+    images: Tensor = net(*inputs)
+    return images
+
+
+def to_pixels(images: Tensor) -> Pixels:
+    """Float (n, c, h, w) in [-1, 1] -> uint8 (n, h, w, c)."""
+    pixels: Pixels = to_uint8(images).permute(0, 2, 3, 1).cpu().numpy()
+    return pixels

@@ -1,0 +1,189 @@
+"""Checkpoints that can be trusted: complete or absent, verified on reading, never pickled.
+
+A checkpoint is a directory named by the images seen:
+
+    checkpoints/600000/  state.safetensors  state.json  manifest.json
+
+It is written to a temporary directory beside it, flushed to disk, and renamed, so that a kill or a
+full disk at any moment leaves the older ones as they were. The manifest holds each file's size and
+sha256: neither torch nor safetensors would notice a flipped bit. What the tensors mean is settled
+in `state.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from torch import Tensor
+
+TENSORS, FACTS, MANIFEST = "state.safetensors", "state.json", "manifest.json"
+TEMPORARY = ".writing-"
+
+
+class Damaged(Exception):
+    """A checkpoint that does not match its manifest; the message says how."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a checkpoint holds: tensors by name, and facts that JSON can tell."""
+
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any]
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Keeps the newest `KEEP` and, where saves were given a score, the best. Two, because the newest
+    may be the one that a failing disk has damaged.
+    """
+
+    KEEP = 2
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def seen(self) -> list[int]:
+        """The images seen at each checkpoint, oldest first."""
+        if not self.directory.is_dir():
+            return []
+        return sorted(int(path.name) for path in self.directory.iterdir() if path.name.isdecimal())
+
+    def path(self, seen: int) -> Path:
+        """Where the checkpoint of so many images is."""
+        return self.directory / str(seen)
+
+    def save(self, snapshot: Snapshot, *, seen: int, score: float | None = None) -> Path:
+        """Write a checkpoint and sweep away what is no longer kept.
+
+        Args:
+            snapshot: what to keep.
+            seen: real images seen, which names the checkpoint.
+            score: a figure of quality, lower is better; the best is never swept away.
+
+        Raises:
+            OSError: the disk is full or not writable. Older checkpoints are as they were.
+
+        """
+        target = self.path(seen)
+        temporary = self.directory / f"{TEMPORARY}{seen}-{os.getpid()}"
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._sweep_temporaries()
+        temporary.mkdir()
+        try:
+            files = {
+                TENSORS: safetensors.torch.save(snapshot.tensors),
+                FACTS: to_json({**snapshot.facts, "score": score}),
+            }
+            manifest = {
+                name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+                for name, data in files.items()
+            }
+            for name, data in {**files, MANIFEST: to_json(manifest)}.items():
+                write_durably(temporary / name, data)
+            flush_directory(temporary)
+            if target.exists():
+                # Only a damaged one can be here: a run goes on from the newest that verifies.
+                target.rename(self.directory / f"{TEMPORARY}replaced-{seen}")
+            temporary.rename(target)
+            flush_directory(self.directory)
+        finally:
+            self._sweep_temporaries()
+        self._sweep()
+        return target
+
+    def newest(self) -> Iterator[tuple[int, Snapshot | Damaged]]:
+        """Read the checkpoints, newest first, each whole or with what is wrong with it."""
+        for seen in reversed(self.seen()):
+            try:
+                yield seen, read(self.path(seen))
+            except Damaged as damage:
+                yield seen, damage
+
+    def best(self) -> int | None:
+        """The images seen at the checkpoint with the lowest score, if any has one."""
+        scores = {seen: read_score(self.path(seen)) for seen in self.seen()}
+        scored = {seen: score for seen, score in scores.items() if score is not None}
+        return min(scored, key=lambda seen: scored[seen], default=None)
+
+    def _sweep(self) -> None:
+        kept = {*self.seen()[-self.KEEP :], self.best()}
+        for seen in self.seen():
+            if seen not in kept:
+                # Renamed first, so that a kill half-way leaves no checkpoint with files missing.
+                doomed = self.directory / f"{TEMPORARY}swept-{seen}"
+                self.path(seen).rename(doomed)
+        self._sweep_temporaries()
+
+    def _sweep_temporaries(self) -> None:
+        for path in self.directory.glob(f"{TEMPORARY}*"):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def read(path: Path) -> Snapshot:
+    """Read a checkpoint and hold it against its manifest.
+
+    Raises:
+        Damaged: a file is missing, or differs from the manifest in size or sha256.
+
+    """
+    try:
+        manifest = json.loads((path / MANIFEST).read_bytes())
+        files = {name: verified(path / name, **manifest[name]) for name in (TENSORS, FACTS)}
+        return Snapshot(safetensors.torch.load(files[TENSORS]), json.loads(files[FACTS]))
+    except OSError as error:
+        raise Damaged(f"{Path(error.filename or path).name}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise Damaged(f"{MANIFEST} is not readable ({error})") from None
+
+
+def read_score(path: Path) -> float | None:
+    """The score a checkpoint was saved with, without reading its tensors."""
+    try:
+        score = json.loads((path / FACTS).read_bytes()).get("score")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return float(score) if isinstance(score, int | float) else None
+
+
+def verified(path: Path, *, size: int, sha256: str) -> bytes:
+    """Read a file that must have this size and checksum."""
+    data = path.read_bytes()
+    if len(data) != size:
+        raise Damaged(f"{path.name} has {len(data)} bytes, its manifest says {size}")
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise Damaged(f"{path.name} does not match the sha256 in its manifest")
+    return data
+
+
+def to_json(value: Mapping[str, Any]) -> bytes:
+    """JSON for people to read too; NaN and infinity, which JSON lacks, are refused."""
+    return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file and wait until it is on the disk."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def flush_directory(path: Path) -> None:
+    """Wait until a directory's entries are on the disk; Windows knows no such thing."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,312 @@
+"""The training loop. It plays rounds until the budget of real images is spent.
+
+It knows no recipe, net, loss, penalty or data set: a `Game` plays, a loader deals, a
+`RunDirectory` keeps, a `Watcher` shows. Progress is counted in real images; epochs follow from it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from zerosum.errors import UserError
+from zerosum.training.round import play_round
+from zerosum.training.run_directory import RunDirectory
+from zerosum.training.signals import Interrupted, StopFlag, stop_flag
+from zerosum.training.state import Progress, State, not_finite
+
+
+class Position(Protocol):
+    """Where a deck stands."""
+
+    @property
+    def epoch(self) -> int:
+        """Whole passes dealt."""
+        ...
+
+    @property
+    def offset(self) -> int:
+        """Images dealt of the pass under way."""
+        ...
+
+
+class Deck(Protocol):
+    """What the loop needs of a loader: batches in an order that the seed and epoch decide."""
+
+    @property
+    def position(self) -> Position:
+        """Where the next batch begins."""
+        ...
+
+    def next_batch(self) -> tuple[Tensor, Tensor | None]:
+        """Deal images (b, c, h, w) in [-1, 1], and labels (b,) where there are any."""
+        ...
+
+
+class Watcher(Protocol):
+    """What shows the run to a person."""
+
+    def begin(self, *, seen: int, budget: int, images_per_epoch: int) -> None:
+        """Training starts, or goes on, at `seen` of `budget` images."""
+        ...
+
+    def update(self, *, seen: int, losses: Mapping[str, float]) -> None:
+        """About once a second: the losses of the epoch so far."""
+        ...
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """An epoch has ended; the record is its line of the log."""
+        ...
+
+    def notice(self, text: str) -> None:
+        """Something the person should know."""
+        ...
+
+    def end(self) -> None:
+        """Training has stopped, for whatever reason."""
+        ...
+
+
+class TrainingDiverged(UserError):
+    """A loss or a weight became NaN or infinite."""
+
+    exit_code = 1
+
+
+class StorageFailed(UserError):
+    """A checkpoint, picture or log could not be written; what was there before is whole."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How long to train and how often to report.
+
+    Attributes:
+        budget: real images to train on.
+        images_per_epoch: images in the data set.
+        sample_every: epochs between pictures.
+        checkpoint_every: epochs between checkpoints.
+        seed: decides every random number.
+        bf16: whether nets multiply in bfloat16.
+
+    """
+
+    budget: int
+    images_per_epoch: int
+    sample_every: int
+    checkpoint_every: int
+    seed: int
+    bf16: bool
+
+
+class Loop:
+    """One training, from where its state stands to the end of the budget."""
+
+    UPDATE_SECONDS = 1.0
+    """Between looks at the losses; each look waits for the device once."""
+
+    def __init__(
+        self,
+        state: State,
+        deck: Deck,
+        directory: RunDirectory,
+        *,
+        schedule: Schedule,
+        watcher: Watcher,
+        draw: Callable[[int], None],
+        score: Callable[[], float],
+    ) -> None:
+        """Take the parts of a run.
+
+        Args:
+            state: what is trained.
+            deck: where the real images come from; it stands where the state's progress says.
+            directory: where everything is kept.
+            schedule: how long to train, how often to report.
+            watcher: what shows the run to a person.
+            draw: makes the picture of an epoch, whose number it is given.
+            score: judges the average of G as it stands, lower is better; asked at checkpoints,
+                the best of which is kept.
+
+        """
+        self.state = state
+        self.deck = deck
+        self.directory = directory
+        self.schedule = schedule
+        self.watcher = watcher
+        self.draw = draw
+        self.score = score
+
+    def run(self) -> None:
+        """Train. When this returns, the budget is spent and the last checkpoint written.
+
+        Raises:
+            Interrupted: a signal came; the state is saved.
+            TrainingDiverged: a loss or weight is not finite; the last good checkpoint is kept.
+            StorageFailed: the disk is full or not writable; what was saved before is whole.
+
+        """
+        self.watcher.begin(
+            seen=self.state.progress.seen,
+            budget=self.schedule.budget,
+            images_per_epoch=self.schedule.images_per_epoch,
+        )
+        try:
+            with stop_flag() as flag:
+                self._play(flag)
+        except OSError as error:
+            raise StorageFailed(
+                f"Could not write to '{self.directory.path}': {error.strerror or error}. The "
+                "checkpoints before are as they were: make room and run the same command again."
+            ) from error
+        finally:
+            self.watcher.end()
+
+    def _play(self, flag: StopFlag) -> None:
+        state, schedule, progress = self.state, self.schedule, self.state.progress
+        clock = Stopwatch(progress)
+        while progress.seen < schedule.budget:
+            epoch_before = progress.epoch
+            dealt = play_round(
+                state.game,
+                self.deck.next_batch,
+                seed=schedule.seed,
+                turn_index=progress.turns,
+                seen=progress.seen,
+                bf16=schedule.bf16,
+                tally=state.tally,
+            )
+            progress.seen += dealt
+            progress.turns += len(state.game.turns)
+            progress.epoch, progress.offset = self.deck.position.epoch, self.deck.position.offset
+            state.average.update(images=dealt, seen=progress.seen)
+
+            if progress.epoch > epoch_before or progress.seen >= schedule.budget:
+                self._end_epoch(complete=progress.epoch > epoch_before, clock=clock)
+            elif clock.since_look() > self.UPDATE_SECONDS:
+                self._look()
+                clock.look()
+
+            if flag.signal_number is not None:
+                clock.note()
+                self._stop(flag.signal_number)
+
+    def _end_epoch(self, *, complete: bool, clock: Stopwatch) -> None:
+        """Log, show, draw and save what is due at the end of an epoch, or of the budget in it."""
+        progress, schedule = self.state.progress, self.schedule
+        number = progress.epoch if complete else progress.epoch + 1
+        done = progress.seen >= schedule.budget
+        means = self.state.tally.means()
+        self._insist_on_finite_losses(means)
+        record = {
+            "epoch": number,
+            "seen": progress.seen,
+            **losses(means),
+            **means,
+            **clock.lap(),
+        }
+        progress.log_bytes = self.directory.append_log(record)
+        self.state.tally.clear()
+        if done or number % schedule.sample_every == 0:
+            self.draw(number)
+        self.watcher.epoch(record)
+        if done or number % schedule.checkpoint_every == 0:
+            self._save()
+
+    def _look(self) -> None:
+        """Show the losses of the epoch so far, and stop within seconds if they are not finite."""
+        means = self.state.tally.means()
+        self._insist_on_finite_losses(means)
+        self.watcher.update(seen=self.state.progress.seen, losses=losses(means))
+
+    def _stop(self, signal_number: int) -> None:
+        self._insist_on_finite_losses(self.state.tally.means())
+        self._save()
+        raise Interrupted(
+            signal_number,
+            f"Stopped at {self.state.progress.seen:,} images, and saved in "
+            f"'{self.directory.path}'. Run the same command again to go on from there.",
+        )
+
+    def _save(self) -> None:
+        progress = self.state.progress
+        if progress.seen in self.directory.checkpoints.seen():
+            return
+        snapshot = self.state.snapshot()
+        name = not_finite(snapshot)
+        if name is not None:
+            raise self._diverged(f"'{name}' holds values that are not finite")
+        self.directory.checkpoints.save(snapshot, seen=progress.seen, score=self.score())
+
+    def _insist_on_finite_losses(self, means: Mapping[str, float]) -> None:
+        if all(math.isfinite(mean) for mean in means.values()):
+            return
+        name, index, value = self.state.tally.first_not_finite() or ("", 0, math.nan)
+        # The figures of a turn, such as D(x), have no player in their name: they are D's.
+        turn, term = name.split("/", 1) if "/" in name else ("D", name)
+        round_number = index // self.state.game.turns.count(turn) + 1
+        raise self._diverged(
+            f"the term '{term}' of {turn}'s turn became {value} in round {round_number} of "
+            f"epoch {self.state.progress.epoch + 1}"
+        )
+
+    def _diverged(self, what: str) -> TrainingDiverged:
+        saved = self.directory.checkpoints.seen()
+        kept = (
+            f"The checkpoint at {saved[-1]:,} images, before this, is kept."
+            if saved
+            else "There was no checkpoint before this."
+        )
+        return TrainingDiverged(
+            f"Training diverged: {what}. {kept} Nothing later was saved. A lower learning rate "
+            "helps most often; another --seed tells whether it was chance."
+        )
+
+
+class Stopwatch:
+    """Time spent training, over all sessions, and the pace of the epoch under way."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self._started = self._lap_started = self._looked = time.monotonic()
+        self._seconds_before = progress.seconds
+        self._lap_seen = progress.seen
+
+    def since_look(self) -> float:
+        """Seconds since the last look or lap."""
+        return time.monotonic() - self._looked
+
+    def look(self) -> None:
+        """Note that a look was taken."""
+        self._looked = time.monotonic()
+
+    def note(self) -> None:
+        """Write the time spent so far into the progress."""
+        self.progress.seconds = self._seconds_before + time.monotonic() - self._started
+
+    def lap(self) -> dict[str, float]:
+        """End the epoch: the images a second in it, and the seconds of the whole run."""
+        self.note()
+        now = time.monotonic()
+        images = self.progress.seen - self._lap_seen
+        rate = images / max(now - self._lap_started, 1e-9)
+        self._lap_started = self._looked = now
+        self._lap_seen = self.progress.seen
+        return {"images_per_second": round(rate, 1), "seconds": round(self.progress.seconds, 3)}
+
+
+def losses(means: Mapping[str, float]) -> dict[str, float]:
+    """Each player's loss: the sum of its terms' means, `D/cross_entropy` and so on."""
+    return {
+        f"loss_{player}": sum(
+            value for name, value in means.items() if name.startswith(f"{player}/")
+        )
+        for player in ("D", "G")
+    }

@@ -1,0 +1,63 @@
+"""Going on with a run: only with the same run, and only from a checkpoint that is whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zerosum.config import Settings, conflicts, validate
+from zerosum.errors import UserError
+from zerosum.training.checkpoint import Damaged
+from zerosum.training.loop import Watcher
+from zerosum.training.run_directory import RunDirectory
+from zerosum.training.state import State
+
+
+def restore_newest(state: State, directory: RunDirectory, watcher: Watcher) -> None:
+    """Take up the newest checkpoint that is whole; say loudly which are not.
+
+    Raises:
+        UserError: there are checkpoints, and none of them is whole.
+
+    """
+    damages = []
+    for seen, snapshot in directory.checkpoints.newest():
+        if isinstance(snapshot, Damaged):
+            damages.append(f"{directory.checkpoints.path(seen)}: {snapshot}")
+            continue
+        for damage in damages:
+            watcher.notice(
+                f"WARNING: damaged checkpoint {damage}. Falling back to {seen:,} images."
+            )
+        state.restore(snapshot)
+        return
+    if damages:
+        raise UserError(
+            f"No checkpoint of '{directory.path}' is whole: {'; '.join(damages)}. Restore one from "
+            "a copy, or start over with --fresh."
+        )
+
+
+def insist_on_same_run(
+    directory: RunDirectory, description: dict[str, Any], config: Settings
+) -> None:
+    """Refuse to go on with a run of another recipe, other data or another config.
+
+    Raises:
+        UserError: it is another run; the fields that differ are named.
+
+    """
+    saved = directory.read_config()
+    differing = [
+        f"{name}: the run has {saved.get(name)!r}, received {description[name]!r}"
+        for name in ("recipe", "image_shape", "data_sha256")
+        if saved.get(name) != description[name]
+    ]
+    if saved.get("recipe") == description["recipe"]:
+        differing += conflicts(validate(type(config), saved["config"]), config)
+    if differing:
+        lines = "\n  ".join(differing)
+        raise UserError(
+            f"The folder '{directory.path}' holds another run. They differ in\n  {lines}\n"
+            "Give the run's own settings to go on with it, choose another folder with --out, or "
+            "start over with --fresh."
+        )

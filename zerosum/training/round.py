@@ -1,0 +1,81 @@
+"""One round of a game, eagerly: each player on turn steps once against the other.
+
+This is the whole of adversarial training; everything else is bookkeeping. Nothing here reads a
+value back to the host, so a GPU never waits for Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from zerosum.game import Batch, Game
+from zerosum.seeds import enter_stream
+from zerosum.training.tally import Tally
+
+
+def play_round(
+    game: Game,
+    next_batch: Callable[[], tuple[Tensor, Tensor | None]],
+    *,
+    seed: int,
+    turn_index: int,
+    seen: int,
+    bf16: bool,
+    tally: Tally,
+) -> int:
+    """Play each of `game.turns` once.
+
+    Args:
+        game: the game.
+        next_batch: deals real images and their labels; asked once for each turn of D.
+        seed: with `turn_index`, decides every random number of a turn.
+        turn_index: turns played in the run before this round.
+        seen: real images dealt in the run before this round.
+        bf16: whether nets multiply in bfloat16; losses, weights and Adam stay in float32.
+        tally: collects every term's value.
+
+    Returns:
+        The real images dealt in this round.
+
+    """
+    dealt = 0
+    for turn in game.turns:
+        enter_stream(game.device, "turn", seed, turn_index)
+        if turn == "D":
+            batch = Batch(*next_batch())
+            dealt += len(batch)
+        play_turn(game, turn, batch, seen=seen + dealt, bf16=bf16, tally=tally)
+        turn_index += 1
+    return dealt
+
+
+def play_turn(game: Game, turn: str, batch: Batch, *, seen: int, bf16: bool, tally: Tally) -> None:
+    """Let one player minimise the sum of its terms by one step."""
+    player = game.player(turn)
+    with torch.autocast(game.device.type, torch.bfloat16, enabled=bf16):
+        play = game.deal(game, turn, batch, seen)
+        terms = {name: term(play) for name, term in player.objective.items()}
+        figures = game.deal.figures(play) if turn == "D" else {}
+
+    for parameter in player.parameters:
+        parameter.grad = None
+    # Gradients of this player's weights and of nothing else: the opponent gets none, needs no
+    # freezing, and the half of the backward pass that would compute them is never run.
+    torch.autograd.backward(total(terms), inputs=player.parameters)
+    player.optimizer.step()
+    if player.constraint is not None:
+        player.constraint(player.net)
+
+    tally.add({f"{turn}/{name}": value.detach() for name, value in terms.items()})
+    tally.add(figures)
+
+
+def total(terms: Mapping[str, Tensor]) -> Tensor:
+    """The sum of the terms: the player's loss."""
+    first, *rest = terms.values()
+    for value in rest:
+        first = first + value
+    return first

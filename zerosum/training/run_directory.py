@@ -1,0 +1,188 @@
+"""The run directory: what a training leaves behind, readable by people and programs.
+
+runs/vanilla-mnist/
+config.json   log.jsonl   generated_epoch_10.png …   film.gif
+checkpoints/<images seen>/
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import IO, Any
+
+from PIL import Image
+
+from zerosum.errors import UserError
+from zerosum.training.checkpoint import Checkpoints, to_json, write_durably
+
+FORMAT = 1
+"""The version of the run directory's format; raised when older code could no longer read it."""
+
+CONFIG, LOG, FILM, LOCK = "config.json", "log.jsonl", "film.gif", ".lock"
+
+
+class RunDirectory:
+    """The files of one run."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.checkpoints = Checkpoints(self.path / "checkpoints")
+
+    @property
+    def config_path(self) -> Path:
+        """Where the configuration is."""
+        return self.path / CONFIG
+
+    @property
+    def log_path(self) -> Path:
+        """Where the log is: one JSON object a line, one line an epoch."""
+        return self.path / LOG
+
+    @property
+    def film_path(self) -> Path:
+        """Where the film of all pictures is."""
+        return self.path / FILM
+
+    def exists(self) -> bool:
+        """Whether there is a run here."""
+        return self.config_path.is_file()
+
+    def create(self, config: Mapping[str, Any]) -> None:
+        """Begin a run.
+
+        Raises:
+            UserError: the path is a file, or a folder of something else, or cannot be written.
+
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if any(self.path.iterdir()):
+                raise UserError(
+                    f"The folder '{self.path}' is not empty and holds no run. Choose another "
+                    "with --out, so that nothing in it is lost."
+                )
+        except OSError as error:
+            raise cannot_write(self.path, error) from None
+        self.write_config(config)
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Write the configuration, whole or not at all.
+
+        Raises:
+            UserError: the folder cannot be written.
+
+        """
+        temporary = self.path / f".{CONFIG}.writing"
+        try:
+            write_durably(temporary, to_json({"format": FORMAT, **config}))
+            temporary.replace(self.config_path)
+        except OSError as error:
+            raise cannot_write(self.path, error) from None
+
+    def read_config(self) -> dict[str, Any]:
+        """Read what `create` was given.
+
+        Raises:
+            UserError: there is no run here, the file is damaged, or of a newer format.
+
+        """
+        if not self.exists():
+            raise UserError(no_run_here(self.path))
+        try:
+            config = json.loads(self.config_path.read_bytes())
+            found = config.pop("format")
+        except (OSError, ValueError, KeyError, AttributeError) as error:
+            raise UserError(
+                f"The run's '{self.config_path}' cannot be read ({error}). Restore that file from "
+                "a copy, or start over with --fresh or another --out."
+            ) from None
+        if found != FORMAT:
+            raise UserError(
+                f"The run '{self.path}' has format {found}, and this zerosum reads format "
+                f"{FORMAT}. Upgrade zerosum, or choose another --out."
+            )
+        return dict(config)
+
+    def remove(self) -> None:
+        """Remove the run's own files, and the folder if nothing else is in it."""
+        if self.checkpoints.directory.is_dir():
+            shutil.rmtree(self.checkpoints.directory)
+        for path in [self.log_path, self.film_path, *self.pictures(), self.config_path]:
+            path.unlink(missing_ok=True)
+
+    def save_picture(self, picture: Image.Image, epoch: int) -> None:
+        """Save the picture of an epoch, whole or not at all."""
+        temporary = self.path / f".generated_epoch_{epoch}.writing"
+        picture.save(temporary, format="PNG")
+        temporary.replace(self.path / f"generated_epoch_{epoch}.png")
+
+    def pictures(self) -> list[Path]:
+        """The pictures so far, in the order of their epochs."""
+        found = {
+            int(match[1]): path
+            for path in self.path.glob("generated_epoch_*.png")
+            if (match := re.fullmatch(r"generated_epoch_(\d+)\.png", path.name))
+        }
+        return [found[epoch] for epoch in sorted(found)]
+
+    def append_log(self, record: Mapping[str, Any]) -> int:
+        """Add a line to the log, on the disk when this returns, and return the log's length."""
+        with self.log_path.open("a", encoding="utf-8") as log:
+            log.write(json.dumps(record, allow_nan=False) + "\n")
+            log.flush()
+            os.fsync(log.fileno())
+            return log.tell()
+
+    def cut_log(self, length: int) -> None:
+        """Drop what was logged after a checkpoint; the resumed run will log it again."""
+        if self.log_path.exists() and self.log_path.stat().st_size > length:
+            os.truncate(self.log_path, length)
+
+    def log(self) -> list[dict[str, Any]]:
+        """Read the log."""
+        if not self.log_path.exists():
+            return []
+        return [json.loads(line) for line in self.log_path.read_text("utf-8").splitlines()]
+
+    def locked(self) -> AbstractContextManager[Any]:
+        """Keep other processes from training in this run directory.
+
+        Raises:
+            UserError: another process is at it.
+
+        """
+        try:
+            import fcntl
+        except ImportError:  # Windows: two trainings of one run are the user's to avoid.
+            return nullcontext()
+        file: IO[str] = (self.path / LOCK).open("w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            raise UserError(
+                f"Another process is training in '{self.path}'. Wait for it, or choose another "
+                "folder with --out."
+            ) from None
+        return file
+
+
+def no_run_here(path: Path) -> str:
+    """Say that a path holds no run, and which runs are beside it."""
+    message = f"There is no run in '{path}': expected a folder with a {CONFIG}, as train makes it."
+    beside = sorted(str(config.parent) for config in path.parent.glob(f"*/{CONFIG}"))
+    return f"{message} Runs beside it: {', '.join(beside)}." if beside else message
+
+
+def cannot_write(path: Path, error: OSError) -> UserError:
+    """Build the error for a run directory that cannot be written."""
+    return UserError(
+        f"Could not write to '{path}': {error.strerror}. Expected a folder that can be written, "
+        "with space left. Choose another with --out."
+    )

@@ -1,0 +1,136 @@
+"""The state of a run: everything that the next round depends on, as tensors and a few facts.
+
+G, D, both optimizers, the average of G, and the tally of the epoch so far are tensors. The images
+seen, the turns played and the loader's position are facts. There is no generator state and no
+fixed z: both follow from the seed (see `zerosum/seeds.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zerosum.errors import UserError
+from zerosum.game import Game, Player
+from zerosum.training.checkpoint import Snapshot
+from zerosum.training.ema import Average
+from zerosum.training.tally import Tally
+
+
+@dataclass
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        seen: real images dealt.
+        turns: turns played by either player.
+        epoch: passes over the data that are complete.
+        offset: images dealt of the pass under way.
+        log_bytes: length of the log at this point; a resumed run cuts it back to this.
+        seconds: time spent training, over all sessions.
+
+    """
+
+    seen: int = 0
+    turns: int = 0
+    epoch: int = 0
+    offset: int = 0
+    log_bytes: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class State:
+    """A game, the average of its G, the tally of the epoch so far, and the progress."""
+
+    game: Game
+    average: Average
+    tally: Tally = field(default_factory=Tally)
+    progress: Progress = field(default_factory=Progress)
+
+    def snapshot(self) -> Snapshot:
+        """Copy everything to the CPU."""
+        groups = {
+            "G": self.game.G.net.state_dict(),
+            "D": self.game.D.net.state_dict(),
+            "average": self.average.net.state_dict(),
+            "optimizer_G": optimizer_state(self.game.G),
+            "optimizer_D": optimizer_state(self.game.D),
+            "tally": self.tally.state(),
+        }
+        tensors = {
+            f"{group}/{name}": tensor.detach().cpu().contiguous().clone()
+            for group, members in groups.items()
+            for name, tensor in members.items()
+        }
+        return Snapshot(tensors, {"progress": asdict(self.progress), "torch": torch.__version__})
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Take up a snapshot.
+
+        Raises:
+            UserError: its tensors are not those of this game.
+
+        """
+        try:
+            load_net(self.game.G.net, group(snapshot, "G"))
+            load_net(self.game.D.net, group(snapshot, "D"))
+            load_net(self.average.net, group(snapshot, "average"))
+            load_optimizer(self.game.G, group(snapshot, "optimizer_G"))
+            load_optimizer(self.game.D, group(snapshot, "optimizer_D"))
+            device = self.game.device
+            self.tally.restore(
+                {name: values.to(device) for name, values in group(snapshot, "tally").items()}
+            )
+            self.progress = Progress(**snapshot.facts["progress"])
+        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"The checkpoint does not fit this game: {error}. It was probably made by another "
+                "version of zerosum: use that version, or --fresh to start over."
+            ) from None
+
+
+def not_finite(snapshot: Snapshot) -> str | None:
+    """Name a tensor that holds NaN or infinity, if there is one."""
+    for name, tensor in snapshot.tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            return name
+    return None
+
+
+def group(snapshot: Snapshot, name: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with `name/`, without that beginning."""
+    prefix = f"{name}/"
+    return {
+        key.removeprefix(prefix): tensor
+        for key, tensor in snapshot.tensors.items()
+        if key.startswith(prefix)
+    }
+
+
+def load_net(net: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Fill a net's parameters and buffers, all of them."""
+    net.load_state_dict(tensors, strict=True)
+
+
+def optimizer_state(player: Player) -> dict[str, Tensor]:
+    """An optimizer's tensors, such as `0.exp_avg`, by the parameter's place in the net.
+
+    Learning rates and betas are not among them: they follow from the config.
+    """
+    state: dict[int, dict[str, Tensor]] = player.optimizer.state_dict()["state"]
+    return {f"{i}.{name}": tensor for i, own in state.items() for name, tensor in own.items()}
+
+
+def load_optimizer(player: Player, tensors: Mapping[str, Tensor]) -> None:
+    """Take up what `optimizer_state` gave."""
+    state: dict[int, dict[str, Any]] = {}
+    for key, tensor in tensors.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = tensor
+    groups = player.optimizer.state_dict()["param_groups"]
+    player.optimizer.load_state_dict({"state": state, "param_groups": groups})
