@@ -86,8 +86,8 @@ def _check_end(archive: tarfile.TarFile) -> None:
     stream = archive.fileobj
     assert stream is not None
     stream.seek(archive.offset)
-    if stream.read(tarfile.BLOCKSIZE).strip(b"\0"):
-        raise tarfile.ReadError(f"no member's header at byte {archive.offset}")
+    if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.ReadError(f"neither a member nor the end mark at byte {archive.offset}")
     while stream.read(2**20):  # a compressed stream has its checksum at the very end
         pass
 

@@ -38,7 +38,9 @@ def load_npz(path: Path, *, wanted: Format) -> ImageSet:
 
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Given the path, numpy leaves the file open when it is damaged.
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise UserError(f"{path} is a single .npy array; {EXPECTED} in an .npz file.")
             images = _channels_last(_choose(archive, path), path)

@@ -1,0 +1,102 @@
+import subprocess
+import sys
+
+import pytest
+
+import zerosum.data
+from zerosum.data import load
+from zerosum.errors import UserError
+
+
+def test_importing_the_package_does_not_import_torch():
+    code = (
+        "import sys, zerosum.data; assert zerosum.data.DATASETS; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_all_that_is_exported_exists():
+    for name in zerosum.data.__all__:
+        assert getattr(zerosum.data, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'lode'"):
+        _ = zerosum.data.lode
+
+
+def test_torchvision_is_never_imported():
+    load("mnist", split="test")
+    assert "torchvision" not in sys.modules
+
+
+def test_an_unknown_name_lists_the_known_ones_and_the_closest():
+    with pytest.raises(UserError) as caught:
+        load("minst")
+    assert str(caught.value) == (
+        "There is no data set 'minst'. Did you mean 'mnist'? Valid names: fashion-mnist, mnist. "
+        "Nor is there a file or folder of that name."
+    )
+
+
+def test_a_folder_needs_no_separator_to_be_found(paint, monkeypatch):
+    monkeypatch.chdir(paint("1.png").parent)
+    assert load("pictures").name == "pictures"
+
+
+def test_a_name_wins_over_a_folder_of_that_name(paint, monkeypatch):
+    folder = paint("1.png")
+    monkeypatch.chdir(folder.parent)
+    folder.rename("mnist")
+    assert len(load("mnist", split="test")) == 10_000
+    assert len(load("./mnist")) == 1
+
+
+@pytest.mark.parametrize("form", [str, lambda path: path])
+def test_a_missing_path_names_the_closest_there_is(paint, form):
+    folder = paint("1.png")
+    with pytest.raises(
+        UserError, match=r"no file or folder '.*pitures'\. Did you mean '.*pictures'"
+    ):
+        load(form(folder.with_name("pitures")))
+
+
+def test_a_missing_path_without_a_neighbour_or_a_folder(tmp_path):
+    with pytest.raises(UserError, match=r"There is no file or folder 'nowhere\.zip'\.$"):
+        load("nowhere.zip")
+    with pytest.raises(UserError, match="its folder does not exist either"):
+        load(tmp_path / "a" / "b")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("", "There is no data set ''"),
+        ("x\0y", "cannot be read"),
+        ("x" * 300, "cannot be read"),
+    ],
+)
+def test_what_cannot_be_a_path_is_an_error(source, message):
+    with pytest.raises(UserError, match=message):
+        load(source)
+
+
+def test_a_file_of_another_kind_is_an_error(paint):
+    folder = paint("1.png")
+    with pytest.raises(UserError, match=r"1\.png is not a source of images.*give the folder"):
+        load(folder / "1.png")
+    with pytest.raises(UserError, match="There is no file or folder"):
+        load(folder / "1.png" / "deeper")
+
+
+def test_the_home_folder_is_understood(paint, monkeypatch):
+    monkeypatch.setenv("HOME", str(paint("1.png").parent))
+    assert len(load("~/pictures")) == 1
+
+
+def test_an_unknown_split_is_an_error():
+    with pytest.raises(UserError, match=r"There is no split 'tset'\. Did you mean 'test'"):
+        load("mnist", split="tset")
+
+
+def test_size_and_channels_apply_to_named_data():
+    assert load("mnist", split="test", size=(16, 8), channels=3).shape == (3, 16, 8)
+    with pytest.raises(UserError, match="cannot have 2 channels"):
+        load("mnist", channels=2)

@@ -1,0 +1,124 @@
+from itertools import chain
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zerosum.data.images import ImageSet, to_uint8
+from zerosum.data.loader import Loader, Position
+from zerosum.errors import UserError
+
+CPU = torch.device("cpu")
+SIZES = st.integers(1, 60)
+BATCH_SIZES = st.integers(1, 70)
+SEEDS = st.integers(0, 2**63)
+
+
+def numbered(num_images: int) -> ImageSet:
+    """Images whose only pixel and whose label are both their number."""
+    numbers = torch.arange(num_images)
+    return ImageSet(
+        images=numbers.to(torch.uint8).view(-1, 1, 1, 1),
+        labels=numbers,
+        classes=tuple(map(str, range(num_images))),
+        name="numbers",
+    )
+
+
+def make(num_images: int, batch_size: int, seed: int = 0) -> Loader:
+    return Loader(numbered(num_images), batch_size=batch_size, seed=seed, device=CPU)
+
+
+def deal(loader: Loader, num_batches: int) -> list[list[int]]:
+    """Deal batches as lists of image numbers, checking that labels fit their images."""
+    dealt = []
+    for _ in range(num_batches):
+        images, labels = loader.next_batch()
+        assert labels is not None
+        assert labels.tolist() == to_uint8(images).flatten().tolist()
+        dealt.append(labels.tolist())
+    return dealt
+
+
+@given(SIZES, BATCH_SIZES, SEEDS)
+def test_each_epoch_deals_every_image_once(num_images, batch_size, seed):
+    loader = make(num_images, batch_size, seed)
+    assert loader.images_per_epoch == num_images
+    for _ in range(3):
+        batches = deal(loader, loader.num_batches)
+        assert sorted(chain(*batches)) == list(range(num_images))
+        assert all(len(batch) == min(batch_size, num_images) for batch in batches[:-1])
+        assert loader.position.offset == 0
+
+
+@given(SIZES, BATCH_SIZES, SEEDS, st.data())
+def test_a_position_brings_back_the_rest_of_the_sequence(num_images, batch_size, seed, data):
+    loader = make(num_images, batch_size, seed)
+    deal(loader, data.draw(st.integers(0, 3 * loader.num_batches)))
+    position = loader.position
+    rest = deal(loader, 2 * loader.num_batches)
+    resumed = make(num_images, batch_size, data.draw(SEEDS))
+    deal(resumed, data.draw(st.integers(0, 3)))
+    resumed.seek(position)
+    assert deal(resumed, len(rest)) == rest
+    assert resumed.position == loader.position
+
+
+@given(SIZES, BATCH_SIZES)
+def test_the_position_counts_what_was_dealt(num_images, batch_size):
+    loader = make(num_images, batch_size)
+    seen = 0
+    for _ in range(2 * loader.num_batches + 1):
+        seen += len(loader.next_batch()[0])
+        assert loader.position.epoch * num_images + loader.position.offset == seen
+
+
+def test_the_order_depends_on_seed_and_epoch_and_not_on_batches_or_global_state():
+    torch.manual_seed(1)
+    whole = deal(make(50, 50), 2)
+    torch.manual_seed(2)
+    parts = deal(make(50, 7), 8)
+    assert whole[0] == list(chain(*parts))
+    assert whole[0] != whole[1]
+    assert whole[0] != deal(make(50, 50, seed=1), 1)[0]
+
+
+def test_dealing_leaves_the_global_generator_alone():
+    before = torch.get_rng_state()
+    deal(make(10, 3), 9)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_the_order_is_the_same_on_every_day():
+    # A change of it would break the resume of every saved run.
+    assert deal(make(8, 8, seed=3), 1) == [[2, 5, 7, 0, 3, 1, 4, 6]]
+
+
+def test_batches_are_scaled_floats_and_labels_only_where_there_are_any():
+    data = ImageSet(
+        images=torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 4, 5),
+        labels=None,
+        classes=(),
+        name="two",
+    )
+    images, labels = Loader(data, batch_size=9, seed=0, device=CPU).next_batch()
+    assert (images.shape, images.dtype, labels) == ((2, 3, 4, 5), torch.float32, None)
+    assert sorted(images[:, 0, 0, 0].tolist()) == [-1, 1]
+
+
+@pytest.mark.parametrize(("epoch", "offset"), [(0, 10), (0, -1), (-1, 0)])
+def test_a_position_that_does_not_exist_is_refused(epoch, offset):
+    with pytest.raises(UserError, match=r"There is no Position\(.*data set of 10 images"):
+        make(10, 3).seek(Position(seed=0, epoch=epoch, offset=offset))
+
+
+def test_a_batch_needs_an_image():
+    with pytest.raises(UserError, match="batch size must be at least 1, not 0"):
+        make(10, 0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_every_device_is_dealt_the_same():
+    gpu = Loader(numbered(50), batch_size=7, seed=0, device=torch.device("cuda"))
+    assert deal(gpu, 20) == deal(make(50, 7), 20)

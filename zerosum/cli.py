@@ -1,0 +1,191 @@
+"""The command line: it parses and calls, and turns errors into messages and exit codes.
+
+Flags of `train` are the fields of the recipe's config. Torch is imported by the commands that need
+it, when they run: help and completion answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter
+from pydantic import ValidationError
+
+from zerosum._version import __version__
+from zerosum.config import Settings, explain, read_toml, validate
+from zerosum.errors import UserError
+from zerosum.recipes import RECIPES, get
+
+DEFAULT_RECIPE = "vanilla"
+
+app = App(
+    name="zerosum",
+    help="Trains generative adversarial networks. Begin with: zerosum train",
+    version=__version__,
+    default_parameter=Parameter(negative=(), consume_multiple=True),
+    help_format="plaintext",
+)
+train = App(
+    name="train",
+    help="Train a recipe, or go on with a run: the same command again resumes it.",
+    help_format="plaintext",
+)
+app.command(train)
+
+
+def train_command(recipe: str) -> Callable[..., None]:
+    """Make the command that trains a recipe, with a flag for every field of its config."""
+
+    def command(
+        *,
+        settings: Any = None,
+        config: Annotated[
+            Path | None, Parameter(help="A TOML file of settings; flags overrule it.")
+        ] = None,
+        out: Annotated[
+            Path | None, Parameter(help="The run directory. [default: runs/RECIPE-DATA]")
+        ] = None,
+        fresh: Annotated[
+            bool, Parameter(help="Remove the run that is there and start over.")
+        ] = False,
+    ) -> None:
+        from zerosum.api import train_config
+
+        flags = settings.model_dump(exclude_unset=True) if settings else {}
+        values = {**(read_toml(config) if config else {}), **flags}
+        train_config(recipe, validate(RECIPES[recipe].config, values), out=out, fresh=fresh)
+
+    kind: type[Settings] = RECIPES[recipe].config
+    command.__annotations__["settings"] = Annotated[kind | None, Parameter(name="*")]
+    command.__doc__ = f"{RECIPES[recipe].summary} ({RECIPES[recipe].source})"
+    return command
+
+
+def default_train_command() -> Callable[..., None]:
+    """Make the command for `train` without a recipe's name in front: it trains the default.
+
+    A name that is known makes a command of its own, so any name that arrives here is a mistake.
+    """
+    train_default = train_command(DEFAULT_RECIPE)
+
+    def command(
+        recipe: Annotated[str, Parameter(help="The recipe's name, in front of all flags.")] = "",
+        /,
+        *,
+        settings: Any = None,
+        config: Path | None = None,
+        out: Path | None = None,
+        fresh: bool = False,
+    ) -> None:
+        if recipe:
+            get(recipe)
+            raise UserError(
+                f"The recipe '{recipe}' stood behind flags. Write its name first, as in "
+                f"'zerosum train {recipe} --epochs 5'."
+            )
+        train_default(settings=settings, config=config, out=out, fresh=fresh)
+
+    command.__annotations__ |= train_default.__annotations__
+    return command
+
+
+for _name in RECIPES:
+    train.command(train_command(_name), name=_name)
+train.default(default_train_command())
+
+
+@app.command
+def sample(
+    run: Path,
+    *,
+    count: Annotated[int, Parameter(name=["--count", "-n"])] = 16,
+    seed: int = 0,
+    out: Path = Path("samples.png"),
+    raw: bool = False,
+    checkpoint: str = "newest",
+) -> None:
+    """Let a run's generator make images.
+
+    Args:
+        run: The run directory.
+        count: How many images.
+        seed: Decides the images; the same seed gives the same ones.
+        out: FILE.png for a grid, FILE.gif for a walk through z, FILE.npz for an array, or a folder.
+        raw: Use G's own weights instead of their moving average.
+        checkpoint: newest, best, or the images seen at a checkpoint that is kept.
+
+    """
+    from zerosum.reporting.samples import write_samples
+    from zerosum.run import Run
+
+    where = write_samples(Run(run), out, count=count, seed=seed, raw=raw, checkpoint=checkpoint)
+    print(f"Wrote {where}.")
+
+
+@app.command
+def recipes() -> None:
+    """List the recipes."""
+    from zerosum.reporting.tables import recipes_table
+
+    show(recipes_table())
+
+
+@app.command
+def data() -> None:
+    """List the named data sets, and say which are on this machine."""
+    from zerosum.reporting.tables import data_table
+
+    show(data_table())
+
+
+@app.command
+def doctor() -> None:
+    """Say what this machine can do: versions, devices, processors, memory, data."""
+    from zerosum.reporting.doctor import doctor_table
+
+    show(doctor_table())
+
+
+def show(table: Any) -> None:
+    """Print a table, as wide as the terminal or as its text where there is none."""
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=160)
+    console.print(table)
+
+
+def run(tokens: Sequence[str]) -> int:
+    """Run one command line.
+
+    Returns:
+        The exit code: 0 done, 2 bad usage or input, 130 interrupted and saved, 143 terminated and
+        saved, 1 anything else.
+
+    """
+    try:
+        app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        cause = error.__cause__
+        text = explain(cause) if isinstance(cause, ValidationError) else str(error)
+        return complain(f"{text}\nSee 'zerosum --help' and 'zerosum COMMAND --help'.", 2)
+    except UserError as error:
+        return complain(str(error), error.exit_code)
+    except KeyboardInterrupt as interrupt:
+        return complain(str(interrupt) or "Interrupted.", getattr(interrupt, "exit_code", 130))
+    return 0
+
+
+def complain(text: str, exit_code: int) -> int:
+    """Print a message on standard error and hand the exit code on."""
+    print(f"zerosum: {text}", file=sys.stderr)
+    return exit_code
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    sys.exit(run(sys.argv[1:]))

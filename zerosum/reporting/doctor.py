@@ -1,0 +1,52 @@
+"""What this machine can do, for a user who wonders why something is slow or missing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from rich.table import Table
+
+from zerosum._version import __version__
+from zerosum.data.catalog import DATASETS, locate
+from zerosum.reporting.tables import table
+from zerosum.training.machine import available_devices, multiplies_bf16, processor_share
+
+GIB = 2**30
+
+
+def doctor_table() -> Table:
+    """One row a fact, with what follows from it."""
+    made = table("what", "here", "what follows")
+    for row in facts():
+        made.add_row(*row)
+    return made
+
+
+def facts() -> Iterator[tuple[str, str, str]]:
+    """Look at the machine: what, the finding, and what follows from it."""
+    yield "zerosum", __version__, ""
+    yield "Python", platform.python_version(), ""
+    yield "torch", torch.__version__, ""
+    devices = available_devices()
+    yield "devices", ", ".join(devices), f"train uses {devices[0]} unless --device says otherwise"
+    share, there = processor_share(), os.cpu_count()
+    yield "processors", f"{share} of {there}", f"train uses {share} threads at most"
+    fast = multiplies_bf16()
+    yield (
+        "bfloat16 on the CPU",
+        "native" if fast else "not native",
+        "--precision bf16 is faster" if fast else "--precision fp32, the default, is faster",
+    )
+    if hasattr(os, "sysconf"):
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
+        yield "memory", f"{memory:.1f} GiB", "training on MNIST takes less than 1"
+    free = shutil.disk_usage(Path.cwd()).free / GIB
+    yield "free disk here", f"{free:.1f} GiB", "a run of the vanilla GAN takes less than 0.1"
+    for name, dataset in DATASETS.items():
+        where = locate(name)
+        yield f"data: {name}", "here" if where else "not here", "" if where else dataset.origin
