@@ -24,7 +24,8 @@ from zerosum.reporting.pictures import painter
 from zerosum.run import Run, generate
 from zerosum.seeds import enter_stream, own_randomness
 from zerosum.training.ema import Average
-from zerosum.training.loop import Loop, Schedule, Watcher
+from zerosum.training.interfaces import Watcher
+from zerosum.training.loop import Loop, Schedule
 from zerosum.training.machine import choose_device, prepare_processor
 from zerosum.training.resume import insist_on_same_run, restore_newest
 from zerosum.training.run_directory import RunDirectory
@@ -57,7 +58,6 @@ def train(
         UserError: a name, value, file or folder is not usable; the message says what to do.
         TrainingDiverged: a loss or weight became NaN or infinite.
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
-
     """
     config = validate(recipes.get(recipe).config, settings)
     return train_config(recipe, config, out=out, fresh=fresh, watcher=watcher)
@@ -68,7 +68,6 @@ def load(path: Path | str) -> Run:
 
     Raises:
         UserError: there is no run in it.
-
     """
     return Run(path)
 

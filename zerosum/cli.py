@@ -116,7 +116,6 @@ def sample(
         out: FILE.png for a grid, FILE.gif for a walk through z, FILE.npz for an array, or a folder.
         raw: Use G's own weights instead of their moving average.
         checkpoint: newest, best, or the images seen at a checkpoint that is kept.
-
     """
     from zerosum.reporting.samples import write_samples
     from zerosum.run import Run
@@ -165,7 +164,6 @@ def run(tokens: Sequence[str]) -> int:
     Returns:
         The exit code: 0 done, 2 bad usage or input, 130 interrupted and saved, 143 terminated and
         saved, 1 anything else.
-
     """
     try:
         app(tokens, exit_on_error=False, print_error=False, result_action="return_value")

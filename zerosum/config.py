@@ -77,7 +77,6 @@ def parse_size(text: str) -> tuple[int, int]:
 
     Raises:
         ValueError: the text is neither, or a side is not positive.
-
     """
     sides = text.lower().split("x")
     if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
@@ -90,7 +89,6 @@ def validate(kind: type[SomeSettings], values: dict[str, Any]) -> SomeSettings:
 
     Raises:
         UserError: a field is unknown or its value is not valid; all such fields are named.
-
     """
     for name in values:
         if name not in kind.model_fields:
@@ -121,7 +119,6 @@ def read_toml(path: Path) -> dict[str, Any]:
 
     Raises:
         UserError: the file is missing, unreadable or not TOML.
-
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))

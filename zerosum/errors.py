@@ -26,7 +26,6 @@ def unknown_name(kind: str, received: str, known: Iterable[str]) -> UserError:
         kind: what the name should have named, such as "recipe".
         received: the name as the user wrote it.
         known: every valid name.
-
     """
     names = sorted(known)
     closest = difflib.get_close_matches(received.lower(), names, n=1, cutoff=0.5)

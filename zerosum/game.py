@@ -31,7 +31,6 @@ class Batch:
     Attributes:
         real: images, float (b, c, h, w) in [-1, 1].
         labels: classes, int64 (b,), or None where the data set has none.
-
     """
 
     real: Tensor
@@ -54,7 +53,6 @@ class Play:
         seen: real images dealt so far in the run; schedules read it.
         in_one_pass: whether real and fake go through D together, which is faster. Only right
             when D treats every image alone, so not with BatchNorm.
-
     """
 
     critic: Callable[[Tensor], Tensor]
@@ -91,7 +89,6 @@ class Player:
         optimizer: over the net's parameters.
         objective: the terms, by the names that the log shows; their sum is the player's loss.
         constraint: applied to the net after each of its steps.
-
     """
 
     net: nn.Module
@@ -132,7 +129,6 @@ class Game:
         turns: the players' turns in a round: "DG", or "DDDDDG" for five critic turns. Each turn
             of D is dealt a fresh batch of real images; G's turn replays the last one.
         image_shape: (c, h, w) of one image.
-
     """
 
     G: Player
@@ -174,7 +170,6 @@ class Generation:
 
     Attributes:
         latent_size: entries of z.
-
     """
 
     latent_size: int
@@ -187,7 +182,8 @@ class Generation:
         D = game.D.net
 
         def critic(images: Tensor) -> Tensor:
-            logits: Tensor = D(images, condition.repeat(len(images) // len(condition), 1))
+            batches = len(images) // len(condition)
+            logits: Tensor = D(images, torch.cat([condition] * batches))
             return logits
 
         return Play(

@@ -33,7 +33,6 @@ class Run:
         path: the run directory.
         recipe: the recipe's name.
         config: its settings.
-
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -41,7 +40,6 @@ class Run:
 
         Raises:
             UserError: there is no run, or it cannot be read.
-
         """
         self.directory = RunDirectory(path)
         self.path = self.directory.path
@@ -78,7 +76,6 @@ class Run:
 
         Raises:
             UserError: the count is not positive, or there is no such checkpoint.
-
         """
         if count < 1:
             raise UserError(f"The number of images was {count}: expected at least 1.")
@@ -107,7 +104,6 @@ class Run:
 
         Raises:
             UserError: as `sample`.
-
         """
         if min(steps, count) < 1:
             raise UserError(f"Asked for {steps} steps of {count} images: expected at least 1.")

@@ -125,6 +125,14 @@ def test_a_file_beyond_the_limit_is_not_read(paint, monkeypatch):
     assert load(folder).skipped == ("2.png: the file is larger than 999 bytes",)
 
 
+def test_a_decompression_bomb_is_skipped_without_a_warning(paint, monkeypatch, recwarn):
+    folder = paint("1.png")
+    paint("2.png", size=(4, 5))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 16)
+    assert load(folder).skipped == ("2.png: 4×5 pixels are more than the 16 that are safe",)
+    assert not recwarn.list
+
+
 def test_an_empty_folder_is_an_error(paint):
     with pytest.raises(
         UserError, match=r"pictures holds no images: expected files ending in \.png"

@@ -37,7 +37,6 @@ def load_archive(path: Path, *, wanted: Format, strict: bool) -> ImageSet:
 
     Raises:
         UserError: the archive is damaged, encrypted or unsafe, and as `gather`.
-
     """
     load = _load_zip if path.suffix.lower() == ".zip" else _load_tar
     return load(path, wanted=wanted, strict=strict)

@@ -16,7 +16,6 @@ def load_bundled(name: str, *, split: str, wanted: Format) -> ImageSet:
 
     Raises:
         UserError: it is not on this machine; the message says how to get it.
-
     """
     folder = locate(name)
     if folder is None:

@@ -40,7 +40,6 @@ class Format:
             Lanczos' filter, which does not alias; None keeps each image's own size.
         channels: 1 gray, 3 RGB, 4 RGBA; None takes 1 for a gray image and 3 for any other.
             Transparency is composed on white unless channels is 4.
-
     """
 
     size: tuple[int, int] | None = None
@@ -69,7 +68,6 @@ def decode(content: bytes, wanted: Format) -> Pixels:
 
     Raises:
         Undecodable: the content is damaged, too large or no image.
-
     """
     if not content:
         raise Undecodable("the file is empty")
@@ -96,7 +94,6 @@ def fit(image: Image.Image, wanted: Format) -> Pixels:
 
     Raises:
         Undecodable: its numbers have no known scale.
-
     """
     channels = wanted.channels or (1 if image.mode in GRAY_MODES else 3)
     image = _convert(image, channels)
@@ -115,7 +112,6 @@ def fit_array(images: Pixels, wanted: Format) -> Pixels:
 
     Returns:
         Pixels (n, c, h, w), contiguous.
-
     """
     channels = wanted.channels or (1 if images.shape[3] == 1 else 3)
     if images.shape[3] != channels or wanted.size not in (None, images.shape[1:3]):

@@ -19,7 +19,6 @@ def load_folder(folder: Path, *, wanted: Format, strict: bool) -> ImageSet:
 
     Raises:
         UserError: the folder cannot be listed, and as `gather`.
-
     """
 
     def read(name: str) -> bytes:

@@ -47,7 +47,6 @@ def gather(
 
     Raises:
         UserError: there is no image, sizes differ while none is wanted, or strict forbids.
-
     """
     names = [name for name in files if _is_image(name)]
     if not names:
@@ -83,7 +82,6 @@ def find_classes(names: Sequence[str]) -> tuple[tuple[str, ...], list[int]]:
 
     Returns:
         The classes in natural order and each file's index into them; both empty when unlabelled.
-
     """
     folders = [PurePosixPath(name).parent.parts for name in names]
     num_shared = 0

@@ -50,7 +50,6 @@ def load_idx_folder(folder: Path, *, split: str, wanted: Format) -> ImageSet:
 
     Raises:
         UserError: a file is missing, damaged, or does not fit the others.
-
     """
     images_path = _find(folder, split, "images", 3)
     if images_path is None:
@@ -86,7 +85,6 @@ def read_idx(path: Path, *, num_dims: int) -> Pixels:
 
     Raises:
         UserError: the file cannot be read or is not what was expected.
-
     """
     try:
         size = path.stat().st_size
@@ -109,7 +107,6 @@ def _parse(
         path: for messages.
         num_dims: how many dimensions to expect.
         max_bytes: how much the stream can hold at most; nothing larger is allocated.
-
     """
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES:

@@ -38,7 +38,6 @@ class ImageSet:
 
         Returns:
             64 hexadecimal digits of a sha256.
-
         """
         digest = hashlib.sha256(repr(tuple(self.images.shape)).encode())
         digest.update(self.images.contiguous().numpy().data)

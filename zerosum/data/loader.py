@@ -35,7 +35,6 @@ class Loader:
         batch_size: images in a batch; an epoch's last batch has what is left, and may be smaller.
         seed: decides the order, the same on every device.
         device: where the images are kept and the batches appear.
-
     """
 
     def __init__(self, data: ImageSet, *, batch_size: int, seed: int, device: torch.device) -> None:
@@ -66,7 +65,6 @@ class Loader:
 
         Raises:
             UserError: no epoch of these images has such a position.
-
         """
         if position.epoch < 0 or not 0 <= position.offset < len(self._images):
             raise UserError(
@@ -81,7 +79,6 @@ class Loader:
 
         Returns:
             Images, float32 (b, c, h, w) in [-1, 1], and labels, int64 (b,), if there are any.
-
         """
         start = self._position.offset
         indices = self._order[start : start + self.batch_size]

@@ -35,7 +35,6 @@ def load_npz(path: Path, *, wanted: Format) -> ImageSet:
 
     Raises:
         UserError: the file is damaged or holds something else.
-
     """
     try:
         # Given the path, numpy leaves the file open when it is damaged.

@@ -41,7 +41,6 @@ def load(
 
     Raises:
         UserError: there is no such source, or it does not hold what was expected.
-
     """
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
@@ -73,7 +72,6 @@ def _is_folder(path: Path, source: str | Path) -> bool:
 
     Raises:
         UserError: there is neither, or it cannot be looked at.
-
     """
     if source == "":  # or Path would take it for the working folder
         raise _no_source(path, "")

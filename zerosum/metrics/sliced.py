@@ -26,7 +26,6 @@ def sliced_wasserstein(first: Tensor, second: Tensor, *, directions: Tensor) -> 
 
     Source: Rabin et al. 2011; used for GANs by Karras et al. 2018, arXiv 1710.10196, section 5.
     On a line the optimal transport pairs the sorted values.
-
     """
     if first.shape != second.shape:
         raise ValueError(f"The sets have shapes {first.shape} and {second.shape}: expected equal.")

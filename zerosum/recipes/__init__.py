@@ -42,7 +42,6 @@ def get(name: str) -> Recipe:
 
     Raises:
         UserError: nobody knows it; the closest name is suggested.
-
     """
     if name not in RECIPES:
         raise unknown_name("recipe", name, RECIPES)

@@ -18,7 +18,6 @@ def save_film(frames: Sequence[Image.Image], path: Path, *, frame_milliseconds: 
         frames: pictures of one size, at least one.
         path: the file to write.
         frame_milliseconds: how long each frame but the last is shown.
-
     """
     first, *rest = (frame.convert("P", palette=Image.Palette.ADAPTIVE) for frame in frames)
     durations = [frame_milliseconds] * len(rest) + [max(frame_milliseconds, LAST_MILLISECONDS)]

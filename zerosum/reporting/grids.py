@@ -20,7 +20,6 @@ def grid(images: Pixels, *, columns: int | None = None, scale: int = 1) -> Image
         images: uint8 (n, h, w, c), c of 1, 3 or 4.
         columns: images a row; by default as square as it gets.
         scale: side of the square of pixels that shows one pixel.
-
     """
     count, height, width, channels = images.shape
     columns = columns or math.ceil(math.sqrt(count))

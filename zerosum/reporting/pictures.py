@@ -25,7 +25,6 @@ def painter(
         net: the G to show, as it will stand when the function is called.
         directory: where the picture goes.
         seed: decides the z.
-
     """
     enter_stream(game.device, "picture", seed)
     inputs = game.deal.inputs(PICTURES, game.device)

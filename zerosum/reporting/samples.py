@@ -33,7 +33,6 @@ def write_samples(
     Raises:
         UserError: the suffix is none of these, the folder is not empty, nothing can be written
             there, or the run cannot be sampled.
-
     """
     writers = {".png": write_grid, ".npz": write_array, "": write_folder}
     if out.suffix not in {*writers, ".gif"}:

@@ -72,7 +72,6 @@ class Checkpoints:
 
         Raises:
             OSError: the disk is full or not writable. Older checkpoints are as they were.
-
         """
         target = self.path(seen)
         temporary = self.directory / f"{TEMPORARY}{seen}-{os.getpid()}"
@@ -134,7 +133,6 @@ def read(path: Path) -> Snapshot:
 
     Raises:
         Damaged: a file is missing, or differs from the manifest in size or sha256.
-
     """
     try:
         manifest = json.loads((path / MANIFEST).read_bytes())

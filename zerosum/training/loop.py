@@ -7,69 +7,16 @@ It knows no recipe, net, loss, penalty or data set: a `Game` plays, a loader dea
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-from torch import Tensor
 
 from zerosum.errors import UserError
+from zerosum.training.interfaces import Deck, Watcher
 from zerosum.training.round import play_round
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.signals import Interrupted, StopFlag, stop_flag
-from zerosum.training.state import Progress, State, not_finite
-
-
-class Position(Protocol):
-    """Where a deck stands."""
-
-    @property
-    def epoch(self) -> int:
-        """Whole passes dealt."""
-        ...
-
-    @property
-    def offset(self) -> int:
-        """Images dealt of the pass under way."""
-        ...
-
-
-class Deck(Protocol):
-    """What the loop needs of a loader: batches in an order that the seed and epoch decide."""
-
-    @property
-    def position(self) -> Position:
-        """Where the next batch begins."""
-        ...
-
-    def next_batch(self) -> tuple[Tensor, Tensor | None]:
-        """Deal images (b, c, h, w) in [-1, 1], and labels (b,) where there are any."""
-        ...
-
-
-class Watcher(Protocol):
-    """What shows the run to a person."""
-
-    def begin(self, *, seen: int, budget: int, images_per_epoch: int) -> None:
-        """Training starts, or goes on, at `seen` of `budget` images."""
-        ...
-
-    def update(self, *, seen: int, losses: Mapping[str, float]) -> None:
-        """About once a second: the losses of the epoch so far."""
-        ...
-
-    def epoch(self, record: Mapping[str, Any]) -> None:
-        """An epoch has ended; the record is its line of the log."""
-        ...
-
-    def notice(self, text: str) -> None:
-        """Something the person should know."""
-        ...
-
-    def end(self) -> None:
-        """Training has stopped, for whatever reason."""
-        ...
+from zerosum.training.state import State, not_finite
+from zerosum.training.stopwatch import Stopwatch
 
 
 class TrainingDiverged(UserError):
@@ -95,7 +42,6 @@ class Schedule:
         checkpoint_every: epochs between checkpoints.
         seed: decides every random number.
         bf16: whether nets multiply in bfloat16.
-
     """
 
     budget: int
@@ -134,7 +80,6 @@ class Loop:
             draw: makes the picture of an epoch, whose number it is given.
             score: judges the average of G as it stands, lower is better; asked at checkpoints,
                 the best of which is kept.
-
         """
         self.state = state
         self.deck = deck
@@ -151,7 +96,6 @@ class Loop:
             Interrupted: a signal came; the state is saved.
             TrainingDiverged: a loss or weight is not finite; the last good checkpoint is kept.
             StorageFailed: the disk is full or not writable; what was saved before is whole.
-
         """
         self.watcher.begin(
             seen=self.state.progress.seen,
@@ -268,38 +212,6 @@ class Loop:
             f"Training diverged: {what}. {kept} Nothing later was saved. A lower learning rate "
             "helps most often; another --seed tells whether it was chance."
         )
-
-
-class Stopwatch:
-    """Time spent training, over all sessions, and the pace of the epoch under way."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self._started = self._lap_started = self._looked = time.monotonic()
-        self._seconds_before = progress.seconds
-        self._lap_seen = progress.seen
-
-    def since_look(self) -> float:
-        """Seconds since the last look or lap."""
-        return time.monotonic() - self._looked
-
-    def look(self) -> None:
-        """Note that a look was taken."""
-        self._looked = time.monotonic()
-
-    def note(self) -> None:
-        """Write the time spent so far into the progress."""
-        self.progress.seconds = self._seconds_before + time.monotonic() - self._started
-
-    def lap(self) -> dict[str, float]:
-        """End the epoch: the images a second in it, and the seconds of the whole run."""
-        self.note()
-        now = time.monotonic()
-        images = self.progress.seen - self._lap_seen
-        rate = images / max(now - self._lap_started, 1e-9)
-        self._lap_started = self._looked = now
-        self._lap_seen = self.progress.seen
-        return {"images_per_second": round(rate, 1), "seconds": round(self.progress.seconds, 3)}
 
 
 def losses(means: Mapping[str, float]) -> dict[str, float]:

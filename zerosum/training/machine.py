@@ -16,7 +16,6 @@ def choose_device(name: str) -> torch.device:
 
     Raises:
         UserError: the device is not there; the message names those that are.
-
     """
     available = available_devices()
     if name == "auto":

@@ -7,7 +7,7 @@ from typing import Any
 from zerosum.config import Settings, conflicts, validate
 from zerosum.errors import UserError
 from zerosum.training.checkpoint import Damaged
-from zerosum.training.loop import Watcher
+from zerosum.training.interfaces import Watcher
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import State
 
@@ -17,7 +17,6 @@ def restore_newest(state: State, directory: RunDirectory, watcher: Watcher) -> N
 
     Raises:
         UserError: there are checkpoints, and none of them is whole.
-
     """
     damages = []
     for seen, snapshot in directory.checkpoints.newest():
@@ -44,7 +43,6 @@ def insist_on_same_run(
 
     Raises:
         UserError: it is another run; the fields that differ are named.
-
     """
     saved = directory.read_config()
     differing = [

@@ -39,7 +39,6 @@ def play_round(
 
     Returns:
         The real images dealt in this round.
-
     """
     dealt = 0
     for turn in game.turns:

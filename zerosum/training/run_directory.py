@@ -58,7 +58,6 @@ class RunDirectory:
 
         Raises:
             UserError: the path is a file, or a folder of something else, or cannot be written.
-
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -76,7 +75,6 @@ class RunDirectory:
 
         Raises:
             UserError: the folder cannot be written.
-
         """
         temporary = self.path / f".{CONFIG}.writing"
         try:
@@ -90,7 +88,6 @@ class RunDirectory:
 
         Raises:
             UserError: there is no run here, the file is damaged, or of a newer format.
-
         """
         if not self.exists():
             raise UserError(no_run_here(self.path))
@@ -155,7 +152,6 @@ class RunDirectory:
 
         Raises:
             UserError: another process is at it.
-
         """
         try:
             import fcntl

@@ -32,7 +32,6 @@ class Progress:
         offset: images dealt of the pass under way.
         log_bytes: length of the log at this point; a resumed run cuts it back to this.
         seconds: time spent training, over all sessions.
-
     """
 
     seen: int = 0
@@ -74,7 +73,6 @@ class State:
 
         Raises:
             UserError: its tensors are not those of this game.
-
         """
         try:
             load_net(self.game.G.net, group(snapshot, "G"))

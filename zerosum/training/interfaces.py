@@ -1,0 +1,59 @@
+"""What the loop asks of the parts around it: a deck that deals and a watcher that shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from torch import Tensor
+
+
+class Position(Protocol):
+    """Where a deck stands."""
+
+    @property
+    def epoch(self) -> int:
+        """Whole passes dealt."""
+        ...
+
+    @property
+    def offset(self) -> int:
+        """Images dealt of the pass under way."""
+        ...
+
+
+class Deck(Protocol):
+    """What the loop needs of a loader: batches in an order that the seed and epoch decide."""
+
+    @property
+    def position(self) -> Position:
+        """Where the next batch begins."""
+        ...
+
+    def next_batch(self) -> tuple[Tensor, Tensor | None]:
+        """Deal images (b, c, h, w) in [-1, 1], and labels (b,) where there are any."""
+        ...
+
+
+class Watcher(Protocol):
+    """What shows the run to a person."""
+
+    def begin(self, *, seen: int, budget: int, images_per_epoch: int) -> None:
+        """Training starts, or goes on, at `seen` of `budget` images."""
+        ...
+
+    def update(self, *, seen: int, losses: Mapping[str, float]) -> None:
+        """About once a second: the losses of the epoch so far."""
+        ...
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """An epoch has ended; the record is its line of the log."""
+        ...
+
+    def notice(self, text: str) -> None:
+        """Something the person should know."""
+        ...
+
+    def end(self) -> None:
+        """Training has stopped, for whatever reason."""
+        ...
