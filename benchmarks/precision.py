@@ -25,7 +25,7 @@ from zerosum.data import load
 from zerosum.data.images import ImageSet, to_float
 from zerosum.data.loader import Loader
 from zerosum.metrics.frechet import frechet_distance
-from zerosum.training.machine import prepare_processor
+from zerosum.training.machine import tuned_processor
 
 CPU = torch.device("cpu")
 
@@ -75,7 +75,6 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
 
-    prepare_processor()
     train, test = load("mnist"), load("mnist", split="test")
     net = train_classifier(train)
     with torch.no_grad():
@@ -115,4 +114,5 @@ class Silence:
 
 
 if __name__ == "__main__":
-    main()
+    with tuned_processor():
+        main()

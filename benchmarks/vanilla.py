@@ -32,7 +32,7 @@ from zerosum.data.images import ImageSet
 from zerosum.data.loader import Loader
 from zerosum.seeds import enter_stream
 from zerosum.training.ema import Average
-from zerosum.training.machine import multiplies_bf16, prepare_processor
+from zerosum.training.machine import multiplies_bf16, tuned_processor
 from zerosum.training.round import play_round
 from zerosum.training.tally import Tally
 
@@ -163,7 +163,6 @@ def main() -> None:
     )
     arguments = parser.parse_args()
 
-    prepare_processor()
     images = load("mnist")
     contestants = {
         "plain script": plain_script(images),
@@ -199,4 +198,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with tuned_processor():
+        main()

@@ -26,7 +26,7 @@ from zerosum.seeds import enter_stream, own_randomness
 from zerosum.training.ema import Average
 from zerosum.training.interfaces import Watcher
 from zerosum.training.loop import Loop, Schedule
-from zerosum.training.machine import choose_device, prepare_processor
+from zerosum.training.machine import choose_device, tuned_processor
 from zerosum.training.resume import insist_on_same_run, restore_newest
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import Progress, State
@@ -83,25 +83,40 @@ def train_config(
     """Train with a validated config; see `train`."""
     watcher = watcher or ConsoleWatcher()
     device = choose_device(config.device)
+    # First of all, because a thread takes denormals as whoever starts it did.
+    with tuned_processor(), own_randomness(device):
+        images = load_images(config, watcher)
+        directory = RunDirectory(out or Path("runs") / f"{recipe}-{images.name}")
+        open_run(directory, describe(recipe, config, images), config, fresh=fresh)
+        with directory.locked():
+            run_loop(recipe, config, images, directory, device=device, watcher=watcher)
+    return Run(directory.path)
+
+
+def load_images(config: Settings, watcher: Watcher) -> ImageSet:
+    """Load what the config says, and tell which files could not be decoded."""
     size = parse_size(config.size) if config.size else None
     images = data.load(config.data, size=size, channels=config.channels, strict=config.strict)
     if images.skipped:
         watcher.notice(skipped_summary(images))
+    return images
 
-    directory = RunDirectory(out or Path("runs") / f"{recipe}-{images.name}")
+
+def open_run(
+    directory: RunDirectory, description: dict[str, Any], config: Settings, *, fresh: bool
+) -> None:
+    """Begin a run, or make sure that the one which is there is the same.
+
+    Raises:
+        UserError: it is another run, or the directory cannot be used.
+    """
     if fresh:
         directory.remove()
-    description = describe(recipe, config, images)
     if directory.exists():
         insist_on_same_run(directory, description, config)
         directory.write_config(description)
     else:
         directory.create(description)
-
-    with directory.locked(), own_randomness(device):
-        prepare_processor()
-        run_loop(recipe, config, images, directory, device=device, watcher=watcher)
-    return Run(directory.path)
 
 
 def run_loop(
@@ -129,6 +144,7 @@ def run_loop(
             f"The run '{directory.path}' is complete: {progress.seen:,} images. Raise --epochs to "
             "train it further, or start over with --fresh."
         )
+        make_film(directory)  # a signal may have come between the last checkpoint and the film
         return
     if progress.seen:
         watcher.notice(f"Going on with '{directory.path}' at {progress.seen:,} images.")
@@ -149,8 +165,15 @@ def run_loop(
         draw=painter(state.game, state.average.net, directory, seed=config.seed),
         score=judge(state, images, seed=config.seed),
     ).run()
-    film_of(directory.pictures(), directory.film_path)
+    make_film(directory)
     watcher.notice(summary(directory, progress))
+
+
+def make_film(directory: RunDirectory) -> None:
+    """Make the film of a run's pictures, where there are any."""
+    with directory.storage_failures():
+        if pictures := directory.pictures():
+            film_of(pictures, directory.film_path)
 
 
 def describe(recipe: str, config: Settings, images: ImageSet) -> dict[str, Any]:

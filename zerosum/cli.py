@@ -6,6 +6,7 @@ it, when they run: help and completion answer at once.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ app = App(
     version=__version__,
     default_parameter=Parameter(negative=(), consume_multiple=True),
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,
 )
 train = App(
     name="train",
@@ -175,6 +177,11 @@ def run(tokens: Sequence[str]) -> int:
         return complain(str(error), error.exit_code)
     except KeyboardInterrupt as interrupt:
         return complain(str(interrupt) or "Interrupted.", getattr(interrupt, "exit_code", 130))
+    except BrokenPipeError:
+        # Whoever read our output, such as `head`, has enough. Python would complain once more
+        # when it flushes standard output at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 0
 
 

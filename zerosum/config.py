@@ -49,10 +49,12 @@ class Settings(BaseModel):
     sample_every: Count = Field(10, description="Epochs between pictures.")
     checkpoint_every: Count = Field(5, description="Epochs between checkpoints.")
 
-    @field_validator("size")
+    @field_validator("size", mode="before")
     @classmethod
-    def _size_is_readable(cls, text: str | None) -> str | None:
-        if text is not None:
+    def _size_is_readable(cls, size: object) -> object:
+        # In a TOML file and in Python, 64 is as natural as "64".
+        text = str(size) if type(size) is int else size
+        if isinstance(text, str):
             parse_size(text)
         return text
 
@@ -111,7 +113,9 @@ def explain(error: ValidationError) -> str:
 
 def expected(message: str) -> str:
     """Turn pydantic's "greater than 0" or our own "expected ..." into what follows "expected"."""
-    return message.removeprefix("expected ").rstrip(".")
+    if message == "Field required":  # of a tuple that is too short
+        return "more values"
+    return message.removeprefix("expected ").removeprefix("Tuple should have ").rstrip(".")
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -62,7 +62,7 @@ class Run:
         *,
         seed: int = 0,
         raw: bool = False,
-        checkpoint: str = "newest",
+        checkpoint: str | int = "newest",
     ) -> Pixels:
         """Let G make images, uint8 (count, h, w, c).
 
@@ -95,7 +95,7 @@ class Run:
         count: int = 16,
         seed: int = 0,
         raw: bool = False,
-        checkpoint: str = "newest",
+        checkpoint: str | int = "newest",
     ) -> Pixels:
         """Walk z around a circle and back to its start, uint8 (steps, count, h, w, c).
 
@@ -118,7 +118,7 @@ class Run:
             frames.append(to_pixels(generate(game.G.net, (z, *others))))
         return np.stack(frames)
 
-    def _game(self, *, raw: bool, checkpoint: str) -> Game:
+    def _game(self, *, raw: bool, checkpoint: str | int) -> Game:
         """Build the game with the weights of a checkpoint in G."""
         device = choose_device("auto")
         with own_randomness(device):
@@ -130,7 +130,8 @@ class Run:
         game.G.net.eval()
         return game
 
-    def _snapshot(self, which: str) -> Snapshot:
+    def _snapshot(self, checkpoint: str | int) -> Snapshot:
+        which = str(checkpoint)
         checkpoints = self.directory.checkpoints
         kept = checkpoints.seen()
         if not kept:

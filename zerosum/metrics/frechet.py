@@ -22,9 +22,9 @@ def frechet_distance(first: Tensor, second: Tensor) -> float:
     (mean1, cov1), (mean2, cov2) = (moments(features.double()) for features in (first, second))
     # tr (S1 S2)^½ = tr (S1^½ S2 S1^½)^½, which is symmetric and has no complex roots.
     root = symmetric_root(cov1)
-    cross = torch.linalg.eigvalsh(root @ cov2 @ root).clamp(min=0).sqrt().sum()
+    cross: Tensor = torch.linalg.eigvalsh(root @ cov2 @ root).clamp(min=0).sqrt().sum()
     distance = (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * cross
-    return max(0.0, distance.item())
+    return max(0.0, float(distance))
 
 
 def moments(features: Tensor) -> tuple[Tensor, Tensor]:
@@ -35,4 +35,5 @@ def moments(features: Tensor) -> tuple[Tensor, Tensor]:
 def symmetric_root(matrix: Tensor) -> Tensor:
     """The square root of a symmetric matrix without negative eigenvalues but for rounding."""
     values, vectors = torch.linalg.eigh(matrix)
-    return (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+    root: Tensor = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+    return root

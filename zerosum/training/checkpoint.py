@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,7 @@ class Checkpoints:
             flush_directory(self.directory)
         finally:
             self._sweep_temporaries()
-        self._sweep()
+        self._sweep(newest=seen)
         return target
 
     def newest(self) -> Iterator[tuple[int, Snapshot | Damaged]]:
@@ -108,14 +108,17 @@ class Checkpoints:
             except Damaged as damage:
                 yield seen, damage
 
-    def best(self) -> int | None:
+    def best(self, among: Sequence[int] | None = None) -> int | None:
         """The images seen at the checkpoint with the lowest score, if any has one."""
-        scores = {seen: read_score(self.path(seen)) for seen in self.seen()}
+        among = self.seen() if among is None else among
+        scores = {seen: read_score(self.path(seen)) for seen in among}
         scored = {seen: score for seen, score in scores.items() if score is not None}
         return min(scored, key=lambda seen: scored[seen], default=None)
 
-    def _sweep(self) -> None:
-        kept = {*self.seen()[-self.KEEP :], self.best()}
+    def _sweep(self, *, newest: int) -> None:
+        # Later ones than the newest are damaged: the run went on from one before them.
+        good = [seen for seen in self.seen() if seen <= newest]
+        kept = {*good[-self.KEEP :], self.best(good)}
         for seen in self.seen():
             if seen not in kept:
                 # Renamed first, so that a kill half-way leaves no checkpoint with files missing.

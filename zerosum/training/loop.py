@@ -25,12 +25,6 @@ class TrainingDiverged(UserError):
     exit_code = 1
 
 
-class StorageFailed(UserError):
-    """A checkpoint, picture or log could not be written; what was there before is whole."""
-
-    exit_code = 1
-
-
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
     """How long to train and how often to report.
@@ -88,6 +82,7 @@ class Loop:
         self.watcher = watcher
         self.draw = draw
         self.score = score
+        self._saved_at: int | None = None
 
     def run(self) -> None:
         """Train. When this returns, the budget is spent and the last checkpoint written.
@@ -103,13 +98,8 @@ class Loop:
             images_per_epoch=self.schedule.images_per_epoch,
         )
         try:
-            with stop_flag() as flag:
+            with self.directory.storage_failures(), stop_flag() as flag:
                 self._play(flag)
-        except OSError as error:
-            raise StorageFailed(
-                f"Could not write to '{self.directory.path}': {error.strerror or error}. The "
-                "checkpoints before are as they were: make room and run the same command again."
-            ) from error
         finally:
             self.watcher.end()
 
@@ -133,7 +123,7 @@ class Loop:
             state.average.update(images=dealt, seen=progress.seen)
 
             if progress.epoch > epoch_before or progress.seen >= schedule.budget:
-                self._end_epoch(complete=progress.epoch > epoch_before, clock=clock)
+                self._end_epoch(epoch_before=epoch_before, clock=clock)
             elif clock.since_look() > self.UPDATE_SECONDS:
                 self._look()
                 clock.look()
@@ -142,13 +132,18 @@ class Loop:
                 clock.note()
                 self._stop(flag.signal_number)
 
-    def _end_epoch(self, *, complete: bool, clock: Stopwatch) -> None:
+    def _end_epoch(self, *, epoch_before: int, clock: Stopwatch) -> None:
         """Log, show, draw and save what is due at the end of an epoch, or of the budget in it."""
         progress, schedule = self.state.progress, self.schedule
-        number = progress.epoch if complete else progress.epoch + 1
+        number = max(progress.epoch, epoch_before + 1)
         done = progress.seen >= schedule.budget
+
+        def due(every: int) -> bool:
+            # Not `number % every == 0`: a round of many turns may end several small epochs.
+            return done or number // every > epoch_before // every
+
         means = self.state.tally.means()
-        self._insist_on_finite_losses(means)
+        self._insist_on_finite_losses(means, epoch=epoch_before + 1)
         record = {
             "epoch": number,
             "seen": progress.seen,
@@ -158,20 +153,21 @@ class Loop:
         }
         progress.log_bytes = self.directory.append_log(record)
         self.state.tally.clear()
-        if done or number % schedule.sample_every == 0:
+        if due(schedule.sample_every):
             self.draw(number)
         self.watcher.epoch(record)
-        if done or number % schedule.checkpoint_every == 0:
+        if due(schedule.checkpoint_every):
             self._save()
 
     def _look(self) -> None:
         """Show the losses of the epoch so far, and stop within seconds if they are not finite."""
         means = self.state.tally.means()
-        self._insist_on_finite_losses(means)
+        self._insist_on_finite_losses(means, epoch=self.state.progress.epoch + 1)
         self.watcher.update(seen=self.state.progress.seen, losses=losses(means))
 
     def _stop(self, signal_number: int) -> None:
-        self._insist_on_finite_losses(self.state.tally.means())
+        means = self.state.tally.means()
+        self._insist_on_finite_losses(means, epoch=self.state.progress.epoch + 1)
         self._save()
         raise Interrupted(
             signal_number,
@@ -181,15 +177,16 @@ class Loop:
 
     def _save(self) -> None:
         progress = self.state.progress
-        if progress.seen in self.directory.checkpoints.seen():
+        if progress.seen == self._saved_at:
             return
         snapshot = self.state.snapshot()
         name = not_finite(snapshot)
         if name is not None:
             raise self._diverged(f"'{name}' holds values that are not finite")
         self.directory.checkpoints.save(snapshot, seen=progress.seen, score=self.score())
+        self._saved_at = progress.seen
 
-    def _insist_on_finite_losses(self, means: Mapping[str, float]) -> None:
+    def _insist_on_finite_losses(self, means: Mapping[str, float], *, epoch: int) -> None:
         if all(math.isfinite(mean) for mean in means.values()):
             return
         name, index, value = self.state.tally.first_not_finite() or ("", 0, math.nan)
@@ -198,7 +195,7 @@ class Loop:
         round_number = index // self.state.game.turns.count(turn) + 1
         raise self._diverged(
             f"the term '{term}' of {turn}'s turn became {value} in round {round_number} of "
-            f"epoch {self.state.progress.epoch + 1}"
+            f"epoch {epoch}"
         )
 
     def _diverged(self, what: str) -> TrainingDiverged:

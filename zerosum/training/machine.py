@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -56,14 +58,27 @@ def cgroup_quota(path: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
         return unlimited
 
 
-def prepare_processor() -> None:
-    """Make arithmetic on the CPU as fast as it can be, for this process.
+@contextmanager
+def tuned_processor() -> Iterator[None]:
+    """Make arithmetic on the CPU as fast as it can be, and set it back afterwards.
 
     Never more threads than processors. Denormal numbers are taken as zero: Adam's moments decay
     into them where gradients vanish, and arithmetic on them is several times slower.
     """
-    torch.set_num_threads(min(torch.get_num_threads(), processor_share()))
+    threads, flushed = torch.get_num_threads(), flushes_denormals()
+    torch.set_num_threads(min(threads, processor_share()))
     torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(flushed)
+
+
+def flushes_denormals() -> bool:
+    """Whether the CPU takes denormal numbers as zero in this thread."""
+    denormal = torch.tensor(1e-39, dtype=torch.float64).float()
+    return (denormal * 1).item() == 0
 
 
 def multiplies_bf16() -> bool:

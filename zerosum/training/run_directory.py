@@ -11,8 +11,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,6 +25,13 @@ FORMAT = 1
 """The version of the run directory's format; raised when older code could no longer read it."""
 
 CONFIG, LOG, FILM, LOCK = "config.json", "log.jsonl", "film.gif", ".lock"
+WRITING_CONFIG = f".{CONFIG}.writing"
+
+
+class StorageFailed(UserError):
+    """A checkpoint, picture or log could not be written; what was there before is whole."""
+
+    exit_code = 1
 
 
 class RunDirectory:
@@ -53,22 +60,30 @@ class RunDirectory:
         """Whether there is a run here."""
         return self.config_path.is_file()
 
-    def create(self, config: Mapping[str, Any]) -> None:
-        """Begin a run.
+    def claim(self) -> None:
+        """Make the folder if it is not there; refuse one that holds something else than a run.
 
         Raises:
             UserError: the path is a file, or a folder of something else, or cannot be written.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if any(self.path.iterdir()):
-                raise UserError(
-                    f"The folder '{self.path}' is not empty and holds no run. Choose another "
-                    "with --out, so that nothing in it is lost."
-                )
+            names = {path.name for path in self.path.iterdir()}
         except OSError as error:
             raise cannot_write(self.path, error) from None
-        self.write_config(config)
+        # Alone, these are what a kill before the first config, or --fresh, leaves behind.
+        if names - {LOCK, WRITING_CONFIG} and (CONFIG not in names or self._config_is_foreign()):
+            raise UserError(
+                f"The folder '{self.path}' is not empty and holds no run. Choose another "
+                "with --out, so that nothing in it is lost."
+            )
+
+    def _config_is_foreign(self) -> bool:
+        """Whether the config is another program's. A damaged one may be ours."""
+        try:
+            return "format" not in json.loads(self.config_path.read_bytes())
+        except (OSError, ValueError, TypeError):
+            return False
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write the configuration, whole or not at all.
@@ -76,7 +91,7 @@ class RunDirectory:
         Raises:
             UserError: the folder cannot be written.
         """
-        temporary = self.path / f".{CONFIG}.writing"
+        temporary = self.path / WRITING_CONFIG
         try:
             write_durably(temporary, to_json({"format": FORMAT, **config}))
             temporary.replace(self.config_path)
@@ -84,7 +99,7 @@ class RunDirectory:
             raise cannot_write(self.path, error) from None
 
     def read_config(self) -> dict[str, Any]:
-        """Read what `create` was given.
+        """Read what `write_config` was given.
 
         Raises:
             UserError: there is no run here, the file is damaged, or of a newer format.
@@ -107,11 +122,18 @@ class RunDirectory:
         return dict(config)
 
     def remove(self) -> None:
-        """Remove the run's own files, and the folder if nothing else is in it."""
-        if self.checkpoints.directory.is_dir():
-            shutil.rmtree(self.checkpoints.directory)
-        for path in [self.log_path, self.film_path, *self.pictures(), self.config_path]:
-            path.unlink(missing_ok=True)
+        """Remove the run's own files.
+
+        Raises:
+            UserError: they cannot be removed.
+        """
+        try:
+            if self.checkpoints.directory.is_dir():
+                shutil.rmtree(self.checkpoints.directory)
+            for path in [self.log_path, self.film_path, *self.pictures(), self.config_path]:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise cannot_write(self.path, error) from None
 
     def save_picture(self, picture: Image.Image, epoch: int) -> None:
         """Save the picture of an epoch, whole or not at all."""
@@ -142,22 +164,43 @@ class RunDirectory:
             os.truncate(self.log_path, length)
 
     def log(self) -> list[dict[str, Any]]:
-        """Read the log."""
+        """Read the log; a last line that was cut short, by a full disk say, is left out."""
         if not self.log_path.exists():
             return []
-        return [json.loads(line) for line in self.log_path.read_text("utf-8").splitlines()]
+        *lines, _ = self.log_path.read_text("utf-8").split("\n")
+        return [json.loads(line) for line in lines]
+
+    @contextmanager
+    def storage_failures(self) -> Iterator[None]:
+        """Turn what the disk refuses inside into the error that says how to go on.
+
+        Raises:
+            StorageFailed: the disk is full or not writable.
+        """
+        try:
+            yield
+        except BrokenPipeError:  # whoever read our output has left; the disk is well
+            raise
+        except OSError as error:
+            raise StorageFailed(
+                f"Could not write to '{self.path}': {error.strerror or error}. The "
+                "checkpoints before are as they were: make room and run the same command again."
+            ) from error
 
     def locked(self) -> AbstractContextManager[Any]:
         """Keep other processes from training in this run directory.
 
         Raises:
-            UserError: another process is at it.
+            UserError: another process is at it, or the folder cannot be written.
         """
         try:
             import fcntl
         except ImportError:  # Windows: two trainings of one run are the user's to avoid.
             return nullcontext()
-        file: IO[str] = (self.path / LOCK).open("w")
+        try:
+            file: IO[str] = (self.path / LOCK).open("w")
+        except OSError as error:
+            raise cannot_write(self.path, error) from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -41,9 +41,10 @@ class Tally:
         for name, values in self.values.items():
             for index, value in enumerate(torch.stack(values).tolist()):
                 if not math.isfinite(value):
-                    found.append((name, index, value))
+                    # In shares of the interval: a name with five values a round counts faster.
+                    found.append(((index + 1) / len(values), (name, index, value)))
                     break
-        return min(found, key=lambda where: where[1], default=None)
+        return min(found, key=lambda where: where[0], default=(0.0, None))[1]
 
     def state(self) -> dict[str, Tensor]:
         """The values so far, one vector a name, for a checkpoint in mid-epoch."""

@@ -1,0 +1,55 @@
+"""The Fréchet distance against closed forms and scipy's matrix root."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zerosum.metrics.frechet import frechet_distance
+
+
+def gaussian(count, mean, deviations, seed=0):
+    """Features with exactly this mean and these deviations, uncorrelated."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(count, len(mean), generator=generator, dtype=torch.float64)
+    noise = noise - noise.mean(0)
+    whitened = noise @ torch.linalg.inv(torch.linalg.cholesky(torch.cov(noise.T))).T
+    return whitened * torch.tensor(deviations).double() + torch.tensor(mean).double()
+
+
+def test_identical_sets_have_no_distance():
+    features = torch.randn(100, 8, generator=torch.Generator().manual_seed(0))
+    assert frechet_distance(features, features) == pytest.approx(0, abs=1e-9)
+
+
+@given(
+    shift=st.lists(st.floats(-3, 3), min_size=3, max_size=3),
+    widths=st.lists(st.floats(0.1, 3), min_size=3, max_size=3),
+)
+def test_two_gaussians_with_diagonal_covariance(shift, widths):
+    first = gaussian(50, [0.0, 0.0, 0.0], [1.0, 1.0, 1.0])
+    second = gaussian(70, shift, widths, seed=1)
+    expected = sum(d**2 for d in shift) + sum((1 - w) ** 2 for w in widths)
+    assert frechet_distance(first, second) == pytest.approx(expected, abs=1e-6)
+
+
+def test_correlated_features_against_scipy():
+    generator = torch.Generator().manual_seed(0)
+    first, second = (
+        torch.randn(200, 6, generator=generator) @ torch.randn(6, 6, generator=generator)
+        for _ in range(2)
+    )
+    (mu1, s1), (mu2, s2) = (
+        (f.double().mean(0).numpy(), np.cov(f.double().numpy().T)) for f in (first, second)
+    )
+    root = scipy.linalg.sqrtm(s1 @ s2).real
+    expected = ((mu1 - mu2) ** 2).sum() + np.trace(s1 + s2 - 2 * root)
+    assert frechet_distance(first, second) == pytest.approx(expected, rel=1e-6)
+
+
+def test_fewer_images_than_features_do_not_break_it():
+    generator = torch.Generator().manual_seed(0)
+    first, second = (torch.randn(5, 16, generator=generator) for _ in range(2))
+    assert 0 < frechet_distance(first, second) < 100

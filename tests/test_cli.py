@@ -1,0 +1,320 @@
+"""The commands as a user runs them: what they print, write and exit with."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zerosum.cli import run
+
+EPOCH_LINE = re.compile(r"^Epoch \[\d+/\d+\] Loss D: \d+\.\d{4}, Loss G: \d+\.\d{4}$")
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty directory that is the working one, with a small data set in `tiny.npz`."""
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (48, 8, 8), dtype=np.uint8)
+    np.savez("tiny.npz", images=images, labels=np.arange(48) % 3)
+    return tmp_path
+
+
+TRAIN = ["train", "--data", "tiny.npz", "--batch-size", "16", "--hidden", "12", "20"]
+
+
+@pytest.fixture
+def trained(here, capsys):
+    """A finished run of three epochs in `runs/vanilla-tiny`."""
+    assert run([*TRAIN, "--epochs", "3", "--sample-every", "1"]) == 0
+    capsys.readouterr()
+    return here / "runs" / "vanilla-tiny"
+
+
+def zerosum(*tokens, **options):
+    """Start the real command in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "zerosum", *tokens],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def refused(tokens, capsys, *, code=2):
+    """The one message of a command that must fail: no traceback, the right exit code."""
+    assert run(tokens) == code
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    assert captured.err.startswith("zerosum: ")
+    return captured.err
+
+
+def picture(path):
+    with Image.open(path) as image:
+        image.load()
+        return image
+
+
+def frames(path):
+    with Image.open(path) as film:
+        return film.n_frames
+
+
+class TestTrain:
+    def test_prints_one_line_an_epoch_and_leaves_a_run(self, here, capsys):
+        assert run([*TRAIN, "--epochs", "3", "--sample-every", "2"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split(" Loss")[0] for line in lines[:3]] == [
+            f"Epoch [{n}/3]" for n in (1, 2, 3)
+        ]
+        assert all(EPOCH_LINE.match(line) for line in lines[:3])
+        assert "zerosum sample runs/vanilla-tiny" in "\n".join(lines[3:])
+
+        directory = here / "runs" / "vanilla-tiny"
+        assert sorted(path.name for path in directory.glob("*.png")) == [
+            "generated_epoch_2.png",
+            "generated_epoch_3.png",  # the last epoch is drawn, whatever its number
+        ]
+        assert frames(directory / "film.gif") == 2
+        log = [json.loads(line) for line in (directory / "log.jsonl").read_text().splitlines()]
+        assert [record["seen"] for record in log] == [48, 96, 144]
+        assert {"loss_D", "loss_G", "D(x)", "D(G(z))"} <= log[0].keys()
+
+    def test_the_same_command_again_says_that_the_run_is_complete(self, trained, capsys):
+        before = (trained / "log.jsonl").read_bytes()
+        assert run([*TRAIN, "--epochs", "3"]) == 0
+        assert "complete" in capsys.readouterr().out
+        assert (trained / "log.jsonl").read_bytes() == before
+
+    def test_more_epochs_go_on_with_the_run(self, trained, capsys):
+        assert run([*TRAIN, "--epochs", "4"]) == 0
+        assert "Epoch [4/4]" in capsys.readouterr().out
+        assert len((trained / "log.jsonl").read_text().splitlines()) == 4
+
+    def test_fresh_starts_over(self, trained, capsys):
+        assert run([*TRAIN, "--epochs", "1", "--fresh", "--seed", "5"]) == 0
+        assert "Epoch [1/1]" in capsys.readouterr().out
+        assert len((trained / "log.jsonl").read_text().splitlines()) == 1
+        assert [path.name for path in trained.glob("*.png")] == ["generated_epoch_1.png"]
+
+    def test_a_recipe_may_be_named(self, here, capsys):
+        assert run(["train", "vanilla", *TRAIN[1:], "--epochs", "1"]) == 0
+
+    def test_flags_overrule_the_toml_file(self, here, capsys):
+        (here / "my.toml").write_text('data = "tiny.npz"\nepochs = 9\nbatch-size = 16\n')
+        assert run(["train", "--config", "my.toml", "--epochs", "2"]) == 0
+        config = json.loads((here / "runs/vanilla-tiny/config.json").read_text())["config"]
+        assert (config["epochs"], config["batch_size"]) == (2, 16)
+
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    def test_a_signal_saves_and_says_how_to_go_on(self, here, number, code):
+        command = [*TRAIN, "--epochs", "100000", "--out", "run"]
+        process = zerosum(*command)
+        first = process.stdout.readline()
+        assert EPOCH_LINE.match(first.strip())
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == code
+        assert "Run the same command again" in errors
+        assert "Traceback" not in errors
+
+        process = zerosum(*command)
+        assert "Going on with 'run'" in process.stdout.readline()
+        process.kill()
+        process.communicate()
+
+    def test_a_reader_that_goes_away_is_no_traceback(self, here):
+        process = zerosum(*TRAIN, "--epochs", "2000")
+        process.stdout.readline()
+        process.stdout.close()
+        assert "Traceback" not in process.stderr.read()
+        process.stderr.close()
+        process.wait(timeout=60)
+
+
+class TestSample:
+    def test_a_grid(self, trained, capsys):
+        assert run(["sample", "runs/vanilla-tiny", "-n", "9", "--out", "grid.png"]) == 0
+        assert capsys.readouterr().out == "Wrote grid.png.\n"
+        assert picture("grid.png").size == (10 * (3 * 10 + 2),) * 2
+
+    def test_an_array(self, trained):
+        assert run(["sample", "runs/vanilla-tiny", "-n", "5", "--out", "some.npz"]) == 0
+        images = np.load("some.npz")["images"]
+        assert images.shape == (5, 8, 8, 1)
+        assert images.dtype == np.uint8
+
+    def test_a_folder(self, trained):
+        assert run(["sample", "runs/vanilla-tiny", "-n", "3", "--out", "new/folder"]) == 0
+        names = sorted(path.name for path in (trained.parent.parent / "new/folder").iterdir())
+        assert names == ["000000.png", "000001.png", "000002.png"]
+        assert picture("new/folder/000000.png").size == (8, 8)
+
+    def test_a_walk(self, trained):
+        assert run(["sample", "runs/vanilla-tiny", "-n", "4", "--out", "walk.gif"]) == 0
+        assert frames("walk.gif") > 10
+
+    def test_the_seed_decides_and_raw_differs(self, trained):
+        for name, *flags in (["a"], ["b"], ["c", "--seed", "1"], ["d", "--raw"]):
+            assert run(["sample", "runs/vanilla-tiny", "--out", f"{name}.png", *flags]) == 0
+        a, b, c, d = ((trained.parent.parent / f"{name}.png").read_bytes() for name in "abcd")
+        assert a == b
+        assert len({a, c, d}) == 3
+
+    @pytest.mark.parametrize(
+        ("tokens", "expected"),
+        [
+            (["runs/vanilla-tin"], "Runs beside it: runs/vanilla-tiny"),
+            (["runs/vanilla-tiny", "--out", "x.jpg"], "ends in .png, .gif or .npz"),
+            (["runs/vanilla-tiny", "-n", "0"], "at least 1"),
+            (["runs/vanilla-tiny", "--checkpoint", "7"], "It keeps: "),
+            (["runs/vanilla-tiny", "--out", "runs"], "not empty"),
+            (["runs/vanilla-tiny", "--out", "tiny.npz/x.png"], "Choose another place"),
+            ([], "--run"),
+        ],
+    )
+    def test_mistakes(self, trained, capsys, tokens, expected):
+        assert expected in refused(["sample", *tokens], capsys)
+
+
+class TestTables:
+    @pytest.mark.parametrize(
+        ("command", "expected"),
+        [("recipes", "vanilla"), ("data", "mnist"), ("doctor", "processors")],
+    )
+    def test_they_list_what_there_is(self, capsys, command, expected):
+        assert run([command]) == 0
+        assert expected in capsys.readouterr().out
+
+
+class TestHelp:
+    @pytest.mark.parametrize(
+        "tokens", [["--help"], ["train", "--help"], ["sample", "--help"], ["--version"]]
+    )
+    def test_it_does_not_import_torch(self, tokens):
+        code = (
+            "import sys; from zerosum.cli import run; code = run(sys.argv[1:]); "
+            "assert 'torch' not in sys.modules; assert 'numpy' not in sys.modules; sys.exit(code)"
+        )
+        done = subprocess.run([sys.executable, "-c", code, *tokens], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip()
+
+    def test_train_has_a_flag_for_every_setting(self, capsys):
+        from zerosum.recipes import RECIPES
+
+        assert run(["train", "vanilla", "--help"]) == 0
+        text = capsys.readouterr().out
+        for field in RECIPES["vanilla"].config.model_fields:
+            assert f"--{field.replace('_', '-')}" in text
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("tokens", "expected"),
+        [
+            (["trian"], 'Did you mean "train"'),
+            (["train", "vanila"], "Did you mean 'vanilla'?"),
+            (["train", "--epoch", "3"], "Did you mean --epochs?"),
+            (["train", "--epochs", "none"], "--epochs: received 'none', expected a valid integer"),
+            (["train", "--epochs", "0"], "--epochs: received '0', expected greater than"),
+            (["train", "--precision", "fp16"], "'fp32' or 'bf16'"),
+            (["train", "--device", "gpu"], "expected auto, cpu, cuda"),
+            (["train", "--device", "cuda:99"], "This machine has: "),
+            (["train", "--size", "3q"], "HEIGHTxWIDTH"),
+            (["train", "--data", "mnst"], "Did you mean 'mnist'?"),
+            (["train", "--data", "tyni.npz"], "Did you mean 'tiny.npz'?"),
+            (["train", "--config", "none.toml"], "none.toml"),
+            (["train", "--epochs", "3", "vanilla"], "Write its name first"),
+        ],
+    )
+    def test_each_gets_one_clear_message(self, here, capsys, tokens, expected):
+        assert expected in refused(tokens, capsys)
+        assert not (here / "runs").exists()
+
+    def test_a_setting_in_a_file_that_nobody_knows(self, here, capsys):
+        (here / "my.toml").write_text("epoch = 3\n")
+        assert "Did you mean 'epochs'?" in refused(["train", "--config", "my.toml"], capsys)
+
+    def test_an_empty_folder(self, here, capsys):
+        (here / "empty").mkdir()
+        assert "empty" in refused(["train", "--data", "empty"], capsys)
+
+    def test_an_archive_whose_paths_climb(self, here, capsys):
+        with zipfile.ZipFile("bad.zip", "w") as archive:
+            archive.writestr("../../evil.png", b"")
+        assert "../../evil.png" in refused(["train", "--data", "bad.zip"], capsys)
+
+    def test_a_folder_of_something_else_is_left_alone(self, here, capsys):
+        (here / "thesis").mkdir()
+        (here / "thesis" / "chapter1.tex").write_text("dear reader")
+        for flags in ([], ["--fresh"]):
+            message = refused([*TRAIN, "--out", "thesis", *flags], capsys)
+            assert "not empty and holds no run" in message
+        assert (here / "thesis" / "chapter1.tex").read_text() == "dear reader"
+
+    def test_another_config_is_named_field_by_field(self, trained, capsys):
+        message = refused([*TRAIN, "--epochs", "3", "--learning-rate", "0.001"], capsys)
+        assert "learning_rate: the run has 0.0002, received 0.001" in message
+        assert "epochs" not in message
+
+    def test_a_run_of_a_newer_format(self, trained, capsys):
+        config = json.loads((trained / "config.json").read_text())
+        (trained / "config.json").write_text(json.dumps({**config, "format": 99}))
+        for tokens in ([*TRAIN, "--epochs", "3"], ["sample", str(trained)]):
+            assert "Upgrade zerosum" in refused(tokens, capsys)
+
+    def test_a_flipped_bit_falls_back_loudly(self, trained, capsys):
+        newest = trained / "checkpoints" / "144" / "state.safetensors"
+        assert run([*TRAIN, "--epochs", "4"]) == 0
+        newest = max((trained / "checkpoints").iterdir(), key=lambda path: int(path.name))
+        data = bytearray((newest / "state.safetensors").read_bytes())
+        data[len(data) // 2] ^= 4
+        (newest / "state.safetensors").write_bytes(data)
+        capsys.readouterr()
+        assert run([*TRAIN, "--epochs", "4"]) == 0
+        printed = capsys.readouterr().out
+        assert "WARNING: damaged checkpoint" in printed
+        assert "Epoch [4/4]" in printed
+
+    def test_undecodable_files_are_one_line_and_strict_stops(self, here, capsys):
+        folder = here / "photos"
+        folder.mkdir()
+        for index in range(4):
+            Image.new("L", (8, 8), 60 * index).save(folder / f"{index}.png")
+        for index in range(5):
+            (folder / f"bad{index}.png").write_bytes(b"no picture")
+        flags = ["--data", "photos", "--epochs", "1", "--hidden", "8"]
+        assert run(["train", *flags]) == 0
+        printed = capsys.readouterr().out
+        assert printed.count("Skipped 5 undecodable files") == 1
+        assert "and 2 more" in printed
+        assert "bad0.png" in refused(["train", *flags, "--strict", "--fresh"], capsys)
+
+    @pytest.mark.skipif(not hasattr(os, "setrlimit") and os.name == "nt", reason="needs rlimits")
+    def test_a_disk_that_fills_up_loses_nothing(self, here):
+        import resource
+
+        def one_hundred_kilobytes_a_file():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+        done = zerosum(
+            *["train", "--data", "tiny.npz", "--epochs", "1"],
+            preexec_fn=one_hundred_kilobytes_a_file,
+        )
+        _, errors = done.communicate(timeout=60)
+        assert done.returncode == 1
+        assert "make room and run the same command again" in errors
+        assert "Traceback" not in errors
+        checkpoints = here / "runs/vanilla-tiny/checkpoints"
+        assert list(checkpoints.iterdir()) == []
+        assert run(["train", "--data", "tiny.npz", "--epochs", "1"]) == 0
