@@ -87,8 +87,9 @@ def train_config(
     with tuned_processor(), own_randomness(device):
         images = load_images(config, watcher)
         directory = RunDirectory(out or Path("runs") / f"{recipe}-{images.name}")
-        open_run(directory, describe(recipe, config, images), config, fresh=fresh)
-        with directory.locked():
+        directory.claim()
+        with directory.locked():  # before anything in it is read, changed or removed
+            open_run(directory, describe(recipe, config, images), config, fresh=fresh)
             run_loop(recipe, config, images, directory, device=device, watcher=watcher)
     return Run(directory.path)
 
@@ -108,15 +109,13 @@ def open_run(
     """Begin a run, or make sure that the one which is there is the same.
 
     Raises:
-        UserError: it is another run, or the directory cannot be used.
+        UserError: it is another run, or the directory cannot be written.
     """
     if fresh:
         directory.remove()
     if directory.exists():
         insist_on_same_run(directory, description, config)
-        directory.write_config(description)
-    else:
-        directory.create(description)
+    directory.write_config(description)
 
 
 def run_loop(
