@@ -1,0 +1,86 @@
+"""What the tests share: a tiny data set, a tiny training, a watcher that remembers."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import zerosum
+from zerosum.run import Run
+
+torch.set_num_threads(2)  # results depend on the number of threads: the same on every machine
+
+
+class Recorder:
+    """A watcher that shows nothing and remembers what it is told."""
+
+    def __init__(self):
+        self.began = []
+        self.updates = []
+        self.epochs = []
+        self.notices = []
+        self.ended = 0
+
+    def begin(self, **where):
+        self.began.append(where)
+
+    def update(self, **state):
+        self.updates.append(state)
+
+    def epoch(self, record):
+        self.epochs.append(record)
+
+    def notice(self, text):
+        self.notices.append(text)
+
+    def end(self):
+        self.ended += 1
+
+
+@pytest.fixture
+def watcher() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def new_watcher() -> type[Recorder]:
+    return Recorder
+
+
+@pytest.fixture
+def tiny_images(tmp_path) -> Path:
+    """40 gray images of 8×8, in two classes: at 16 a batch, an epoch is 16 + 16 + 8."""
+    numbers = np.random.default_rng(0)
+    path = tmp_path / "tiny.npz"
+    np.savez(path, images=numbers.integers(0, 256, (40, 8, 8), np.uint8), labels=np.arange(40) % 2)
+    return path
+
+
+@pytest.fixture
+def train_tiny(tiny_images) -> Callable[..., Run]:
+    """Train a small vanilla GAN on the tiny images: 3 epochs, saved and drawn after each."""
+
+    def train(out: Path, **changes) -> Run:
+        settings = {
+            "data": str(tiny_images),
+            "device": "cpu",
+            "epochs": 3,
+            "batch_size": 16,
+            "hidden": (12, 20),
+            "latent_size": 4,
+            "ema_half_life": 60,
+            "sample_every": 1,
+            "checkpoint_every": 1,
+            "watcher": Recorder(),
+        }
+        return zerosum.train("vanilla", out=out, **(settings | changes))
+
+    return train
+
+
+@pytest.fixture
+def run(train_tiny, tmp_path) -> Run:
+    """A finished run of three epochs."""
+    return train_tiny(tmp_path / "run")

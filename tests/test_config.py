@@ -1,0 +1,179 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from zerosum.config import (
+    FREE_ON_RESUME,
+    Settings,
+    conflicts,
+    parse_size,
+    read_toml,
+    validate,
+)
+from zerosum.errors import UserError
+from zerosum.recipes.vanilla import Config
+
+
+class TestSize:
+    @given(st.integers(1, 10**6), st.integers(1, 10**6))
+    def test_is_one_side_or_height_by_width(self, height, width):
+        assert parse_size(f"{height}") == (height, height)
+        assert parse_size(f"{height}x{width}") == (height, width)
+        assert parse_size(f"{height}X{width}") == (height, width)
+
+    @pytest.mark.parametrize(
+        "text", ["", "x", "0", "64x", "x64", "64x0", "-3", "1x2x3", "64 x 64", "6.4", "²", "big"]
+    )
+    def test_is_nothing_else(self, text):
+        with pytest.raises(ValueError, match="expected N or HEIGHTxWIDTH"):
+            parse_size(text)
+        with pytest.raises(UserError, match=r"--size: received .*, expected N or HEIGHTxWIDTH"):
+            validate(Settings, {"size": text})
+
+    @pytest.mark.parametrize("size", [64, "64"])
+    def test_may_be_given_as_a_number(self, size):
+        assert validate(Settings, {"size": size}).size == "64"
+
+
+class TestValidate:
+    def test_takes_the_defaults_where_nothing_is_given(self):
+        assert validate(Config, {}) == Config()
+
+    def test_what_came_out_goes_in_again(self):
+        config = validate(Config, {"hidden": [8, 9, 10], "size": "48x64", "learning_rate": 1e-3})
+        assert config.hidden == (8, 9, 10)
+        assert validate(Config, config.model_dump(mode="json")) == config
+
+    @pytest.mark.parametrize(
+        ("name", "closest"),
+        [("batchsize", "batch_size"), ("lerning_rate", "learning_rate"), ("epoch", "epochs")],
+    )
+    def test_an_unknown_setting_is_answered_with_the_closest(self, name, closest):
+        with pytest.raises(UserError, match=f"no setting '{name}'. Did you mean '{closest}'"):
+            validate(Config, {name: 1})
+
+    @pytest.mark.parametrize(
+        ("name", "value", "message"),
+        [
+            ("epochs", 0, "--epochs: received 0, expected greater than or equal to 1."),
+            ("epochs", "many", "--epochs: received 'many', expected a valid integer"),
+            ("epochs", 1.5, "--epochs: received 1.5, expected a valid integer"),
+            ("images", -1, "--images: received -1, expected greater than or equal to 1."),
+            ("batch_size", 0, "--batch-size: received 0, expected greater than or equal to 1."),
+            ("seed", -1, "--seed: received -1, expected greater than or equal to 0."),
+            ("channels", 2, "--channels: received 2, expected 1, 3 or 4."),
+            ("precision", "fp16", "--precision: received 'fp16', expected 'fp32' or 'bf16'."),
+            ("device", "gpu", "--device: received 'gpu', expected auto, cpu, cuda, cuda:N or mps."),
+            ("device", "cuda:x", "--device: received 'cuda:x', expected auto, cpu, cuda, cuda:N"),
+            ("ema_half_life", -1, "--ema-half-life: received -1, expected greater than or equal"),
+            ("strict", "maybe", "--strict: received 'maybe', expected a valid boolean"),
+            ("learning_rate", 0, "--learning-rate: received 0, expected greater than 0."),
+            ("learning_rate", float("nan"), "--learning-rate: received nan, expected a finite"),
+            ("betas", (0.5, 1), "--betas: received 1, expected less than 1."),
+            ("betas", (0.5,), "--betas: received (0.5,), expected more values."),
+            ("betas", (0, 0, 0), "--betas: received (0, 0, 0), expected at most 2 items"),
+            ("hidden", (256, 0), "--hidden: received 0, expected greater than or equal to 1."),
+            ("latent_size", None, "--latent-size: received None, expected a valid integer."),
+        ],
+    )
+    def test_a_bad_value_is_named_with_what_was_received_and_expected(self, name, value, message):
+        with pytest.raises(UserError) as error:
+            validate(Config, {name: value})
+        assert str(error.value).startswith(message)
+
+    def test_all_bad_values_are_named_at_once(self):
+        with pytest.raises(UserError) as error:
+            validate(Config, {"epochs": 0, "seed": -1, "betas": (2, 2)})
+        assert [line.split(":")[0] for line in str(error.value).splitlines()] == [
+            "--epochs",
+            "--seed",
+            "--betas",
+            "--betas",
+        ]
+
+    def test_a_config_does_not_change(self):
+        with pytest.raises(ValidationError, match="frozen"):
+            Config().epochs = 3
+
+
+class TestToml:
+    def test_dashes_stand_for_underscores(self, tmp_path):
+        path = tmp_path / "my.toml"
+        path.write_text('batch-size = 64\nlearning_rate = 1e-3\ndata = "mnist"\nhidden = [8, 9]\n')
+        values = read_toml(path)
+        assert values == {
+            "batch_size": 64,
+            "learning_rate": 1e-3,
+            "data": "mnist",
+            "hidden": [8, 9],
+        }
+        assert validate(Config, values).hidden == (8, 9)
+
+    def test_a_missing_file_is_named(self, tmp_path):
+        with pytest.raises(UserError, match=r"'.*none.toml': No such file .*Expected a TOML file"):
+            read_toml(tmp_path / "none.toml")
+
+    def test_a_folder_is_no_file(self, tmp_path):
+        with pytest.raises(UserError, match="Is a directory"):
+            read_toml(tmp_path)
+
+    @pytest.mark.parametrize("data", [b"epochs: 5", b"epochs =", b"\xff\xfe", b"a = 1\na = 2"])
+    def test_what_is_not_toml_is_said_to_be_so(self, tmp_path, data):
+        (tmp_path / "my.toml").write_bytes(data)
+        with pytest.raises(UserError, match=r"my.toml' is not valid TOML"):
+            read_toml(tmp_path / "my.toml")
+
+
+SAVED = Config(epochs=5, images=1000)
+OTHER = {  # another valid value for every field
+    "data": "fashion-mnist",
+    "size": "32",
+    "channels": 3,
+    "strict": True,
+    "batch_size": 64,
+    "seed": 1,
+    "device": "cpu",
+    "precision": "bf16",
+    "ema_half_life": 0,
+    "sample_every": 1,
+    "checkpoint_every": 1,
+    "latent_size": 2,
+    "hidden": (8,),
+    "learning_rate": 1e-3,
+    "betas": (0.0, 0.9),
+}
+
+
+class TestConflicts:
+    def test_a_config_agrees_with_itself(self):
+        assert conflicts(SAVED, SAVED) == []
+
+    def test_every_field_but_the_budget_is_covered_here(self):
+        assert OTHER.keys() | {"epochs", "images"} == Config.model_fields.keys()
+
+    @pytest.mark.parametrize("name", sorted(OTHER))
+    def test_what_weights_depend_on_may_not_change(self, name):
+        asked = SAVED.model_copy(update={name: OTHER[name]})
+        before = getattr(SAVED, name)
+        expected = f"{name}: the run has {before!r}, received {OTHER[name]!r}"
+        assert conflicts(SAVED, asked) == ([] if name in FREE_ON_RESUME else [expected])
+
+    def test_how_often_a_run_reports_may_change(self):
+        assert {"sample_every", "checkpoint_every", "strict"} == FREE_ON_RESUME
+
+    @pytest.mark.parametrize(("name", "now"), [("epochs", 6), ("images", 1001)])
+    def test_the_budget_may_grow(self, name, now):
+        assert conflicts(SAVED, SAVED.model_copy(update={name: now})) == []
+
+    @pytest.mark.parametrize(("name", "now"), [("epochs", 4), ("images", 999), ("images", None)])
+    def test_the_budget_may_not_shrink_or_change_its_kind(self, name, now):
+        (line,) = conflicts(SAVED, SAVED.model_copy(update={name: now}))
+        assert line == f"{name}: the run has {getattr(SAVED, name)}, received {now}"
+
+    def test_every_field_that_differs_is_listed(self):
+        asked = SAVED.model_copy(update={"seed": 1, "batch_size": 2})
+        assert [line.split(":")[0] for line in conflicts(SAVED, asked)] == [
+            "batch_size",
+            "seed",
+        ]

@@ -1,0 +1,35 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zerosum.errors import UserError, unknown_name
+
+KNOWN = ("hinge", "vanilla", "wgan", "wgan-gp")
+
+
+@pytest.mark.parametrize(
+    ("received", "closest"),
+    [("vanila", "vanilla"), ("VANILLA", "vanilla"), ("wgangp", "wgan-gp"), ("hing", "hinge")],
+)
+def test_a_typing_mistake_is_answered_with_the_closest_name(received, closest):
+    assert f"'{received}'. Did you mean '{closest}'?" in str(
+        unknown_name("recipe", received, KNOWN)
+    )
+
+
+def test_nothing_is_suggested_where_nothing_is_close():
+    assert str(unknown_name("recipe", "pix2pix", KNOWN)) == (
+        "There is no recipe 'pix2pix'. Valid names: hinge, vanilla, wgan, wgan-gp."
+    )
+
+
+@given(st.text(max_size=20))
+def test_every_valid_name_is_listed_whatever_was_received(received):
+    message = str(unknown_name("recipe", received, KNOWN))
+    assert message.startswith(f"There is no recipe '{received}'.")
+    assert message.endswith("Valid names: hinge, vanilla, wgan, wgan-gp.")
+
+
+def test_a_mistake_of_the_users_is_a_value_error_and_exits_with_2():
+    assert issubclass(UserError, ValueError)
+    assert UserError.exit_code == 2

@@ -1,0 +1,178 @@
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from zerosum.game import Batch, Game, Generation, Play, Player
+from zerosum.nets import mlp
+
+SHAPE = (1, 2, 3)
+
+
+def player(net, **objective):
+    return Player(net=net, optimizer=torch.optim.SGD(net.parameters(), lr=0.1), objective=objective)
+
+
+def game_of(D=None, **changes):
+    torch.manual_seed(0)
+    G = mlp.Generator(SHAPE, latent_size=4, hidden=[5])
+    D = D or mlp.Discriminator(SHAPE, hidden=[5])
+    parts = {"G": player(G), "D": player(D), "deal": Generation(latent_size=4)}
+    return Game(image_shape=SHAPE, **(parts | changes))
+
+
+class Counted:
+    """A critic that counts how often it is asked, and about how many images."""
+
+    def __init__(self, net):
+        self.net = net
+        self.asked = []
+
+    def __call__(self, images):
+        self.asked.append(len(images))
+        return self.net(images, images.new_empty(len(images), 0))
+
+
+@pytest.fixture
+def make_play():
+    torch.manual_seed(1)
+    net = mlp.Discriminator(SHAPE, hidden=[5])
+    real, fake = torch.randn(2, 6, *SHAPE)
+    condition = torch.empty(6, 0)
+    return lambda **more: Play(
+        critic=Counted(net), real=real, fake=fake, condition=condition, seen=6, **more
+    )
+
+
+class TestLogits:
+    def test_nothing_is_asked_that_no_term_wants(self, make_play):
+        play = make_play()
+        assert play.critic.asked == []
+        assert play.fake_logits.shape == (6, 1)
+        assert play.critic.asked == [6]
+
+    def test_each_is_computed_once(self, make_play):
+        play = make_play()
+        assert play.real_logits is play.real_logits
+        assert play.fake_logits is play.fake_logits
+        assert play.critic.asked == [6, 6]
+
+    def test_one_pass_asks_once_about_both(self, make_play):
+        play = make_play(in_one_pass=True)
+        assert play.real_logits is not play.fake_logits
+        assert play.real_logits.shape == play.fake_logits.shape == (6, 1)
+        assert play.critic.asked == [12]
+
+    def test_one_pass_gives_what_two_give(self, make_play):
+        one, two = make_play(in_one_pass=True), make_play()
+        torch.testing.assert_close(one.real_logits, two.real_logits)
+        torch.testing.assert_close(one.fake_logits, two.fake_logits)
+        assert not torch.allclose(one.real_logits, one.fake_logits)
+
+    @pytest.mark.parametrize("in_one_pass", [False, True])
+    def test_they_are_float32_under_autocast(self, make_play, in_one_pass):
+        play = make_play(in_one_pass=in_one_pass)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert play.critic(play.real).dtype == torch.bfloat16
+            assert play.real_logits.dtype == play.fake_logits.dtype == torch.float32
+
+
+class TestGame:
+    @pytest.mark.parametrize("turns", ["DG", "DDDDDG", "DGG", "DGDG"])
+    def test_a_round_is_any_turns_that_begin_with_d(self, turns):
+        assert game_of(turns=turns).turns == turns
+
+    @pytest.mark.parametrize("turns", ["", "D", "G", "DD", "GD", "dg", "DXG", "D G"])
+    def test_other_turns_are_refused(self, turns):
+        with pytest.raises(ValueError, match="expected the letters D and G, D first"):
+            game_of(turns=turns)
+
+    def test_a_letter_names_a_player(self):
+        game = game_of()
+        assert game.player("G") is game.G
+        assert game.player("D") is game.D
+
+    def test_frozen_parameters_are_not_the_players(self):
+        net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+        net[0].requires_grad_(False)
+        assert [p.shape for p in player(net).parameters] == [(1, 3), (1,)]
+
+    @pytest.mark.parametrize(
+        ("layer", "couples"),
+        [
+            (partial(nn.BatchNorm2d, 4), True),
+            (partial(nn.SyncBatchNorm, 4), True),
+            (partial(nn.InstanceNorm2d, 4), False),
+            (partial(nn.GroupNorm, 2, 4), False),
+        ],
+    )
+    def test_only_batch_norm_couples_the_images_of_a_batch(self, layer, couples):
+        D = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Sequential(layer()))
+        assert game_of(D).couples_the_batch is couples
+
+
+class TestGeneration:
+    BATCH = Batch(torch.randn(6, *SHAPE))
+
+    def deal(self, game, turn):
+        torch.manual_seed(5)
+        return game.deal(game, turn, self.BATCH, seen=60)
+
+    def test_on_ds_turn_the_fakes_are_constants(self):
+        play = self.deal(game_of(), "D")
+        assert not play.fake.requires_grad
+        assert play.fake_logits.requires_grad
+
+    def test_on_gs_turn_the_fakes_carry_gs_graph(self):
+        game = game_of()
+        play = self.deal(game, "G")
+        gradients = torch.autograd.grad(play.fake_logits.sum(), game.G.parameters)
+        assert all(gradient.abs().sum() > 0 for gradient in gradients)
+
+    def test_both_turns_make_the_same_fakes_of_the_same_stream(self):
+        game = game_of()
+        assert torch.equal(self.deal(game, "D").fake, self.deal(game, "G").fake)
+
+    def test_the_fakes_are_gs_images_of_normal_z(self):
+        game = game_of()
+        play = self.deal(game, "D")
+        torch.manual_seed(5)
+        with torch.no_grad():
+            expected = game.G.net(torch.randn(6, 4), torch.empty(6, 0))
+        assert torch.equal(play.fake, expected)
+        assert play.real is self.BATCH.real
+        assert (play.condition.shape, play.seen) == ((6, 0), 60)
+
+    def test_one_pass_only_on_ds_turn_and_without_batch_norm(self):
+        class Normalised(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(6), nn.Linear(6, 1))
+
+            def forward(self, images, condition):
+                return self.layers(images)
+
+        assert self.deal(game_of(), "D").in_one_pass
+        assert not self.deal(game_of(), "G").in_one_pass
+        assert not self.deal(game_of(Normalised()), "D").in_one_pass
+
+    def test_the_critic_repeats_the_condition_for_batches_laid_end_to_end(self):
+        class Labelled(Generation):
+            def inputs(self, count, device):
+                return torch.randn(count, self.latent_size), torch.eye(2).repeat(count // 2, 1)
+
+        D = mlp.Discriminator(SHAPE, hidden=[5], condition_size=2)
+        G = mlp.Generator(SHAPE, latent_size=4, hidden=[5], condition_size=2)
+        play = self.deal(game_of(D, G=player(G), deal=Labelled(latent_size=4)), "D")
+        both = D(torch.cat([play.real, play.fake]), torch.eye(2).repeat(6, 1))
+        assert torch.equal(torch.cat([play.real_logits, play.fake_logits]), both)
+
+    def test_the_figures_are_ds_mean_verdicts_as_probabilities(self):
+        game = game_of()
+        play = self.deal(game, "D")
+        figures = game.deal.figures(play)
+        for name, images in (("D(x)", play.real), ("D(G(z))", play.fake)):
+            expected = torch.sigmoid(game.D.net(images, torch.empty(6, 0))).mean()
+            torch.testing.assert_close(figures[name], expected.detach())
+            assert not figures[name].requires_grad
