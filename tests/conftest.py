@@ -6,11 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 import zerosum
 from zerosum.run import Run
 
-torch.set_num_threads(2)  # results depend on the number of threads: the same on every machine
+# The nets here are too small for a second thread, and on a busy machine two that wait for one
+# another are a thousand times slower. (Results depend on the number, too.)
+torch.set_num_threads(1)
+
+# No deadline for an example: on a busy machine it would only measure the others' work.
+settings.register_profile("zerosum", deadline=None)
+settings.load_profile("zerosum")
 
 
 class Recorder:

@@ -160,7 +160,7 @@ class TestConflicts:
         assert conflicts(SAVED, asked) == ([] if name in FREE_ON_RESUME else [expected])
 
     def test_how_often_a_run_reports_may_change(self):
-        assert {"sample_every", "checkpoint_every", "strict"} == FREE_ON_RESUME
+        assert {"sample_every", "checkpoint_every", "data", "strict", "device"} == FREE_ON_RESUME
 
     @pytest.mark.parametrize(("name", "now"), [("epochs", 6), ("images", 1001)])
     def test_the_budget_may_grow(self, name, now):

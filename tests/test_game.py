@@ -93,6 +93,9 @@ class TestGame:
         assert game.player("G") is game.G
         assert game.player("D") is game.D
 
+    def test_its_weights_are_those_of_both(self):
+        assert game_of().num_weights == (4 * 5 + 5 + 5 * 6 + 6) + (6 * 5 + 5 + 5 + 1)
+
     def test_frozen_parameters_are_not_the_players(self):
         net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
         net[0].requires_grad_(False)

@@ -26,7 +26,12 @@ from zerosum.seeds import enter_stream, own_randomness
 from zerosum.training.ema import Average
 from zerosum.training.interfaces import Watcher
 from zerosum.training.loop import Loop, Schedule
-from zerosum.training.machine import choose_device, tuned_processor
+from zerosum.training.machine import (
+    choose_device,
+    insist_on_memory,
+    memory_bytes,
+    tuned_processor,
+)
 from zerosum.training.resume import insist_on_same_run, restore_newest
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import Progress, State
@@ -130,6 +135,8 @@ def run_loop(
     """Build or restore the game and play it to the end of the budget."""
     enter_stream(torch.device("cpu"), "init", config.seed)
     game = recipes.build(recipe, config, image_shape=images.shape, device=device)
+    if device.type == "cpu":
+        insist_on_memory(game.num_weights, memory=memory_bytes())
     state = State(game, Average(game.G.net, half_life=config.ema_half_life))
     loader = Loader(images, batch_size=config.batch_size, seed=config.seed, device=device)
     budget = config.images or config.epochs * len(images)

@@ -67,9 +67,10 @@ class Settings(BaseModel):
         return text
 
 
-# What a resumed run may change, since no weight depends on it: how often it reports. The budget,
-# `epochs` or `images`, may be raised as well, which `conflicts` sees to.
-FREE_ON_RESUME = frozenset({"sample_every", "checkpoint_every", "strict"})
+# What a resumed run may change: how often it reports; where the images are, since a checksum sees
+# to it that they are the same; and the device, whose arithmetic differs in the last bits. The
+# budget, `epochs` or `images`, may be raised as well, which `conflicts` sees to.
+FREE_ON_RESUME = frozenset({"sample_every", "checkpoint_every", "data", "strict", "device"})
 
 SomeSettings = TypeVar("SomeSettings", bound=Settings)
 

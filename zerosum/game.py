@@ -149,6 +149,11 @@ class Game:
         return self.G if turn == "G" else self.D
 
     @property
+    def num_weights(self) -> int:
+        """Weights of G and D together."""
+        return sum(p.numel() for player in (self.G, self.D) for p in player.net.parameters())
+
+    @property
     def device(self) -> torch.device:
         """Where G's weights live."""
         return next(self.G.net.parameters()).device

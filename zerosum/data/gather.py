@@ -18,7 +18,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import torch
 
-from zerosum.data.decode import SUFFIXES, Format, Pixels, Undecodable, decode
+from zerosum.arrays import Pixels
+from zerosum.data.decode import SUFFIXES, Format, Undecodable, decode
 from zerosum.data.images import ImageSet, safe_name
 from zerosum.errors import UserError
 

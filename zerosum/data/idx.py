@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from zerosum.data.decode import Format, Pixels, fit_array
+from zerosum.arrays import Pixels
+from zerosum.data.decode import Format, fit_array
 from zerosum.data.images import ImageSet, safe_name
 from zerosum.errors import UserError
 

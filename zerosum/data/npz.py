@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zerosum.data.decode import MODES, Format, Pixels, fit_array
+from zerosum.arrays import Pixels
+from zerosum.data.decode import MODES, Format, fit_array
 from zerosum.data.images import ImageSet, safe_name
 from zerosum.errors import UserError
 

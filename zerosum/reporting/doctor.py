@@ -14,7 +14,12 @@ from rich.table import Table
 from zerosum._version import __version__
 from zerosum.data.catalog import DATASETS, locate
 from zerosum.reporting.tables import table
-from zerosum.training.machine import available_devices, multiplies_bf16, processor_share
+from zerosum.training.machine import (
+    available_devices,
+    memory_bytes,
+    multiplies_bf16,
+    processor_share,
+)
 
 GIB = 2**30
 
@@ -42,9 +47,8 @@ def facts() -> Iterator[tuple[str, str, str]]:
         "native" if fast else "not native",
         "--precision bf16 is faster" if fast else "--precision fp32, the default, is faster",
     )
-    if hasattr(os, "sysconf"):
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
-        yield "memory", f"{memory:.1f} GiB", "training on MNIST takes less than 1"
+    if memory := memory_bytes():
+        yield "memory", f"{memory / GIB:.1f} GiB", "training on MNIST takes less than 1"
     free = shutil.disk_usage(Path.cwd()).free / GIB
     yield "free disk here", f"{free:.1f} GiB", "a run of the vanilla GAN takes less than 0.1"
     for name, dataset in DATASETS.items():

@@ -47,9 +47,11 @@ def insist_on_same_run(
     saved = directory.read_config()
     differing = [
         f"{name}: the run has {saved.get(name)!r}, received {description[name]!r}"
-        for name in ("recipe", "image_shape", "data_sha256")
+        for name in ("recipe", "image_shape")
         if saved.get(name) != description[name]
     ]
+    if saved.get("data_sha256") != description["data_sha256"]:
+        differing.append(f"data: the images of {config.data!r} are not those the run has seen")
     if saved.get("recipe") == description["recipe"]:
         differing += conflicts(validate(type(config), saved["config"]), config)
     if differing:

@@ -109,7 +109,7 @@ class RunDirectory:
         try:
             config = json.loads(self.config_path.read_bytes())
             found = config.pop("format")
-        except (OSError, ValueError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"The run's '{self.config_path}' cannot be read ({error}). Restore that file from "
                 "a copy, or start over with --fresh or another --out."

@@ -85,7 +85,7 @@ class State:
                 {name: values.to(device) for name, values in group(snapshot, "tally").items()}
             )
             self.progress = Progress(**snapshot.facts["progress"])
-        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+        except (RuntimeError, LookupError, TypeError, ValueError) as error:
             raise UserError(
                 f"The checkpoint does not fit this game: {error}. It was probably made by another "
                 "version of zerosum: use that version, or --fresh to start over."
@@ -126,9 +126,13 @@ def optimizer_state(player: Player) -> dict[str, Tensor]:
 
 def load_optimizer(player: Player, tensors: Mapping[str, Tensor]) -> None:
     """Take up what `optimizer_state` gave."""
+    parameters = [p for group in player.optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Any]] = {}
     for key, tensor in tensors.items():
         index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = tensor
+        # torch checks neither the place nor the shape, and takes the tensor itself, not a copy.
+        if tensor.ndim and tensor.shape != parameters[int(index)].shape:
+            raise ValueError(f"the optimizer's {key} has the shape {tuple(tensor.shape)}")
+        state.setdefault(int(index), {})[name] = tensor.clone()
     groups = player.optimizer.state_dict()["param_groups"]
     player.optimizer.load_state_dict({"state": state, "param_groups": groups})

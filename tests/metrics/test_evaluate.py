@@ -1,0 +1,175 @@
+"""Figures of fakes of our own making, whose order is known, and the cards beside them."""
+
+import json
+
+import pytest
+import torch
+
+from zerosum import data
+from zerosum.metrics import evaluate as module
+from zerosum.metrics.evaluate import Subject, evaluate
+from zerosum.metrics.features import feature_net
+from zerosum.metrics.figures import FIGURES, choose, doubt, reported_name
+
+COUNT = 500
+
+
+def subject(images, name="made up", split=None):
+    return Subject(name=name, split=split, images=images)
+
+
+@pytest.fixture(scope="module")
+def net():
+    return feature_net("digits", device=torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    """Two sets of real images, apart."""
+    images = data.load("mnist", split="test").images
+    return images[:COUNT], images[-COUNT:]
+
+
+@pytest.fixture
+def values(net, mnist):
+    """Evaluate images against real ones: plain numbers by name."""
+
+    def evaluated(images, *, names=tuple(FIGURES)):
+        results = evaluate(subject(images), subject(mnist[0]), net=net, names=names, seed=0)
+        return {name: result.value for name, result in results.items()}
+
+    return evaluated
+
+
+def blurred(images, strength):
+    """Mix each image with the mean of its 5×5 surroundings."""
+    smooth = torch.nn.functional.avg_pool2d(images.float(), 5, stride=1, padding=2)
+    return ((1 - strength) * images + strength * smooth).round().to(torch.uint8)
+
+
+def noisy(images, strength):
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randint(0, 256, images.shape, generator=generator)
+    return ((1 - strength) * images + strength * noise).round().to(torch.uint8)
+
+
+class TestDirections:
+    def test_identical_sets(self, values, mnist):
+        found = values(mnist[0])
+        assert found["frechet_digits"] == pytest.approx(0, abs=1e-6)
+        assert found["precision"] == found["recall"] == found["coverage"] == 1
+        assert found["density"] == pytest.approx(1)
+
+    @pytest.mark.parametrize(
+        ("worsen", "strengths"),
+        # Beyond half, noise is so unlike a digit that the net's answer no longer grows with it.
+        [(blurred, (0, 0.3, 0.6, 0.9)), (noisy, (0, 0.05, 0.1, 0.2))],
+    )
+    def test_distances_order_real_good_and_bad(self, values, mnist, worsen, strengths):
+        found = [values(worsen(mnist[1], strength)) for strength in strengths]
+        for name in ("frechet_digits", "kid"):
+            distances = [figures[name] for figures in found]
+            assert distances == sorted(distances)
+            assert distances[0] < distances[-1] / 20
+        assert found[0]["precision"] > found[2]["precision"] > found[3]["precision"]
+
+    def test_a_collapsed_set_is_precise_without_variety(self, values, mnist):
+        """One real image with faint noise, five hundred times."""
+        collapsed = noisy(mnist[1][:1].repeat(COUNT, 1, 1, 1), 0.02)
+        found = values(collapsed)
+        assert found["precision"] > 0.9
+        assert found["recall"] < 0.05
+        assert found["coverage"] < 0.1
+        assert max(found["classes"].values()) == 1
+        assert found["classifier_score"] == pytest.approx(1, abs=0.05)
+
+    def test_noise_is_not_precise_and_of_one_class(self, values, mnist):
+        found = values(noisy(mnist[1], 1.0))
+        assert found["precision"] == found["density"] == 0
+        assert found["classifier_score"] == pytest.approx(1, abs=0.05)
+
+    def test_real_digits_are_of_all_classes(self, values, mnist):
+        found = values(mnist[1])
+        assert found["confidence"] > 0.97
+        assert found["classifier_score"] > 8.5  # 50 images in a part are not all alike
+        assert sum(found["classes"].values()) == pytest.approx(1)
+        assert min(found["classes"].values()) > 0.05
+
+
+class TestCards:
+    @pytest.fixture
+    def results(self, net, mnist):
+        fakes = subject(blurred(mnist[1], 0.5))
+        real, others = (subject(images, "mnist", "test") for images in mnist)
+        return evaluate(fakes, real, net=net, names=tuple(FIGURES), seed=7, others=others)
+
+    def test_say_all_that_decides_a_figure(self, results, net, mnist):
+        card = results["classifier_score"].card
+        assert card["features"] == "digits"
+        assert card["features_sha256"] == net.sha256
+        assert "28×28" in card["resize"]
+        assert card["evaluated"]["n"] == card["reference"]["n"] == COUNT
+        assert card["reference"]["split"] == "test"
+        assert card["reference"]["sha256"] != card["floor_of"]["sha256"]
+        assert card["seed"] == 7
+        assert card["spread"] > 0
+        assert card["versions"].keys() == {"zerosum", "torch", "numpy", "python"}
+        assert json.loads(json.dumps(card)) == card
+
+    def test_the_floor_is_the_figure_of_other_reals(self, results, values, mnist):
+        assert results["frechet_digits"].card["floor"] == pytest.approx(
+            values(mnist[1])["frechet_digits"]
+        )
+        assert results["frechet_digits"].card["floor"] < results["frechet_digits"].value
+
+    def test_a_figure_of_few_images_says_so(self, results):
+        assert "625 or more" in results["frechet_digits"].card["warning"]
+        assert results["confidence"].card["warning"] is None
+
+    def test_without_other_reals_there_is_no_floor(self, net, mnist):
+        card = evaluate(subject(mnist[1]), subject(mnist[0]), net=net, names=["fid"], seed=0)[
+            "frechet_digits"
+        ].card
+        assert card["floor"] is card["floor_of"] is None
+
+
+def test_the_second_time_only_the_samples_are_looked_at(net, mnist, monkeypatch):
+    real, others = map(subject, mnist)
+
+    def figures():
+        return evaluate(others, real, net=net, names=["fid", "recall"], seed=0, others=others)
+
+    first = figures()
+    monkeypatch.setattr(
+        "zerosum.metrics.embedding.embed", lambda *_, **__: pytest.fail("a net was asked")
+    )
+    looked = []
+    embed = module.embed
+    monkeypatch.setattr(
+        module, "embed", lambda *given, **how: looked.append(1) or embed(*given, **how)
+    )
+    assert figures() == first
+    assert len(looked) == 1
+
+
+class TestNames:
+    def test_only_inceptions_frechet_distance_is_an_fid(self):
+        assert reported_name("fid", "inception") == "fid"
+        assert reported_name("fid", "fashion") == "frechet_fashion"
+        assert reported_name("kid", "fashion") == "kid"
+
+    def test_no_names_are_all_names(self, net):
+        assert choose([], net) == tuple(FIGURES)
+
+    @pytest.mark.parametrize(
+        ("name", "count", "num_features", "doubted"),
+        [
+            ("fid", 10_000, 2048, False),
+            ("fid", 9_999, 2048, True),
+            ("kid", 999, 2048, True),
+            ("recall", 1000, 2048, False),
+            ("confidence", 10, 2048, False),
+        ],
+    )
+    def test_few_images_are_doubted(self, name, count, num_features, doubted):
+        assert bool(doubt(name, count=count, num_features=num_features)) == doubted

@@ -1,0 +1,76 @@
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from zerosum.reporting import console as console_module
+from zerosum.reporting.console import ConsoleWatcher, Pace
+
+RECORD = {"epoch": 1, "seen": 60_000, "loss_D": 1.36894, "loss_G": 0.72306}
+
+
+def watch(**options):
+    """A training of two epochs as it is shown; gives the text that was written."""
+    file = io.StringIO()
+    watcher = ConsoleWatcher(Console(file=file, highlight=False, soft_wrap=True, **options))
+    watcher.begin(seen=0, budget=6_000_000, images_per_epoch=60_000)
+    watcher.update(seen=30_000, losses={"loss_D": 1.0, "loss_G": 2.0})
+    watcher.epoch(RECORD)
+    watcher.notice("Kept in '[runs]/x'.")
+    watcher.epoch({**RECORD, "epoch": 2, "seen": 120_000})
+    watcher.end()
+    return file.getvalue()
+
+
+def test_without_a_terminal_there_are_plain_lines_and_nothing_else():
+    assert watch() == (
+        "Epoch [1/100] Loss D: 1.3689, Loss G: 0.7231\n"
+        "Kept in '[runs]/x'.\n"
+        "Epoch [2/100] Loss D: 1.3689, Loss G: 0.7231\n"
+    )
+
+
+def test_lines_are_not_wrapped_however_narrow_the_output():
+    assert "Epoch [1/100] Loss D: 1.3689, Loss G: 0.7231\n" in watch(width=20)
+
+
+def test_by_default_it_writes_plain_lines_to_standard_output(capsys):
+    watcher = ConsoleWatcher()
+    watcher.begin(seen=0, budget=100, images_per_epoch=10)
+    watcher.epoch({**RECORD, "seen": 10})
+    watcher.end()
+    assert capsys.readouterr().out == "Epoch [1/10] Loss D: 1.3689, Loss G: 0.7231\n"
+
+
+def test_in_a_terminal_a_bar_shows_the_epoch_the_pace_and_the_losses():
+    text = watch(force_terminal=True, width=140, legacy_windows=False)
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
+    assert "Epoch [1/100] Loss D: 1.3689, Loss G: 0.7231\n" in plain
+    assert re.search(r"epoch 1/100 .* 0% [\d,]+ images/s .* Loss D: 1.0000, Loss G: 2.0000", plain)
+    assert "epoch 2/100" in plain
+
+
+@pytest.mark.parametrize(
+    ("seen", "budget", "place"),
+    [(0, 40, "1/2"), (19, 40, "1/2"), (20, 40, "2/2"), (45, 50, "3/3"), (60, 50, "3/3")],
+)
+def test_the_epoch_under_way_is_counted_from_one_to_the_last(seen, budget, place):
+    watcher = ConsoleWatcher(Console(file=io.StringIO()))
+    watcher.begin(seen=0, budget=budget, images_per_epoch=20)
+    watcher.update(seen=seen, losses={"loss_D": 0.0, "loss_G": 0.0})
+    assert watcher._bar.tasks[0].fields["epoch"] == place
+
+
+def test_the_pace_is_that_of_the_last_ten_looks(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(console_module.time, "monotonic", lambda: now)
+    pace = Pace(1000)
+    seen = 1000
+    for _ in range(20):
+        now, seen = now + 1, seen + 10
+        assert pace.at(seen) == 10
+    for _ in range(10):  # and then it is ten times as fast
+        now, seen = now + 1, seen + 100
+        latest = pace.at(seen)
+    assert latest == pytest.approx(100)

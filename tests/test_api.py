@@ -1,0 +1,221 @@
+"""The package as a program uses it: train, load, sample."""
+
+import numpy as np
+import pytest
+import torch
+
+import zerosum
+from zerosum import run as run_module
+from zerosum.errors import UserError
+from zerosum.training.checkpoint import TENSORS
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Every z that G is given."""
+    seen = []
+    generate = run_module.generate
+
+    def noted(net, inputs):
+        seen.append(inputs[0])
+        return generate(net, inputs)
+
+    monkeypatch.setattr(run_module, "generate", noted)
+    return seen
+
+
+class TestTrain:
+    def test_gives_the_run_that_load_finds_again(self, run):
+        loaded = zerosum.load(run.path)
+        assert isinstance(run, zerosum.Run)
+        assert (loaded.path, loaded.recipe, loaded.config) == (run.path, "vanilla", run.config)
+        assert loaded.image_shape == (1, 8, 8)
+        assert np.array_equal(loaded.sample(), run.sample())
+        assert [record["epoch"] for record in run.log()] == [1, 2, 3]
+        assert repr(run) == f"Run('{run.path}', recipe='vanilla')"
+
+    def test_tells_the_watcher_everything(self, train_tiny, tmp_path, watcher):
+        run = train_tiny(tmp_path / "run", watcher=watcher)
+        assert watcher.began == [{"seen": 0, "budget": 120, "images_per_epoch": 40}]
+        assert watcher.epochs == run.log()
+        assert watcher.ended == 1
+        (summary,) = watcher.notices
+        assert summary.startswith("Done: 120 images in ")
+        assert f"zerosum sample {run.path} -n 64 --out samples.png" in summary
+
+    def test_names_the_directory_by_recipe_and_data(self, train_tiny, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        assert str(train_tiny(None, epochs=1).path) == "runs/vanilla-tiny"
+
+    def test_the_seed_decides_everything(self, train_tiny, tmp_path):
+        a, b, c = (
+            train_tiny(tmp_path / name, seed=seed, epochs=1)
+            for name, seed in (("a", 0), ("b", 0), ("c", 1))
+        )
+        states = [(r.path / "checkpoints" / "40" / TENSORS).read_bytes() for r in (a, b, c)]
+        assert states[0] == states[1] != states[2]
+
+    def test_leaves_the_callers_random_numbers_threads_and_denormals(self, train_tiny, tmp_path):
+        torch.manual_seed(3)
+        expected = torch.randn(4)
+        torch.manual_seed(3)
+        threads = torch.get_num_threads()
+        train_tiny(tmp_path / "run", epochs=1)
+        assert torch.equal(torch.randn(4), expected)
+        assert torch.get_num_threads() == threads
+        assert (torch.tensor([1e-30]) * 1e-9).item() > 0
+
+    def test_images_is_the_budget_instead_of_epochs(self, train_tiny, tmp_path):
+        run = train_tiny(tmp_path / "run", images=50)
+        assert [record["seen"] for record in run.log()] == [40, 56]
+
+    @pytest.mark.parametrize("channels", [1, 3, 4])
+    def test_images_may_be_gray_rgb_or_rgba_and_not_square(self, train_tiny, tmp_path, channels):
+        run = train_tiny(tmp_path / "run", epochs=2, channels=channels, size="6x8")
+        assert run.sample(3).shape == (3, 6, 8, channels)
+        assert run.directory.film_path.is_file()
+
+    @pytest.mark.parametrize(
+        ("recipe", "settings", "message"),
+        [
+            ("vanila", {}, "Did you mean 'vanilla'"),
+            ("vanilla", {"epoch": 3}, "Did you mean 'epochs'"),
+            ("vanilla", {"data": "mnits"}, "Did you mean 'mnist'"),
+            ("vanilla", {"epochs": 0}, "--epochs: received 0, expected greater than or equal to 1"),
+            ("vanilla", {"device": "cuda:77"}, "This machine has: "),
+        ],
+    )
+    def test_mistakes_are_the_users_to_mend(self, tmp_path, recipe, settings, message):
+        with pytest.raises(UserError, match=message):
+            zerosum.train(recipe, out=tmp_path / "run", **settings)
+        assert not (tmp_path / "run").exists()
+
+    def test_bf16_trains_and_saves_float32(self, train_tiny, tmp_path, run):
+        other = train_tiny(tmp_path / "bf16", precision="bf16")
+        snapshot = next(other.directory.checkpoints.newest())[1]
+        assert {tensor.dtype for tensor in snapshot.tensors.values()} == {torch.float32}
+        assert other.log()[0]["loss_D"] == pytest.approx(run.log()[0]["loss_D"], rel=0.05)
+        assert other.log()[0]["loss_D"] != run.log()[0]["loss_D"]
+
+
+class TestSample:
+    def test_gives_pixels(self, run):
+        images = run.sample(5)
+        assert images.shape == (5, 8, 8, 1)
+        assert images.dtype == np.uint8
+        assert images.std() > 0
+
+    def test_the_seed_decides_and_nothing_else(self, run):
+        torch.manual_seed(1)
+        first = run.sample(4)
+        torch.manual_seed(2)
+        assert np.array_equal(run.sample(4), first)
+        assert not np.array_equal(run.sample(4, seed=1), first)
+
+    def test_more_images_begin_with_the_fewer(self, run):
+        many = run.sample(600)  # of several chunks
+        for count in (1, 16, 64, 300):
+            assert np.array_equal(run.sample(count), many[:count])
+        assert len(np.unique(many.reshape(600, -1), axis=0)) == 600
+
+    def test_is_the_averages_unless_raw_is_asked_for(self, run, drawn):
+        averaged, raw = run.sample(4), run.sample(4, raw=True)
+        assert not np.array_equal(averaged, raw)
+        assert torch.equal(*drawn)  # of the same z
+
+    def test_of_z_from_a_normal_distribution(self, run, drawn):
+        run.sample(2048)
+        z = torch.cat(drawn)
+        assert z.shape == (2048, 4)
+        assert z.mean().item() == pytest.approx(0, abs=0.06)
+        assert z.std().item() == pytest.approx(1, abs=0.05)
+
+    def test_checkpoints_can_be_chosen(self, run):
+        kept = run.directory.checkpoints
+        assert kept.seen()[-2:] == [80, 120]
+        newest = run.sample(4)
+        assert np.array_equal(run.sample(4, checkpoint=120), newest)
+        assert np.array_equal(run.sample(4, checkpoint="120"), newest)
+        assert not np.array_equal(run.sample(4, checkpoint=80), newest)
+        best = run.sample(4, checkpoint="best")
+        assert np.array_equal(best, run.sample(4, checkpoint=kept.best()))
+
+    @pytest.mark.parametrize("checkpoint", ["worst", "7", 7, "-1", "", "newest "])
+    def test_one_that_is_not_kept_is_answered_with_those_that_are(self, run, checkpoint):
+        with pytest.raises(UserError, match=rf"no checkpoint '{checkpoint}'. It keeps: .*80, 120;"):
+            run.sample(checkpoint=checkpoint)
+
+    def test_a_damaged_one_is_not_sampled(self, run):
+        path = run.path / "checkpoints" / "120" / TENSORS
+        path.write_bytes(path.read_bytes()[:-1])
+        with pytest.raises(UserError, match=r"120' is damaged: .* keeps .*80, 120"):
+            run.sample()
+        assert len(run.sample(2, checkpoint=80)) == 2
+
+    def test_without_any_the_run_is_to_be_trained_first(self, run):
+        for path in run.directory.checkpoints.directory.iterdir():
+            path.rename(run.path / f"moved-{path.name}")
+        with pytest.raises(UserError, match="has no checkpoint yet"):
+            run.sample()
+
+    @pytest.mark.parametrize("count", [0, -1])
+    def test_at_least_one(self, run, count):
+        with pytest.raises(UserError, match=f"was {count}: expected at least 1"):
+            run.sample(count)
+
+    def test_leaves_the_callers_random_numbers(self, run):
+        torch.manual_seed(3)
+        expected = torch.randn(4)
+        torch.manual_seed(3)
+        run.sample(2)
+        run.interpolate(2, count=2)
+        assert torch.equal(torch.randn(4), expected)
+
+
+class TestInterpolate:
+    def test_gives_frames_of_pixels(self, run):
+        frames = run.interpolate(7, count=3)
+        assert frames.shape == (7, 3, 8, 8, 1)
+        assert frames.dtype == np.uint8
+        assert np.array_equal(run.interpolate(7, count=3), frames)
+        assert not np.array_equal(run.interpolate(7, count=3, seed=1), frames)
+        assert not np.array_equal(run.interpolate(7, count=3, raw=True), frames)
+
+    def test_the_walk_ends_where_it_began(self, run, drawn):
+        run.interpolate(60, count=3)
+        steps = [(b - a).norm() for a, b in zip(drawn, [*drawn[1:], drawn[0]], strict=True)]
+        # The step over the seam is as long as the one on the other side.
+        torch.testing.assert_close(steps[59], steps[29])
+        assert max(steps) < 2 * min(steps)
+        torch.testing.assert_close(drawn[30], -drawn[0], rtol=0, atol=1e-5)
+
+    def test_every_z_on_the_way_is_as_long_as_those_g_was_trained_on(self, run, drawn):
+        run.interpolate(8, count=2000)
+        # |z|² of N(0, I) in 4 dimensions has mean 4 and variance 8: of 2000 the mean is within .3.
+        for z in drawn:
+            assert z.square().sum(1).mean().item() == pytest.approx(4, abs=0.3)
+            assert z.square().sum(1).var().item() == pytest.approx(8, rel=0.3)
+
+    @pytest.mark.parametrize(("steps", "count"), [(0, 1), (1, 0)])
+    def test_at_least_one_of_each(self, run, steps, count):
+        with pytest.raises(UserError, match="at least 1"):
+            run.interpolate(steps, count=count)
+
+
+class TestLoad:
+    def test_no_run_is_answered_with_those_beside_it(self, run):
+        with pytest.raises(UserError, match=rf"no run in .*ran'.* Runs beside it: {run.path}\."):
+            zerosum.load(run.path.parent / "ran")
+
+    def test_a_recipe_that_nobody_knows(self, run):
+        text = run.directory.config_path.read_text()
+        run.directory.config_path.write_text(text.replace('"vanilla"', '"vanilin"'))
+        with pytest.raises(UserError, match=r"no recipe 'vanilin'. Did you mean 'vanilla'"):
+            zerosum.load(run.path)
+
+
+def test_the_package_offers_what_it_says():
+    for name in zerosum.__all__:
+        assert getattr(zerosum, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'tarin'"):
+        _ = zerosum.tarin

@@ -1,0 +1,78 @@
+"""What was computed before and is kept between commands: safetensors and JSON, never pickles.
+
+Entries are named by the content of what they were computed from, so none goes out of date, and
+removing any costs only time. Beside each lies its sha256; one that does not match is as good as
+absent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from torch import Tensor
+
+
+def folder() -> Path:
+    """Where the entries lie."""
+    cache = os.environ.get("ZEROSUM_CACHE")
+    return (Path(cache) if cache else Path.home() / ".cache" / "zerosum") / "metrics"
+
+
+def content_key(*parts: object) -> str:
+    """Name an entry by all that decides its content."""
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+
+
+def read_tensors(key: str) -> dict[str, Tensor] | None:
+    """Read an entry of tensors, if it is there and whole."""
+    content = read(f"{key}.safetensors")
+    return None if content is None else safetensors.torch.load(content)
+
+
+def write_tensors(key: str, tensors: dict[str, Tensor]) -> None:
+    """Keep tensors under a key."""
+    write(f"{key}.safetensors", safetensors.torch.save(tensors))
+
+
+def read_json(key: str) -> Any:
+    """Read an entry of JSON, if it is there and whole."""
+    content = read(f"{key}.json")
+    return None if content is None else json.loads(content)
+
+
+def write_json(key: str, value: object) -> None:
+    """Keep what JSON can tell under a key."""
+    write(f"{key}.json", json.dumps(value).encode())
+
+
+def read(name: str) -> bytes | None:
+    """Read a file, if it is there and has the sha256 that is noted beside it."""
+    try:
+        content = (folder() / name).read_bytes()
+        noted = (folder() / f"{name}.sha256").read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return content if hashlib.sha256(content).hexdigest() == noted else None
+
+
+def write(name: str, content: bytes) -> None:
+    """Write a file, and its sha256 beside it, each whole or not at all.
+
+    A cache that cannot be written is no reason to stop: the next command computes again.
+    """
+    note = hashlib.sha256(content).hexdigest().encode("ascii")
+    with contextlib.suppress(OSError):
+        folder().mkdir(parents=True, exist_ok=True)
+        for target, data in ((name, content), (f"{name}.sha256", note)):
+            temporary = folder() / f".{os.getpid()}-{target}"
+            try:
+                temporary.write_bytes(data)
+                temporary.replace(folder() / target)
+            finally:
+                temporary.unlink(missing_ok=True)

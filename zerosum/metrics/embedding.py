@@ -1,0 +1,107 @@
+"""A set of images as a feature net sees it, which for real images is computed once and kept."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from zerosum.errors import UserError
+from zerosum.metrics.cache import content_key, read_tensors, write_tensors
+from zerosum.metrics.features import FeatureNet
+from zerosum.metrics.frechet import Moments
+
+BATCH = 250
+VERSION = "1"
+"""Raised when the same pixels and weights come to give other features."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Embedding:
+    """What the figures need to know of a set of images."""
+
+    moments: Moments
+    features: Tensor | None  # float32 (n, d), on the CPU; None where no figure asks for them
+    logits: Tensor | None  # float32 (n, k), on the CPU; None where the net has none
+
+    def __len__(self) -> int:
+        return self.moments.count
+
+
+@torch.inference_mode()
+def embed(net: FeatureNet, images: Tensor, *, keep_features: bool) -> Embedding:
+    """Show images to a net.
+
+    Args:
+        net: the feature net.
+        images: uint8 (n, c, h, w), n at least 1.
+        keep_features: whether to keep each image's features. Without them the memory does not
+            depend on n, but for the few logits.
+
+    Raises:
+        UserError: the net returned NaN or infinity.
+    """
+    moments: Moments | None = None
+    kept: list[Tensor] = []
+    scores: list[Tensor] = []
+    for start in range(0, len(images), BATCH):
+        answer = net.look(images[start : start + BATCH])
+        features = answer[0].float().cpu()
+        if not features.isfinite().all():
+            raise UserError(f"The feature net '{net.name}' returned NaN or infinity.")
+        moments = Moments.of(features) if moments is None else moments + Moments.of(features)
+        if keep_features:
+            kept.append(features)
+        if answer[1] is not None:
+            scores.append(answer[1].float().cpu())
+    assert moments is not None
+    return Embedding(
+        moments=moments,
+        features=torch.cat(kept) if kept else None,
+        logits=torch.cat(scores) if scores else None,
+    )
+
+
+def embed_reference(net: FeatureNet, images: Tensor, *, keep_features: bool) -> Embedding:
+    """Do as `embed` does, but look first whether it was done before.
+
+    The features of a user's own net are not kept: nobody knows when it changes.
+    """
+    if net.sha256 is None:
+        return embed(net, images, keep_features=keep_features)
+    key = content_key(VERSION, net.sha256, net.resize, keep_features, fingerprint(images))
+    if (tensors := read_tensors(key)) is not None:
+        return unpack(tensors)
+    made = embed(net, images, keep_features=keep_features)
+    write_tensors(key, pack(made))
+    return made
+
+
+def pack(embedding: Embedding) -> dict[str, Tensor]:
+    """An embedding as tensors by name."""
+    moments = embedding.moments
+    tensors = {
+        "count": torch.tensor(moments.count),
+        "mean": moments.mean,
+        "scatter": moments.scatter,
+        "features": embedding.features,
+        "logits": embedding.logits,
+    }
+    return {name: tensor for name, tensor in tensors.items() if tensor is not None}
+
+
+def unpack(tensors: dict[str, Tensor]) -> Embedding:
+    """The embedding that `pack` took apart."""
+    moments = Moments(count=int(tensors["count"]), mean=tensors["mean"], scatter=tensors["scatter"])
+    return Embedding(
+        moments=moments, features=tensors.get("features"), logits=tensors.get("logits")
+    )
+
+
+def fingerprint(images: Tensor) -> str:
+    """The sha256 of shape and pixels of uint8 images."""
+    digest = hashlib.sha256(repr(tuple(images.shape)).encode())
+    digest.update(images.contiguous().numpy().data)
+    return digest.hexdigest()

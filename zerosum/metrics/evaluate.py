@@ -1,0 +1,137 @@
+"""Compares samples with real images, and says of every figure how it was come by.
+
+A figure without its circumstances is worth nothing: it moves with the feature net, the resizing,
+the number of images and the split. So each comes with a card that names them, and with its floor:
+the same figure between two sets of real images of the same size.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zerosum._version import __version__
+from zerosum.metrics.cache import content_key, read_json, write_json
+from zerosum.metrics.embedding import VERSION, Embedding, embed, embed_reference, fingerprint
+from zerosum.metrics.features import FeatureNet
+from zerosum.metrics.figures import FIGURES, Comparison, Value, doubt, reported_name
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Subject:
+    """A set of images to compare, and what to call it."""
+
+    name: str
+    split: str | None  # of a data set that has splits
+    images: Tensor  # uint8 (n, c, h, w), on the CPU
+
+    def card(self) -> dict[str, Any]:
+        """What a metric card says of it."""
+        return {
+            "name": self.name,
+            "split": self.split,
+            "n": len(self.images),
+            "shape": list(self.images.shape[1:]),
+            "sha256": fingerprint(self.images),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A figure's value and the card that belongs beside it."""
+
+    value: Value
+    card: dict[str, Any]
+
+
+def evaluate(
+    fake: Subject,
+    real: Subject,
+    *,
+    net: FeatureNet,
+    names: Sequence[str],
+    seed: int,
+    others: Subject | None = None,
+) -> dict[str, Result]:
+    """Compute figures of samples against a reference.
+
+    Args:
+        fake: the samples, at least `figures.LEAST_IMAGES`.
+        real: the reference, as many at least.
+        net: in whose features they are compared.
+        names: of `figures.FIGURES`, such as `figures.choose` gives.
+        seed: decides the subsets and parts that some figures draw.
+        others: as many real images as there are samples, none of them in the reference, for the
+            floor; None when there are none.
+
+    Returns:
+        A result for each name, under the name by which it may be reported.
+    """
+    keep = any(FIGURES[name].needs == "features" for name in names)
+    reference = embed_reference(net, real.images, keep_features=keep)
+    samples = embed(net, fake.images, keep_features=keep)
+    pair = Comparison(samples, reference, classes=net.classes, seed=seed)
+    floors = {} if others is None else floor(others, real, net=net, names=names, seed=seed)
+    circumstances = {
+        "features": net.name,
+        "features_sha256": net.sha256,
+        "resize": net.resize,
+        "evaluated": fake.card(),
+        "reference": real.card(),
+        "floor_of": None if others is None else others.card(),
+        "seed": seed,
+        "versions": versions(),
+    }
+    results = {}
+    for name in names:
+        figure = FIGURES[name]
+        card = {
+            **circumstances,
+            "better": figure.better,
+            "floor": floors.get(name),
+            "spread": figure.spread(pair) if figure.spread else None,
+            "warning": doubt(name, count=smaller(pair), num_features=len(reference.moments.mean)),
+        }
+        results[reported_name(name, net.name)] = Result(value=figure.value(pair), card=card)
+    return results
+
+
+def floor(
+    others: Subject, real: Subject, *, net: FeatureNet, names: Sequence[str], seed: int
+) -> dict[str, Value]:
+    """Compute the figures of real images against the reference, or remember them."""
+    sets = fingerprint(others.images), fingerprint(real.images)
+    key = content_key("floor", VERSION, __version__, net.sha256, net.resize, *sets, *names, seed)
+    if net.sha256 is not None and (known := read_json(key)) is not None:
+        return dict(known)
+    keep = any(FIGURES[name].needs == "features" for name in names)
+    first, second = (
+        embed_reference(net, subject.images, keep_features=keep) for subject in (others, real)
+    )
+    pair = Comparison(first, second, classes=net.classes, seed=seed)
+    floors = {name: FIGURES[name].value(pair) for name in names}
+    if net.sha256 is not None:
+        write_json(key, floors)
+    return floors
+
+
+def smaller(pair: Comparison) -> int:
+    """How many images the smaller side has."""
+    sides: tuple[Embedding, Embedding] = (pair.fake, pair.real)
+    return min(map(len, sides))
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the figures were computed with."""
+    return {
+        "zerosum": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,146 @@
+"""The figures by name: what each computes, what it needs, and when not to trust it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import Tensor
+
+from zerosum.errors import UserError, unknown_name
+from zerosum.metrics.classes import class_shares, classifier_score, mean_confidence
+from zerosum.metrics.embedding import Embedding
+from zerosum.metrics.features import FeatureNet
+from zerosum.metrics.frechet import distance_of_moments
+from zerosum.metrics.kernel import SUBSET_SIZE, Spread, kernel_distance
+from zerosum.metrics.precision_recall import DENSITY_NEIGHBOURS, Manifolds, compare_manifolds
+
+Value = float | dict[str, float]
+LEAST_IMAGES = 2 * DENSITY_NEIGHBOURS
+FEW_IMAGES = 1000
+# Heusel et al. 2017 ask for 10,000 images at least, for 2,048 features.
+IMAGES_PER_FEATURE = 10_000 / 2048
+
+
+class Comparison:
+    """Fakes against reals; what several figures share is computed on first use."""
+
+    def __init__(
+        self, fake: Embedding, real: Embedding, *, classes: tuple[str, ...], seed: int
+    ) -> None:
+        self.fake, self.real, self.seed = fake, real, seed
+        self._classes = classes
+
+    @cached_property
+    def manifolds(self) -> Manifolds:
+        """Precision and its relatives."""
+        assert self.fake.features is not None
+        assert self.real.features is not None
+        return compare_manifolds(self.fake.features, self.real.features)
+
+    @cached_property
+    def kernel(self) -> Spread:
+        """The kernel distance over subsets."""
+        assert self.fake.features is not None
+        assert self.real.features is not None
+        return kernel_distance(self.fake.features, self.real.features, seed=self.seed)
+
+    @property
+    def logits(self) -> Tensor:
+        """What the net, a classifier, makes of the fakes."""
+        assert self.fake.logits is not None
+        return self.fake.logits
+
+    @cached_property
+    def score(self) -> Spread:
+        """The classifier score over parts."""
+        return classifier_score(self.logits, seed=self.seed)
+
+    def shares(self) -> dict[str, float]:
+        """The share of each class among the fakes."""
+        shares = class_shares(self.logits).tolist()
+        return dict(zip(self._classes, shares, strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One figure: how it is computed from a comparison, and how it is read."""
+
+    better: str  # "lower", "higher", or what it should be like
+    value: Callable[[Comparison], Value]
+    spread: Callable[[Comparison], float | None] | None = None  # over subsets or parts
+    needs: str = "features"  # "moments", "features" or "logits"
+
+
+FIGURES = {
+    "fid": Figure(
+        better="lower",
+        value=lambda pair: distance_of_moments(pair.fake.moments, pair.real.moments),
+        needs="moments",
+    ),
+    "kid": Figure(
+        better="lower",
+        value=lambda pair: pair.kernel.mean,
+        spread=lambda pair: pair.kernel.deviation,
+    ),
+    "precision": Figure(better="higher", value=lambda pair: pair.manifolds.precision),
+    "recall": Figure(better="higher", value=lambda pair: pair.manifolds.recall),
+    "density": Figure(better="higher", value=lambda pair: pair.manifolds.density),
+    "coverage": Figure(better="higher", value=lambda pair: pair.manifolds.coverage),
+    "classifier_score": Figure(
+        better="higher",
+        value=lambda pair: pair.score.mean,
+        spread=lambda pair: pair.score.deviation,
+        needs="logits",
+    ),
+    "confidence": Figure(
+        better="like real", value=lambda pair: mean_confidence(pair.logits), needs="logits"
+    ),
+    "classes": Figure(better="like real", value=Comparison.shares, needs="logits"),
+}
+
+
+def choose(names: Sequence[str], net: FeatureNet) -> tuple[str, ...]:
+    """Check the names of figures that a user wants; none means all that the net allows.
+
+    Raises:
+        UserError: a name is unknown, or the net does not allow the figure.
+    """
+    for name in names:
+        if name not in FIGURES:
+            raise unknown_name("metric", name, FIGURES)
+        if FIGURES[name].needs == "logits" and not net.classes:
+            raise UserError(
+                f"The metric '{name}' needs a classifier; '{net.name}' gives features only. Choose "
+                "--features digits or fashion, or leave the metric out."
+            )
+    if names:
+        return tuple(dict.fromkeys(names))
+    return tuple(
+        name for name, figure in FIGURES.items() if figure.needs != "logits" or net.classes
+    )
+
+
+def reported_name(name: str, net: str) -> str:
+    """What a figure may be called: a Fréchet distance is an FID only in Inception's features."""
+    if name != "fid" or net == "inception":
+        return name
+    return f"frechet_{net}"
+
+
+def doubt(name: str, *, count: int, num_features: int) -> str | None:
+    """Say why a figure of so many images on the smaller side is unreliable, if it is."""
+    if name == "fid" and count < IMAGES_PER_FEATURE * num_features:
+        return (
+            f"{count:,} images are few for {num_features:,} features: the Fréchet distance comes "
+            f"out too large. Take {IMAGES_PER_FEATURE * num_features:,.0f} or more."
+        )
+    if name == "kid" and count < SUBSET_SIZE:
+        return (
+            f"it is the mean over subsets of {SUBSET_SIZE:,} images, of which {count:,} make one "
+            "smaller one: it may be off by more than the difference you look for."
+        )
+    if FIGURES[name].needs == "features" and count < FEW_IMAGES:
+        return f"it moves with the number of images, and {count:,} are few."
+    return None
