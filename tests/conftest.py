@@ -1,5 +1,6 @@
 """What the tests share: a tiny data set, a tiny training, a watcher that remembers."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from zerosum.run import Run
 # The nets here are too small for a second thread, and on a busy machine two that wait for one
 # another are a thousand times slower. (Results depend on the number, too.)
 torch.set_num_threads(1)
+
+# Tests run in the background of a shell are started with Ctrl-C ignored, and would pass it on to
+# the commands they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadline for an example: on a busy machine it would only measure the others' work.
 settings.register_profile("zerosum", deadline=None)

@@ -55,6 +55,15 @@ def test_a_second_ctrl_c_is_pythons_own():
         os.kill(os.getpid(), signal.SIGINT)
 
 
+@BOTH
+def test_what_the_process_was_told_to_ignore_stays_ignored(number, own_handlers):
+    signal.signal(number, signal.SIG_IGN)
+    with stop_flag() as flag:
+        os.kill(os.getpid(), number)
+        assert flag.signal_number is None
+    assert signal.getsignal(number) == signal.SIG_IGN
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_handlers_are_put_back(own_handlers, fails):
     try:

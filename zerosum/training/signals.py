@@ -30,15 +30,18 @@ class StopFlag:
 def stop_flag() -> Iterator[StopFlag]:
     """Raise a flag at the first SIGINT or SIGTERM; a second one acts as it would without us.
 
-    Outside the main thread, where Python takes no handlers, the flag is never raised.
+    A signal that the process was started to ignore, as a shell does with Ctrl-C for what it runs in
+    the background, stays ignored. Outside the main thread, where Python takes no handlers, the flag
+    is never raised.
     """
     flag = StopFlag()
     if threading.current_thread() is not threading.main_thread():
         yield flag
         return
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in numbers}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    # None is a handler that is not Python's, which could not be put back.
+    before = {n: h for n, h in handlers.items() if h not in (signal.SIG_IGN, None)}
 
     def restore() -> None:
         for number, handler in before.items():
@@ -48,7 +51,7 @@ def stop_flag() -> Iterator[StopFlag]:
         flag.signal_number = number
         restore()
 
-    for number in numbers:
+    for number in before:
         signal.signal(number, raise_flag)
     try:
         yield flag
