@@ -16,6 +16,7 @@ Prints images/s (medians), the ratio to the plain script and the multiple of the
 from __future__ import annotations
 
 import argparse
+import itertools
 import resource
 import statistics
 import time
@@ -78,7 +79,7 @@ def plain_script(images: ImageSet) -> Contestant:
     G_adam = torch.optim.Adam(G.parameters(), lr=2e-4, betas=(0.5, 0.999))
     D_adam = torch.optim.Adam(D.parameters(), lr=2e-4, betas=(0.5, 0.999))
     loader = torch.utils.data.DataLoader(PerSampleMnist(images), BATCH, shuffle=True)
-    batches = iter(loader)
+    batches = (batch for _ in itertools.count() for batch in loader)
 
     def play(rounds: int) -> None:
         for _ in range(rounds):
@@ -158,9 +159,7 @@ def floor() -> Contestant:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=80, help="rounds of 128 images a measurement")
-    parser.add_argument(
-        "--repeats", type=int, default=5, help="measurements; at most 5 of 80 rounds"
-    )
+    parser.add_argument("--repeats", type=int, default=5, help="measurements")
     arguments = parser.parse_args()
 
     images = load("mnist")

@@ -1,5 +1,7 @@
 """The package as a program uses it: train, load, sample."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -145,12 +147,36 @@ class TestSample:
         with pytest.raises(UserError, match=rf"no checkpoint '{checkpoint}'. It keeps: .*80, 120;"):
             run.sample(checkpoint=checkpoint)
 
-    def test_a_damaged_one_is_not_sampled(self, run):
+    def test_instead_of_a_damaged_newest_the_one_before_is_sampled_loudly(self, run, capsys):
         path = run.path / "checkpoints" / "120" / TENSORS
         path.write_bytes(path.read_bytes()[:-1])
+        images = run.sample(2)
+        assert "WARNING: damaged checkpoint" in capsys.readouterr().err
+        assert np.array_equal(images, run.sample(2, checkpoint=80))
         with pytest.raises(UserError, match=r"120' is damaged: .* keeps .*80, 120"):
+            run.sample(checkpoint=120)
+
+    def test_when_none_is_whole_nothing_is_sampled(self, run):
+        for path in run.path.glob(f"checkpoints/*/{TENSORS}"):
+            path.write_bytes(path.read_bytes()[:-1])
+        with pytest.raises(UserError, match=r"No checkpoint of .* is whole"):
             run.sample()
-        assert len(run.sample(2, checkpoint=80)) == 2
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"config": {"hidden": [5]}}, "do not fit its config"),
+            ({"config": {"warp": 9}}, r"config.json' is not as train writes it: .*'warp'"),
+            ({"recipe": None}, "is not as train writes it"),
+            ({"image_shape": [1, 2, 3, 4]}, "is not as train writes it"),
+        ],
+    )
+    def test_a_config_that_somebody_changed_is_an_error(self, run, changes, message):
+        saved = json.loads(run.directory.config_path.read_text())
+        saved["config"] |= changes.pop("config", {})
+        run.directory.config_path.write_text(json.dumps(saved | changes))
+        with pytest.raises(UserError, match=message):
+            zerosum.load(run.path).sample(1)
 
     def test_without_any_the_run_is_to_be_trained_first(self, run):
         for path in run.directory.checkpoints.directory.iterdir():
@@ -219,3 +245,33 @@ def test_the_package_offers_what_it_says():
         assert getattr(zerosum, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'tarin'"):
         _ = zerosum.tarin
+
+
+class TestTwoTrainings:
+    def test_a_second_one_in_the_same_process_is_refused(self, train_tiny, tmp_path, new_watcher):
+        messages = []
+
+        class Meddler(new_watcher):
+            def epoch(self, record):
+                with pytest.raises(UserError, match="Another training is under way") as caught:
+                    train_tiny(tmp_path / "second")
+                messages.append(str(caught.value))
+
+        train_tiny(tmp_path / "first", watcher=Meddler())
+        assert len(messages) == 3
+        train_tiny(tmp_path / "second")
+
+    @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+    def test_gradients_that_the_caller_switched_off_are_there(self, train_tiny, tmp_path, mode):
+        expected = train_tiny(tmp_path / "first").sample(2)
+        with mode():
+            run = train_tiny(tmp_path / "second")
+        assert np.array_equal(run.sample(2), expected)
+
+
+def test_python_objects_may_be_given_where_a_name_is_meant(train_tiny, tiny_images, tmp_path):
+    run = train_tiny(
+        tmp_path / "run", data=tiny_images, size=(6, 7), device=torch.device("cpu"), epochs=1
+    )
+    assert run.sample(2).shape == (2, 6, 7, 1)
+    assert (run.config.size, run.config.device) == ("6x7", "cpu")

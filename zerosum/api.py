@@ -6,7 +6,10 @@ The one place where the parts meet: data, recipe, loop, run directory and pictur
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +20,30 @@ from zerosum._version import __version__
 from zerosum.config import Settings, parse_size, validate
 from zerosum.data.images import ImageSet, to_float
 from zerosum.data.loader import Loader, Position
+from zerosum.errors import UserError
+from zerosum.game import Game
+from zerosum.memory import insist_on_memory, memory_bytes
 from zerosum.metrics.sliced import random_directions, sliced_wasserstein
 from zerosum.reporting.console import ConsoleWatcher
-from zerosum.reporting.film import film_of
+from zerosum.reporting.film import FRAME_MILLISECONDS, read_frame, save_film
 from zerosum.reporting.pictures import painter
 from zerosum.run import Run, generate
 from zerosum.seeds import enter_stream, own_randomness
 from zerosum.training.ema import Average
 from zerosum.training.interfaces import Watcher
 from zerosum.training.loop import Loop, Schedule
-from zerosum.training.machine import (
-    choose_device,
-    insist_on_memory,
-    memory_bytes,
-    tuned_processor,
-)
+from zerosum.training.machine import choose_device, tuned_processor
 from zerosum.training.resume import insist_on_same_run, restore_newest
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import Progress, State
 
-SCORED_IMAGES = 2048
+# Enough to tell a better G from a worse, and no more memory than a few batches, however large the
+# images are.
+SCORED_IMAGES, SCORED_PIXELS = 2048, 2048 * 28 * 28
+# Four bytes each for the weight, its gradient and Adam's two moments, half of that for the average
+# of G, and while a checkpoint is written all but the gradients twice more.
+BYTES_PER_WEIGHT = 4 * (4.5 + 2 * 3.5)
+TRAINING = threading.Lock()
 
 
 def train(
@@ -88,15 +95,40 @@ def train_config(
     """Train with a validated config; see `train`."""
     watcher = watcher or ConsoleWatcher()
     device = choose_device(config.device)
-    # First of all, because a thread takes denormals as whoever starts it did.
-    with tuned_processor(), own_randomness(device):
+    with one_at_a_time(), tuned_processor(), own_randomness(device), gradients_allowed():
         images = load_images(config, watcher)
         directory = RunDirectory(out or Path("runs") / f"{recipe}-{images.name}")
+        game = build_game(recipe, config, images, device=device)
         directory.claim()
         with directory.locked():  # before anything in it is read, changed or removed
             open_run(directory, describe(recipe, config, images), config, fresh=fresh)
-            run_loop(recipe, config, images, directory, device=device, watcher=watcher)
+            run_loop(game, config, images, directory, watcher=watcher)
     return Run(directory.path)
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Refuse a second training in this process: torch's random generators serve only one.
+
+    Raises:
+        UserError: another thread is training.
+    """
+    if not TRAINING.acquire(blocking=False):
+        raise UserError(
+            "Another training is under way in this process, and they would share torch's random "
+            "numbers. Wait for it, or start a process of its own."
+        )
+    try:
+        yield
+    finally:
+        TRAINING.release()
+
+
+@contextmanager
+def gradients_allowed() -> Iterator[None]:
+    """Train even where the caller has switched gradients off."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 def load_images(config: Settings, watcher: Watcher) -> ImageSet:
@@ -106,6 +138,27 @@ def load_images(config: Settings, watcher: Watcher) -> ImageSet:
     if images.skipped:
         watcher.notice(skipped_summary(images))
     return images
+
+
+def build_game(recipe: str, config: Settings, images: ImageSet, *, device: torch.device) -> Game:
+    """Build the game, after making sure that this machine can hold it.
+
+    Raises:
+        UserError: it cannot.
+    """
+    if device.type == "cpu":
+        # On the "meta" device weights have shapes and take no memory.
+        with torch.device("meta"):
+            outline = recipes.build(
+                recipe, config, image_shape=images.shape, device=torch.device("meta")
+            )
+        insist_on_memory(
+            BYTES_PER_WEIGHT * outline.num_weights,
+            memory=memory_bytes(),
+            what=f"Training the {outline.num_weights:,} weights of G and D at this size",
+        )
+    enter_stream(torch.device("cpu"), "init", config.seed)
+    return recipes.build(recipe, config, image_shape=images.shape, device=device)
 
 
 def open_run(
@@ -124,34 +177,26 @@ def open_run(
 
 
 def run_loop(
-    recipe: str,
-    config: Settings,
-    images: ImageSet,
-    directory: RunDirectory,
-    *,
-    device: torch.device,
-    watcher: Watcher,
+    game: Game, config: Settings, images: ImageSet, directory: RunDirectory, *, watcher: Watcher
 ) -> None:
-    """Build or restore the game and play it to the end of the budget."""
-    enter_stream(torch.device("cpu"), "init", config.seed)
-    game = recipes.build(recipe, config, image_shape=images.shape, device=device)
-    if device.type == "cpu":
-        insist_on_memory(game.num_weights, memory=memory_bytes())
+    """Restore the game, where there is something to restore, and play it to the budget's end."""
     state = State(game, Average(game.G.net, half_life=config.ema_half_life))
-    loader = Loader(images, batch_size=config.batch_size, seed=config.seed, device=device)
+    loader = Loader(images, batch_size=config.batch_size, seed=config.seed, device=game.device)
     budget = config.images or config.epochs * len(images)
 
     restore_newest(state, directory, watcher)
     progress = state.progress
     loader.seek(Position(seed=config.seed, epoch=progress.epoch, offset=progress.offset))
-    directory.cut_log(progress.log_bytes)
     if progress.seen >= budget:
         watcher.notice(
-            f"The run '{directory.path}' is complete: {progress.seen:,} images. Raise --epochs to "
-            "train it further, or start over with --fresh."
+            f"The run '{directory.path}' is complete: {progress.seen:,} images. Raise "
+            f"{'--images' if config.images else '--epochs'} to train it further, or start over "
+            "with --fresh."
         )
-        make_film(directory)  # a signal may have come between the last checkpoint and the film
+        make_film(directory, watcher)  # a signal may have come just before it was made
         return
+    with directory.storage_failures():
+        directory.cut_log(progress.log_bytes)
     if progress.seen:
         watcher.notice(f"Going on with '{directory.path}' at {progress.seen:,} images.")
 
@@ -171,15 +216,21 @@ def run_loop(
         draw=painter(state.game, state.average.net, directory, seed=config.seed),
         score=judge(state, images, seed=config.seed),
     ).run()
-    make_film(directory)
+    make_film(directory, watcher)
     watcher.notice(summary(directory, progress))
 
 
-def make_film(directory: RunDirectory) -> None:
-    """Make the film of a run's pictures, where there are any."""
-    with directory.storage_failures():
-        if pictures := directory.pictures():
-            film_of(pictures, directory.film_path)
+def make_film(directory: RunDirectory, watcher: Watcher) -> None:
+    """Make the film of a run's pictures, leaving out what somebody has damaged."""
+    frames = []
+    for picture in directory.pictures():
+        try:
+            frames.append(read_frame(picture))
+        except (OSError, SyntaxError) as error:  # Pillow calls a broken PNG a SyntaxError
+            watcher.notice(f"The film leaves out '{picture}', which cannot be read: {error}.")
+    if frames:
+        with directory.storage_failures():
+            save_film(frames, directory.film_path, frame_milliseconds=FRAME_MILLISECONDS)
 
 
 def describe(recipe: str, config: Settings, images: ImageSet) -> dict[str, Any]:
@@ -198,11 +249,12 @@ def judge(state: State, images: ImageSet, *, seed: int) -> Callable[[], float]:
     """Make the function that scores the average of G, on the same images and z each time."""
     device = state.game.device
     enter_stream(device, "score", seed)
-    count = min(SCORED_IMAGES, len(images))
+    entries = prod(images.shape)
+    count = min(SCORED_IMAGES, len(images), max(1, SCORED_PIXELS // entries))
     chosen = torch.randperm(len(images))[:count].to(images.images.device)
     real = to_float(images.images[chosen]).to(device)
     inputs = state.game.deal.inputs(count, device)
-    directions = random_directions(real[0].numel(), device=device)
+    directions = random_directions(entries, device=device)
 
     def score() -> float:
         fake = generate(state.average.net, inputs)

@@ -6,6 +6,7 @@ it, when they run: help and completion answer at once.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from zerosum.errors import UserError
 from zerosum.recipes import RECIPES, get
 
 DEFAULT_RECIPE = "vanilla"
+NOT_SAVED = "Interrupted at once: a training goes on from its last checkpoint."
 
 app = App(
     name="zerosum",
@@ -138,6 +140,7 @@ def evaluate(
     seed: int = 0,
     raw: bool = False,
     checkpoint: str = "newest",
+    neighbours: Path | None = None,
     as_json: Annotated[bool, Parameter(name="--json")] = False,
 ) -> None:
     """Measure how close samples come to real images, with a card beside every figure.
@@ -146,17 +149,17 @@ def evaluate(
         source: A run directory, a folder of images or an .npz file.
         reference: The real images: a data set, a folder or an .npz. [default: the run's data]
         split: train or test, of a reference that has both.
-        features: digits, fashion, inception, or module:callable. [default: by the reference]
+        features: digits, inception, or module:callable. [default: by the reference]
         count: Images on either side; fewer where there are fewer.
         metrics: Names with commas between, such as fid,kid,precision. [default: all]
         seed: Decides the samples, and which images are taken where there are more.
         raw: Use G's own weights instead of their moving average.
         checkpoint: newest, best, or the images seen at a checkpoint that is kept.
+        neighbours: FILE.png for samples beside their nearest training images; tells of copying.
         as_json: Print JSON instead of a table.
     """
-    import json
-
-    from zerosum.reporting.evaluation import Question, answer, results_json, results_table
+    from zerosum.reporting.evaluation import Question, answer
+    from zerosum.reporting.results import results_json, results_table
 
     question = Question(
         source=source,
@@ -168,6 +171,7 @@ def evaluate(
         seed=seed,
         raw=raw,
         checkpoint=checkpoint,
+        neighbours=neighbours,
     )
     results = answer(question, notice=lambda text: print(text, file=sys.stderr))
     if as_json:
@@ -226,12 +230,12 @@ def run(tokens: Sequence[str]) -> int:
     except UserError as error:
         return complain(str(error), error.exit_code)
     except KeyboardInterrupt as interrupt:
-        return complain(str(interrupt) or "Interrupted.", getattr(interrupt, "exit_code", 130))
+        return complain(str(interrupt) or NOT_SAVED, getattr(interrupt, "exit_code", 130))
     except BrokenPipeError:
         # Whoever read our output, such as `head`, has enough. Python would complain once more
         # when it flushes standard output at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return complain(f"Stopped, because nobody reads the output. {NOT_SAVED}", 1)
     return 0
 
 

@@ -7,13 +7,20 @@ is not imported: the command line builds its help from these classes.
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from zerosum.errors import UserError, unknown_name
+
+
+def number_in_text(value: object) -> object:
+    """Read a flag's text as the number it is; pydantic does so for `int`, not for `Literal`."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
 
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
@@ -29,7 +36,7 @@ class Settings(BaseModel):
     size: str | None = Field(
         None, description="Crop and resize images to N or HEIGHTxWIDTH pixels, such as 64 or 48x64."
     )
-    channels: Literal[1, 3, 4] | None = Field(
+    channels: Annotated[Literal[1, 3, 4] | None, BeforeValidator(number_in_text)] = Field(
         None, description="1 for gray, 3 for RGB, 4 for RGBA. By default what the images have."
     )
     strict: bool = Field(False, description="Stop at an undecodable image instead of skipping it.")
@@ -52,11 +59,19 @@ class Settings(BaseModel):
     @field_validator("size", mode="before")
     @classmethod
     def _size_is_readable(cls, size: object) -> object:
-        # In a TOML file and in Python, 64 is as natural as "64".
-        text = str(size) if type(size) is int else size
+        # In a TOML file and in Python, 64 is as natural as "64", and (48, 64) as "48x64".
+        sides = [size] if type(size) is int else size
+        text = "x".join(map(str, sides)) if isinstance(sides, list | tuple) else size
         if isinstance(text, str):
             parse_size(text)
         return text
+
+    @field_validator("data", "device", mode="before")
+    @classmethod
+    def _python_objects_are_named(cls, value: object) -> object:
+        # A pathlib.Path or a torch.device, from Python.
+        named = isinstance(value, os.PathLike) or type(value).__name__ == "device"
+        return str(value) if named else value
 
     @field_validator("device")
     @classmethod

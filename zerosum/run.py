@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,16 @@ class Run:
         self.directory = RunDirectory(path)
         self.path = self.directory.path
         saved = self.directory.read_config()
-        self.recipe: str = saved["recipe"]
-        self.config: Settings = validate(recipes.get(self.recipe).config, saved["config"])
-        channels, height, width = saved["image_shape"]
-        self.image_shape: tuple[int, int, int] = (channels, height, width)
+        try:
+            self.recipe: str = saved["recipe"]
+            self.config: Settings = validate(recipes.get(self.recipe).config, saved["config"])
+            channels, height, width = saved["image_shape"]
+            self.image_shape: tuple[int, int, int] = (channels, height, width)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(
+                f"The run's '{self.directory.config_path}' is not as train writes it: "
+                f"{error}. Restore that file from a copy."
+            ) from None
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, recipe={self.recipe!r})"
@@ -126,7 +133,13 @@ class Run:
                 self.recipe, self.config, image_shape=self.image_shape, device=device
             )
         snapshot = self._snapshot(checkpoint)
-        load_net(game.G.net, group(snapshot, "G" if raw else "average"))
+        try:
+            load_net(game.G.net, group(snapshot, "G" if raw else "average"))
+        except RuntimeError as error:
+            raise UserError(
+                f"The weights in '{self.path}' do not fit its config.json: {error}. One of them "
+                "was changed; restore it from a copy."
+            ) from None
         game.G.net.eval()
         return game
 
@@ -138,7 +151,9 @@ class Run:
             raise UserError(
                 f"The run '{self.path}' has no checkpoint yet: train it first, or longer."
             )
-        wanted = {"newest": kept[-1], "best": checkpoints.best()}.get(which)
+        if which == "newest":
+            return self._newest_whole()
+        wanted = checkpoints.best() if which == "best" else None
         if wanted is None and which.isdecimal():
             wanted = int(which)
         if wanted not in kept:
@@ -153,6 +168,24 @@ class Run:
                 f"The checkpoint '{checkpoints.path(wanted)}' is damaged: {damage}. Choose another "
                 f"with --checkpoint; the run keeps {', '.join(map(str, kept))}."
             ) from None
+
+    def _newest_whole(self) -> Snapshot:
+        """Read the newest checkpoint that is whole; say loudly which newer ones are not."""
+        damages: list[str] = []
+        for seen, snapshot in self.directory.checkpoints.newest():
+            if not isinstance(snapshot, Damaged):
+                for damage in damages:
+                    print(
+                        f"WARNING: {damage} Using the one before, at {seen:,} images.",
+                        file=sys.stderr,
+                    )
+                return snapshot
+            damages.append(
+                f"damaged checkpoint {self.directory.checkpoints.path(seen)}: {snapshot}."
+            )
+        raise UserError(
+            f"No checkpoint of '{self.path}' is whole: {' '.join(damages)} Restore one from a copy."
+        )
 
 
 @torch.no_grad()

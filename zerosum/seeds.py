@@ -1,9 +1,8 @@
 """Where randomness comes from: one stream of its own for every place that needs it.
 
-A stream is named by what it is for and where in the run it stands, such as ("turn", seed, rank,
-17), and the name alone decides its numbers. A resumed run therefore needs no saved generator
-state: it names the same streams again. (The idea is EDM2's, which reseeds by seed, rank and
-images seen.)
+A stream is named by what it is for and where in the run it stands, such as ("turn", seed, 17), and
+the name alone decides its numbers. A resumed run therefore needs no saved generator state: it
+names the same streams again. (The idea is EDM2's, which reseeds by seed, rank and images seen.)
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def stream_seed(*where: int | str) -> int:
-    """Hash a stream's name, such as ("turn", seed, rank, turn), to a seed in [0, 2**63)."""
+    """Hash a stream's name, such as ("turn", seed, turn), to a seed in [0, 2**63)."""
     name = "/".join(map(str, where)).encode()
     return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little") >> 1
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zerosum.reporting.film import FRAME_MILLISECONDS, LAST_MILLISECONDS, film_of, save_film
+from zerosum.reporting.film import FRAME_MILLISECONDS, LAST_MILLISECONDS, read_frame, save_film
 
 
 def frames_of(count, mode="L"):
@@ -48,7 +48,8 @@ def test_a_run_is_filmed_in_the_order_given(tmp_path):
     for index, frame in enumerate(frames_of(3)):
         paths.append(tmp_path / f"{9 - index}.png")
         frame.save(paths[-1])
-    film_of(paths, tmp_path / "film.gif")
+    frames = [read_frame(path) for path in paths]
+    save_film(frames, tmp_path / "film.gif", frame_milliseconds=FRAME_MILLISECONDS)
     assert durations(tmp_path / "film.gif") == [FRAME_MILLISECONDS] * 2 + [LAST_MILLISECONDS]
     with Image.open(tmp_path / "film.gif") as film:
         film.seek(2)

@@ -254,9 +254,24 @@ class TestSignals:
         seen, snapshot = it.newest()
         assert seen == 36
         assert snapshot.facts["progress"]["offset"] == 16
-        assert snapshot.facts["progress"]["seconds"] > 0
         assert len(snapshot.tensors["tally/D/cross_entropy"]) == 2
         assert it.watcher.ended == 1
+
+    def test_the_time_spent_is_saved_too_and_adds_up(self, bench):
+        it = bench()
+        deal = it.deck.next_batch
+
+        def interrupted():
+            os.kill(os.getpid(), signal.SIGINT)
+            return deal()
+
+        it.deck.next_batch = interrupted
+        spent = [0.0]
+        for _ in range(3):
+            with pytest.raises(Interrupted):
+                it.run(budget=1000)
+            spent.append(it.newest()[1].facts["progress"]["seconds"])
+        assert spent == sorted(set(spent))
 
 
 def spoil(value, *, at):

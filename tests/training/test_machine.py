@@ -10,8 +10,6 @@ from zerosum.training.machine import (
     cgroup_quota,
     choose_device,
     flushes_denormals,
-    insist_on_memory,
-    memory_bytes,
     processor_share,
     tuned_processor,
 )
@@ -95,19 +93,3 @@ class TestTunedProcessor:
                 assert torch.get_num_threads() == own
         finally:
             torch.set_num_threads(before)
-
-
-class TestMemory:
-    def test_nets_that_fit_are_let_through(self):
-        assert memory_bytes() > 2**28
-        insist_on_memory(1_093_137, memory=2**28)  # the vanilla recipe's, in a quarter of a GiB
-
-    def test_nets_that_do_not_are_refused_before_the_system_kills_us(self):
-        # G's last layer for images of 1024×1024×3 at 512 hidden units, and D's first.
-        with pytest.raises(
-            UserError, match=r"3,221,225,472 weights .* of this machine's 8. .*--size"
-        ):
-            insist_on_memory(2 * 512 * 3 * 1024**2, memory=8 * 2**30)
-
-    def test_where_nobody_knows_nothing_is_refused(self):
-        insist_on_memory(10**15, memory=None)

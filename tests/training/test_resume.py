@@ -111,7 +111,7 @@ CRASHES = [
     pytest.param(checkpoint, "write_durably", 5, crash, id="within a checkpoint"),
     pytest.param(Checkpoints, "save", 1, crash, id="after the first checkpoint"),
     pytest.param(Checkpoints, "save", 3, crash, id="after the last checkpoint"),
-    pytest.param(api, "film_of", 1, crash, id="after the film"),
+    pytest.param(api, "make_film", 1, crash, id="after the film"),
 ]
 FULL_DISKS = [
     pytest.param(os, "fsync", number, no_space, id=f"at flush {number}")
@@ -436,3 +436,46 @@ def test_a_run_and_its_images_may_be_moved(train_tiny, run, tiny_images, tmp_pat
     assert len(outcome(tmp_path / "moved")["log"]) == 4
     with Image.open(tmp_path / "moved" / "film.gif") as film:
         assert film.n_frames == 4
+
+
+class TestAfterTrouble:
+    def test_a_budget_that_ended_in_mid_epoch_leaves_no_trace_when_it_grows(
+        self, train_tiny, tmp_path
+    ):
+        whole = train_tiny(tmp_path / "whole", images=120)
+        for images in (50, 120):
+            parts = train_tiny(tmp_path / "parts", images=images)
+        timing = {"seconds", "images_per_second"}
+        logs = [
+            [{k: v for k, v in record.items() if k not in timing} for record in run.log()]
+            for run in (whole, parts)
+        ]
+        assert logs[0] == logs[1]
+
+    def test_a_partial_record_stays_in_a_finished_log(self, train_tiny, tmp_path):
+        for _ in range(2):
+            run = train_tiny(tmp_path / "run", images=50)
+        assert [record["seen"] for record in run.log()] == [40, 56]
+
+    def test_a_damaged_picture_is_left_out_of_the_film(self, train_tiny, run, new_watcher):
+        (run.path / "generated_epoch_2.png").write_bytes(b"no picture")
+        watcher = new_watcher()
+        train_tiny(run.path, epochs=4, watcher=watcher)
+        assert any("leaves out" in notice for notice in watcher.notices)
+        with Image.open(run.directory.film_path) as film:
+            assert film.n_frames == 3
+
+    def test_a_log_cut_in_mid_line_stays_readable(self, train_tiny, run):
+        log = run.directory.log_path
+        log.write_bytes(log.read_bytes()[:-9])
+        assert [record["epoch"] for record in train_tiny(run.path, epochs=4).log()] == [1, 2, 4]
+
+    def test_other_circumstances_are_told(self, train_tiny, run, new_watcher, monkeypatch):
+        monkeypatch.setattr(torch, "__version__", "9.9")
+        watcher = new_watcher()
+        train_tiny(run.path, epochs=4, watcher=watcher)
+        assert any("torch was" in notice and "9.9" in notice for notice in watcher.notices)
+
+    def test_a_run_that_never_saved_may_begin_with_another_config(self, train_tiny, run):
+        shutil.rmtree(run.directory.checkpoints.directory)
+        assert train_tiny(run.path, hidden=(7,)).config.hidden == (7,)

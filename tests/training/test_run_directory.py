@@ -66,7 +66,7 @@ class TestClaim:
 
     def test_refuses_a_file(self, tmp_path):
         (tmp_path / "file").write_text("")
-        with pytest.raises(UserError, match=r"Could not write to '.*file': File exists"):
+        with pytest.raises(UserError, match=r"file' is a file: expected a folder"):
             RunDirectory(tmp_path / "file").claim()
 
     def test_refuses_what_cannot_be_written(self, tmp_path, monkeypatch):

@@ -22,6 +22,7 @@ from zerosum.arrays import Pixels
 from zerosum.data.decode import SUFFIXES, Format, Undecodable, decode
 from zerosum.data.images import ImageSet, safe_name
 from zerosum.errors import UserError
+from zerosum.memory import insist_on_memory, memory_bytes
 
 MAX_THREADS = 4  # beyond it Python's own lock leaves little to gain
 MAX_FILE_BYTES = 256 * 2**20  # more than an uncompressed image of the largest safe pixel count
@@ -52,6 +53,9 @@ def gather(
     names = [name for name in files if _is_image(name)]
     if not names:
         raise UserError(f"{source} holds no images: expected files ending in {' '.join(SUFFIXES)}.")
+    if wanted.size is not None:
+        # Before the first one is decoded: a single image of that size may be too much.
+        _insist_on_memory(len(names), wanted.channels or 1, *wanted.size)
     canvas = _Canvas(sorted(names, key=natural_key))
     reasons = _fill(canvas, names, read=read, wanted=wanted)
     skipped = tuple(
@@ -194,11 +198,13 @@ class _Canvas:
 
 
 def _allocate(num_images: int, channels: int, height: int, width: int) -> Pixels:
-    try:
-        return np.empty((num_images, channels, height, width), np.uint8)
-    except MemoryError:
-        gigabytes = num_images * channels * height * width / 1e9
-        raise UserError(
-            f"{num_images:,} images of {height}×{width} pixels need {gigabytes:,.1f} GB, more than "
-            "this machine's memory. Choose a smaller size with --size N."
-        ) from None
+    _insist_on_memory(num_images, channels, height, width)
+    return np.empty((num_images, channels, height, width), np.uint8)
+
+
+def _insist_on_memory(num_images: int, channels: int, height: int, width: int) -> None:
+    insist_on_memory(
+        num_images * channels * height * width,
+        memory=memory_bytes(),
+        what=f"{num_images:,} images of {height}×{width} pixels",
+    )

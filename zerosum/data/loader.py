@@ -46,14 +46,9 @@ class Loader:
         self.seek(Position(seed=seed, epoch=0, offset=0))
 
     @property
-    def images_per_epoch(self) -> int:
-        """Images in the data set."""
-        return len(self._images)
-
-    @property
     def num_batches(self) -> int:
         """Batches in an epoch."""
-        return math.ceil(self.images_per_epoch / self.batch_size)
+        return math.ceil(len(self._images) / self.batch_size)
 
     @property
     def position(self) -> Position:

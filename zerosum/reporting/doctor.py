@@ -13,15 +13,9 @@ from rich.table import Table
 
 from zerosum._version import __version__
 from zerosum.data.catalog import DATASETS, locate
+from zerosum.memory import GIB, memory_bytes
 from zerosum.reporting.tables import table
-from zerosum.training.machine import (
-    available_devices,
-    memory_bytes,
-    multiplies_bf16,
-    processor_share,
-)
-
-GIB = 2**30
+from zerosum.training.machine import available_devices, multiplies_bf16, processor_share
 
 
 def doctor_table() -> Table:

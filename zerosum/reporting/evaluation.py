@@ -1,27 +1,29 @@
-"""`zerosum evaluate`: from what a user names to figures, and from figures to a table or JSON."""
+"""`zerosum evaluate`: from what a user names, a run or a path, to figures."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from rich.table import Table
+from torch import Tensor
 
 from zerosum import data
 from zerosum.config import parse_size
 from zerosum.data.idx import is_idx_folder
 from zerosum.errors import UserError
 from zerosum.metrics.evaluate import Result, Subject, evaluate
-from zerosum.metrics.features import feature_net, net_for_data
-from zerosum.metrics.figures import LEAST_IMAGES, Value, choose
-from zerosum.reporting.tables import table
+from zerosum.metrics.features import Answer, FeatureNet, feature_net, net_for_data
+from zerosum.metrics.figures import LEAST_IMAGES, choose
+from zerosum.reporting.neighbours import judge_copies, save_sheet
 from zerosum.run import Run
 from zerosum.seeds import stream_seed
 from zerosum.training.machine import choose_device, tuned_processor
 from zerosum.training.run_directory import RunDirectory
+
+PACE_SECONDS = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,7 @@ class Question:
     seed: int = 0
     raw: bool = False
     checkpoint: str = "newest"
+    neighbours: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +81,7 @@ def answer(question: Question, *, notice: Callable[[str], None]) -> dict[str, Re
     reference = find_reference(question, run)
     net_name = question.features or net_for_data(reference.source)
     with tuned_processor():
-        net = feature_net(net_name, device=choose_device("auto"))
+        net = telling_pace(feature_net(net_name, device=choose_device("auto")), notice)
         names = choose([name for name in question.metrics.split(",") if name], net)
         reals = reference.load(question.split)
         fakes = samples(question, run, len(reals.images))
@@ -86,10 +89,59 @@ def answer(question: Question, *, notice: Callable[[str], None]) -> dict[str, Re
         fake = draw(fakes, count, "samples", question.seed)
         real, others = draw_reals(reference, reals, question, count)
         results = evaluate(fake, real, net=net, names=names, seed=question.seed, others=others)
+        if question.neighbours is not None:
+            results |= copies(question, reference, fake, net, notice)
     for name, result in results.items():
         if warning := result.card["warning"]:
             notice(f"Do not rely on {name}: {warning}")
     return results
+
+
+def copies(
+    question: Question,
+    reference: Reference,
+    fake: Subject,
+    net: FeatureNet,
+    notice: Callable[[str], None],
+) -> dict[str, Result]:
+    """Judge whether samples are copies of the train split, and write the picture of pairs.
+
+    Raises:
+        UserError: there are no held-out images to compare with.
+    """
+    assert question.neighbours is not None
+    if not reference.has_splits:
+        raise UserError(
+            f"'{reference.source}' has no test split, and without images that were held out of the "
+            "training nearest neighbours prove nothing. Name a --reference with both splits, or "
+            "leave --neighbours out."
+        )
+    training, held_out = reference.load("train"), reference.load("test")
+    results, sheet = judge_copies(fake, training, held_out, net=net, seed=question.seed)
+    if sheet is None:
+        notice("The samples differ in shape from the training images: no pixels were compared.")
+    else:
+        save_sheet(sheet, question.neighbours)
+        notice(f"Wrote {question.neighbours}: samples, each with its nearest training image.")
+    return results
+
+
+def telling_pace(net: FeatureNet, notice: Callable[[str], None]) -> FeatureNet:
+    """A net that says now and then how far it is: Inception on a CPU takes its time."""
+    began = said = time.monotonic()
+    seen = 0
+
+    def look(images: Tensor) -> Answer:
+        nonlocal said, seen
+        answer = net.look(images)
+        seen += len(images)
+        now = time.monotonic()
+        if now - said >= PACE_SECONDS:
+            said = now
+            notice(f"{net.name} has seen {seen:,} images, {seen / (now - began):,.1f} a second.")
+        return answer
+
+    return replace(net, look=look)
 
 
 def is_run(source: str) -> bool:
@@ -174,48 +226,3 @@ def draw(whole: Subject, count: int, purpose: str, seed: int, *, skip: int = 0) 
     # In the set's own order, so that all of its images are the set, whatever the seed.
     chosen = order[skip : skip + count].sort().values
     return replace(whole, images=whole.images[chosen])
-
-
-def results_json(results: dict[str, Result]) -> dict[str, Any]:
-    """The results as `--json` prints them."""
-    return {"metrics": {name: asdict(result) for name, result in results.items()}}
-
-
-def results_table(results: dict[str, Result]) -> Table:
-    """One row a figure, with the floor beside it; below, what all the cards have in common."""
-    made = table("metric", "value", "spread", "real against real", "better")
-    for name, result in results.items():
-        card = result.card
-        spread = "" if card["spread"] is None else f"± {shown(card['spread'])}"
-        floor = "unknown" if card["floor"] is None else shown(card["floor"])
-        made.add_row(name, shown(result.value), spread, floor, card["better"])
-    made.caption = caption(card)
-    made.caption_justify = "left"
-    return made
-
-
-def caption(card: dict[str, Any]) -> str:
-    """The circumstances of all figures in a few lines."""
-    fake, real, others = card["evaluated"], card["reference"], card["floor_of"]
-    weights = (card["features_sha256"] or "unknown")[:12]
-    lines = [
-        f"{fake['n']:,} images of {fake['name']}",
-        f"against {described(real)}, seed {card['seed']}",
-        f"features: {card['features']} (sha256 {weights}), {card['resize']}",
-        "real against real: "
-        + (described(others) if others else "unknown, for want of as many other real images"),
-    ]
-    return "\n".join(lines)
-
-
-def described(card: dict[str, Any]) -> str:
-    """A set of real images in a few words."""
-    split = f", split {card['split']}" if card["split"] else ""
-    return f"{card['n']:,} images of {card['name']}{split}"
-
-
-def shown(value: Value) -> str:
-    """A figure for people: five digits, or a share in percent for each class."""
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {share:.1%}" for name, share in value.items())
-    return f"{value:.5g}"

@@ -28,10 +28,11 @@ def save_film(frames: Sequence[Image.Image], path: Path, *, frame_milliseconds: 
     temporary.replace(path)
 
 
-def film_of(pictures: Sequence[Path], path: Path) -> None:
-    """Make the film of a run from the pictures it saved, in the order given."""
-    frames = []
-    for picture in pictures:
-        with Image.open(picture, formats=["PNG"]) as image:
-            frames.append(image.copy())
-    save_film(frames, path, frame_milliseconds=FRAME_MILLISECONDS)
+def read_frame(picture: Path) -> Image.Image:
+    """Read a saved picture as a frame.
+
+    Raises:
+        OSError, SyntaxError: it is damaged.
+    """
+    with Image.open(picture, formats=["PNG"]) as image:
+        return image.copy()

@@ -42,6 +42,6 @@ def to_picture(image: Pixels) -> Image.Image:
     return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
 
-def comfortable_scale(height: int) -> int:
+def comfortable_scale(*sides: int) -> int:
     """How often to enlarge pixels so that small images can be looked at: 28 pixels to 84."""
-    return max(1, 84 // height)
+    return max(1, 84 // max(sides))

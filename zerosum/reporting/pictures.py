@@ -31,6 +31,6 @@ def painter(
 
     def draw(epoch: int) -> None:
         images = to_pixels(generate(net, inputs))
-        directory.save_picture(grid(images, scale=comfortable_scale(images.shape[1])), epoch)
+        directory.save_picture(grid(images, scale=comfortable_scale(*images.shape[1:3])), epoch)
 
     return draw

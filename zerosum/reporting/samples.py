@@ -35,26 +35,27 @@ def write_samples(
             there, or the run cannot be sampled.
     """
     writers = {".png": write_grid, ".npz": write_array, "": write_folder}
-    if out.suffix not in {*writers, ".gif"}:
+    suffix = out.suffix.lower()
+    if suffix not in {*writers, ".gif"}:
         raise UserError(
             f"Samples cannot be written as '{out.name}': expected a name that ends in .png, .gif "
             "or .npz, or a folder's name without a suffix."
         )
-    if out.suffix == "" and out.is_dir() and any(out.iterdir()):
+    if suffix == "" and out.is_dir() and any(out.iterdir()):
         raise UserError(
             f"The folder '{out}' is not empty: samples would mix with what is there. Choose "
             "another with --out."
         )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        if out.suffix == ".gif":
+        if suffix == ".gif":
             frames = run.interpolate(
                 WALK_STEPS, count=count, seed=seed, raw=raw, checkpoint=checkpoint
             )
             write_walk(frames, out)
         else:
             images = run.sample(count, seed=seed, raw=raw, checkpoint=checkpoint)
-            writers[out.suffix](images, out)
+            writers[suffix](images, out)
     except OSError as error:
         raise UserError(
             f"Could not write '{out}': {error.strerror}. Choose another place with --out."
@@ -64,7 +65,7 @@ def write_samples(
 
 def write_grid(images: Pixels, out: Path) -> None:
     """Write one picture of all images."""
-    grid(images, scale=comfortable_scale(images.shape[1])).save(out, format="PNG")
+    grid(images, scale=comfortable_scale(*images.shape[1:3])).save(out, format="PNG")
 
 
 def write_array(images: Pixels, out: Path) -> None:
@@ -81,6 +82,6 @@ def write_folder(images: Pixels, out: Path) -> None:
 
 def write_walk(frames: Pixels, out: Path) -> None:
     """Write a film of grids, from uint8 (steps, n, h, w, c)."""
-    scale = comfortable_scale(frames.shape[2])
+    scale = comfortable_scale(*frames.shape[2:4])
     pictures = [grid(images, scale=scale) for images in frames]
     save_film(pictures, out, frame_milliseconds=WALK_MILLISECONDS)

@@ -151,8 +151,12 @@ class Loop:
             **means,
             **clock.lap(),
         }
-        progress.log_bytes = self.directory.append_log(record)
-        self.state.tally.clear()
+        log_bytes = self.directory.append_log(record)
+        if progress.epoch > epoch_before:
+            progress.log_bytes = log_bytes
+            self.state.tally.clear()
+        # Else the budget ends in mid-epoch. Should it be raised, the epoch goes on with its tally,
+        # and its record replaces this one.
         if due(schedule.sample_every):
             self.draw(number)
         self.watcher.epoch(record)

@@ -86,31 +86,3 @@ def multiplies_bf16() -> bool:
     features = Path("/proc/cpuinfo")
     flags = features.read_text() if features.exists() else ""
     return any(flag in flags for flag in ("avx512_bf16", "amx_bf16", " bf16"))
-
-
-def memory_bytes() -> int | None:
-    """The machine's memory, where the system tells."""
-    if not hasattr(os, "sysconf"):
-        return None
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def insist_on_memory(num_weights: int, *, memory: int | None) -> None:
-    """Refuse nets that this machine cannot hold, before the system kills us while they save.
-
-    Args:
-        num_weights: of G and D together, float32.
-        memory: bytes there are, or None where nobody knows.
-
-    Raises:
-        UserError: they are too many.
-    """
-    # Weights, gradients, Adam's two moments, the average of G; and a checkpoint of all but the
-    # gradients, twice while it is written.
-    needed = 4 * num_weights * (4.5 + 2 * 3.5)
-    if memory is not None and needed > memory:
-        raise UserError(
-            f"G and D would have {num_weights:,} weights for images of this size, and training "
-            f"them would take about {needed / 2**30:,.0f} GiB of this machine's "
-            f"{memory / 2**30:,.0f}. Choose smaller images with --size, such as --size 64."
-        )

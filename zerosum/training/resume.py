@@ -9,7 +9,7 @@ from zerosum.errors import UserError
 from zerosum.training.checkpoint import Damaged
 from zerosum.training.interfaces import Watcher
 from zerosum.training.run_directory import RunDirectory
-from zerosum.training.state import State
+from zerosum.training.state import State, circumstances
 
 
 def restore_newest(state: State, directory: RunDirectory, watcher: Watcher) -> None:
@@ -28,6 +28,13 @@ def restore_newest(state: State, directory: RunDirectory, watcher: Watcher) -> N
                 f"WARNING: damaged checkpoint {damage}. Falling back to {seen:,} images."
             )
         state.restore(snapshot)
+        for name, now in circumstances(state.game.device).items():
+            before = snapshot.facts.get("circumstances", {}).get(name, now)
+            if before != now:
+                watcher.notice(
+                    f"NOTE: {name} was {before} when this run was saved, and is {now}: going on, "
+                    "but its numbers may differ in the last bits from a run in one go."
+                )
         return
     if damages:
         raise UserError(
@@ -45,6 +52,8 @@ def insist_on_same_run(
         UserError: it is another run; the fields that differ are named.
     """
     saved = directory.read_config()
+    if not directory.checkpoints.seen():
+        return  # nothing was learnt that could be mixed up
     differing = [
         f"{name}: the run has {saved.get(name)!r}, received {description[name]!r}"
         for name in ("recipe", "image_shape")

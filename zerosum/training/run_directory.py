@@ -66,6 +66,8 @@ class RunDirectory:
         Raises:
             UserError: the path is a file, or a folder of something else, or cannot be written.
         """
+        if self.path.is_file():
+            raise UserError(f"'{self.path}' is a file: expected a folder for the run, as --out.")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             names = {path.name for path in self.path.iterdir()}
@@ -159,9 +161,14 @@ class RunDirectory:
             return log.tell()
 
     def cut_log(self, length: int) -> None:
-        """Drop what was logged after a checkpoint; the resumed run will log it again."""
-        if self.log_path.exists() and self.log_path.stat().st_size > length:
-            os.truncate(self.log_path, length)
+        """Drop what was logged after a checkpoint; the resumed run will log it again.
+
+        A log that is shorter than the checkpoint knew was cut by somebody: what is left of a line
+        at its end is dropped as well.
+        """
+        if self.log_path.exists():
+            kept = self.log_path.read_bytes()[:length]
+            os.truncate(self.log_path, kept.rfind(b"\n") + 1)
 
     def log(self) -> list[dict[str, Any]]:
         """Read the log; a last line that was cut short, by a full disk say, is left out."""
@@ -203,7 +210,7 @@ class RunDirectory:
             raise cannot_write(self.path, error) from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             file.close()
             raise UserError(
                 f"Another process is training in '{self.path}'. Wait for it, or choose another "

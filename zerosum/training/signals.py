@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+# A terminal that is closed sends SIGHUP, which Windows lacks.
+NUMBERS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+
 
 class Interrupted(KeyboardInterrupt):
-    """Training stopped for a signal, and saved. Exit code 130 for Ctrl-C, 143 for SIGTERM."""
+    """Training stopped for a signal, and saved. Exit codes: Ctrl-C 130, SIGTERM 143."""
 
     def __init__(self, signal_number: int, message: str) -> None:
         super().__init__(message)
@@ -28,7 +31,7 @@ class StopFlag:
 
 @contextmanager
 def stop_flag() -> Iterator[StopFlag]:
-    """Raise a flag at the first SIGINT or SIGTERM; a second one acts as it would without us.
+    """Raise a flag at the first SIGINT, SIGTERM or SIGHUP; a second acts as it would without us.
 
     A signal that the process was started to ignore, as a shell does with Ctrl-C for what it runs in
     the background, stays ignored. Outside the main thread, where Python takes no handlers, the flag
@@ -39,7 +42,7 @@ def stop_flag() -> Iterator[StopFlag]:
         yield flag
         return
 
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in NUMBERS}
     # None is a handler that is not Python's, which could not be put back.
     before = {n: h for n, h in handlers.items() if h not in (signal.SIG_IGN, None)}
 

@@ -66,7 +66,13 @@ class State:
             for group, members in groups.items()
             for name, tensor in members.items()
         }
-        return Snapshot(tensors, {"progress": asdict(self.progress), "torch": torch.__version__})
+        return Snapshot(
+            tensors,
+            {
+                "progress": asdict(self.progress),
+                "circumstances": circumstances(self.game.device),
+            },
+        )
 
     def restore(self, snapshot: Snapshot) -> None:
         """Take up a snapshot.
@@ -90,6 +96,15 @@ class State:
                 f"The checkpoint does not fit this game: {error}. It was probably made by another "
                 "version of zerosum: use that version, or --fresh to start over."
             ) from None
+
+
+def circumstances(device: torch.device) -> dict[str, str | int]:
+    """What exactness depends on besides the state: a resumed run is told when it differs."""
+    return {
+        "torch": torch.__version__,
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+    }
 
 
 def not_finite(snapshot: Snapshot) -> str | None:

@@ -28,12 +28,9 @@ class Tally:
         """Begin a new interval."""
         self.values = {}
 
-    def means(self, last: int | None = None) -> dict[str, float]:
-        """Read the mean of each name's values, or of its `last` ones. Waits for the device."""
-        return {
-            name: torch.stack(values[-last:] if last else values).mean().item()
-            for name, values in self.values.items()
-        }
+    def means(self) -> dict[str, float]:
+        """Read the mean of each name's values. Waits for the device."""
+        return {name: torch.stack(values).mean().item() for name, values in self.values.items()}
 
     def first_not_finite(self) -> tuple[str, int, float] | None:
         """Find the earliest value that is NaN or infinite: its name, index and value."""

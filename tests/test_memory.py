@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+
+from zerosum.data import load
+from zerosum.errors import UserError
+from zerosum.memory import insist_on_memory, memory_bytes
+from zerosum.reporting.grids import to_picture
+
+
+def test_what_fits_is_let_through():
+    assert memory_bytes() > 2**28
+    insist_on_memory(2**28, memory=2**28, what="this")
+
+
+def test_what_does_not_is_refused_with_what_to_do():
+    with pytest.raises(UserError, match=r"^A cat would take about 9\.0 GiB, .* has 8\.0.*--size"):
+        insist_on_memory(9 * 2**30, memory=8 * 2**30, what="A cat")
+
+
+def test_where_nobody_knows_nothing_is_refused():
+    insist_on_memory(2**80, memory=None, what="this")
+
+
+def test_nets_too_large_are_refused_before_a_run_is_touched(train_tiny, run):
+    before = sorted(path.name for path in run.path.rglob("*"))
+    with pytest.raises(UserError, match="weights of G and D at this size would take"):
+        train_tiny(run.path, hidden=(10**8,), fresh=True)
+    assert sorted(path.name for path in run.path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("kind", ["npz", "folder"])
+def test_images_too_large_are_refused_before_they_are_made(tiny_images, tmp_path, kind):
+    source = tiny_images
+    if kind == "folder":
+        to_picture(np.zeros((8, 8, 1), np.uint8)).save(tmp_path / "a.png")
+        source = tmp_path
+    with pytest.raises(UserError, match=r"images of 1000000×1000000 pixels would take"):
+        load(source, size=(10**6, 10**6))

@@ -1,0 +1,118 @@
+"""`zerosum evaluate --neighbours`: are samples copies of training images? Figures and a picture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from zerosum.errors import UserError
+from zerosum.metrics.channels import with_channels
+from zerosum.metrics.embedding import Embedding, embed, embed_reference
+from zerosum.metrics.evaluate import Result, Subject, circumstances
+from zerosum.metrics.features import FeatureNet
+from zerosum.metrics.memorization import NEAR, Memorization, memorization
+from zerosum.reporting.grids import comfortable_scale, grid
+
+MOST_SAMPLES = 1000
+"""Each is compared with every training image, and so many are enough to show copying."""
+NUM_PAIRS = 24
+PAIRS_A_ROW = 4
+
+
+def judge_copies(
+    samples: Subject, training: Subject, held_out: Subject, *, net: FeatureNet, seed: int
+) -> tuple[dict[str, Result], Image.Image | None]:
+    """Compare samples with the training images, in features and in pixels.
+
+    Args:
+        samples: the images to judge, of which 1,000 are taken.
+        training: all images that the generator was trained on.
+        held_out: other real images, of which as many are taken.
+        net: the features.
+        seed: decided the samples; it is said in the cards.
+
+    Returns:
+        The results `memorization_features` and, where all images are of one shape,
+        `memorization_pixels` with a picture of the closest pairs in pixels.
+    """
+    samples, held_out = thinned(samples), thinned(held_out)
+    sets = [subject.images for subject in (samples, training, held_out)]
+    answers = (
+        embed(net, samples.images, keep_features=True),
+        embed_reference(net, training.images, keep_features=True),
+        embed_reference(net, held_out.images, keep_features=True),
+    )
+    by_features = memorization(*(features(answer) for answer in answers))
+    card = circumstances(samples, training, held_out, net=net, seed=seed)
+    results = {"memorization_features": result(by_features, card)}
+    if len({images.shape[1:] for images in sets}) > 1:
+        return results, None
+    by_pixels = memorization(*sets)
+    card = circumstances(samples, training, held_out, net=None, seed=seed)
+    results["memorization_pixels"] = result(by_pixels, card)
+    return results, pairs_sheet(samples.images, training.images, by_pixels)
+
+
+def thinned(subject: Subject) -> Subject:
+    """Take 1,000 images at even distances, since a folder may hold one class after another."""
+    there = len(subject.images)
+    chosen = torch.linspace(0, there - 1, min(there, MOST_SAMPLES)).round().long()
+    return replace(subject, images=subject.images[chosen])
+
+
+def features(embedding: Embedding) -> Tensor:
+    """The features (n, d), which were asked to be kept."""
+    assert embedding.features is not None
+    return embedding.features
+
+
+def result(found: Memorization, card: dict[str, Any]) -> Result:
+    """A figure with its card; what real images would give is known without looking."""
+    return Result(
+        value={"near": found.near, "ratio": found.ratio},
+        card={
+            **card,
+            "better": "like real",
+            "floor": {"near": NEAR, "ratio": 1.0},
+            "spread": None,
+            "warning": None,
+        },
+    )
+
+
+def pairs_sheet(samples: Tensor, training: Tensor, found: Memorization) -> Image.Image:
+    """Draw the samples closest to a training image, each with that image on its right.
+
+    Args:
+        samples: uint8 (n, c, h, w).
+        training: uint8 (m, c, h, w).
+        found: which belongs to which.
+    """
+    pairs = torch.stack(
+        [samples[found.closest[:NUM_PAIRS]], training[found.neighbours[:NUM_PAIRS]]], dim=1
+    )
+    images = pairs.flatten(0, 1)
+    if images.shape[1] == 4:
+        images = with_channels(images, 3)
+    pixels = images.permute(0, 2, 3, 1).numpy()
+    return grid(pixels, columns=2 * PAIRS_A_ROW, scale=comfortable_scale(images.shape[2]))
+
+
+def save_sheet(sheet: Image.Image, out: Path) -> None:
+    """Write the picture.
+
+    Raises:
+        UserError: there it cannot be written.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        sheet.save(out, format="PNG")
+    except OSError as error:
+        raise UserError(
+            f"Could not write '{out}': {error.strerror}. Choose another place with --neighbours."
+        ) from None
