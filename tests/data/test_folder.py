@@ -1,11 +1,10 @@
 import os
 import tracemalloc
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from zerosum.data import load
+from zerosum.data import gather, load
 from zerosum.data.decode import Format
 from zerosum.data.folder import load_folder
 from zerosum.data.gather import find_classes, natural_key
@@ -197,13 +196,12 @@ def test_a_hostile_name_cannot_reach_the_terminal(paint):
 
 
 def test_more_images_than_memory_holds_is_an_error(paint, monkeypatch):
-    def refuse(*_):
-        raise MemoryError
-
-    folder = paint("1.png", "2.png")
-    monkeypatch.setattr(np, "empty", refuse)
-    with pytest.raises(UserError, match=r"2 images of 4×4 pixels need 0\.0 GB.*--size N"):
+    folder = paint("1.png", "2.png", size=(4, 4), mode="RGB")
+    monkeypatch.setattr(gather, "memory_bytes", lambda: 2 * 4 * 4 * 3 - 1)
+    with pytest.raises(UserError, match=r"2 images of 4×4 pixels would take .* --size"):
         load(folder)
+    monkeypatch.setattr(gather, "memory_bytes", lambda: 2 * 4 * 4 * 3)
+    assert len(load(folder)) == 2
 
 
 def test_full_size_photographs_are_not_held(paint):
