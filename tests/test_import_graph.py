@@ -106,7 +106,18 @@ def test_a_part_knows_only_what_it_is_made_of(modules, may_import):
 
 
 def test_the_loop_ends_up_with_no_recipe_net_loss_metric_or_data_set():
-    strangers = ("recipes", "nets", "losses", "metrics", "data", "reporting", "api", "run", "cli")
+    strangers = (
+        "recipes",
+        "nets",
+        "losses",
+        "metrics",
+        "data",
+        "reporting",
+        "api",
+        "session",
+        "run",
+        "cli",
+    )
     for module in modules_of("zerosum.training"):
         met = {n for n in reachable(module) if within(n, [f"zerosum.{name}" for name in strangers])}
         assert not met, f"{module} reaches {met}"

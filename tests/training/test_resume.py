@@ -18,7 +18,7 @@ import pytest
 import torch
 from PIL import Image
 
-from zerosum import api
+from zerosum import session
 from zerosum.data.loader import Loader
 from zerosum.errors import UserError
 from zerosum.training import checkpoint
@@ -107,11 +107,11 @@ CRASHES = [
     pytest.param(Loader, "next_batch", 9, crash, id="the last batch"),
     pytest.param(RunDirectory, "append_log", 2, crash, id="after a line of the log"),
     pytest.param(RunDirectory, "save_picture", 2, crash, id="after a picture"),
-    pytest.param(api, "sliced_wasserstein", 2, crash, id="while a checkpoint is scored"),
+    pytest.param(session, "sliced_wasserstein", 2, crash, id="while a checkpoint is scored"),
     pytest.param(checkpoint, "write_durably", 5, crash, id="within a checkpoint"),
     pytest.param(Checkpoints, "save", 1, crash, id="after the first checkpoint"),
     pytest.param(Checkpoints, "save", 3, crash, id="after the last checkpoint"),
-    pytest.param(api, "make_film", 1, crash, id="after the film"),
+    pytest.param(session, "make_film", 1, crash, id="after the film"),
 ]
 FULL_DISKS = [
     pytest.param(os, "fsync", number, no_space, id=f"at flush {number}")
