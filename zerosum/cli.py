@@ -248,7 +248,7 @@ def complain(text: str, exit_code: int) -> int:
 def main() -> None:
     """Run the command line of this process."""
     # How long a thread that waits for the others spins before it sleeps; GNU OpenMP reads it when
-    # torch is imported. It spins for milliseconds by default, which costs a factor of several as soon
-    # as another process wants the same processors; this much costs nothing measurable alone.
+    # torch is imported. By default it spins for milliseconds, which makes training several times
+    # slower as soon as another process wants the same processors; alone, this costs nothing.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     sys.exit(run(sys.argv[1:]))
