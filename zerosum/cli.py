@@ -248,7 +248,7 @@ def complain(text: str, exit_code: int) -> int:
 def main() -> None:
     """Run the command line of this process."""
     # How long a thread that waits for the others spins before it sleeps; GNU OpenMP reads it when
-    # torch is imported. By default it spins for milliseconds, which makes training several times
-    # slower as soon as another process wants the same processors; alone, this costs nothing.
+    # torch is imported. Its own, longer default halves the pace when several processes train on the
+    # same processors (docs/results.md); alone, this costs nothing measurable.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     sys.exit(run(sys.argv[1:]))
