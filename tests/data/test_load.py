@@ -1,10 +1,12 @@
+import shutil
 import subprocess
 import sys
 
 import pytest
 
 import zerosum.data
-from zerosum.data import load
+from zerosum.data import has_splits, load
+from zerosum.data.catalog import FILES, locate
 from zerosum.errors import UserError
 
 
@@ -31,8 +33,8 @@ def test_an_unknown_name_lists_the_known_ones_and_the_closest():
     with pytest.raises(UserError) as caught:
         load("minst")
     assert str(caught.value) == (
-        "There is no data set 'minst'. Did you mean 'mnist'? Valid names: fashion-mnist, mnist. "
-        "Nor is there a file or folder of that name."
+        "There is no data set 'minst'. Did you mean 'mnist'? Valid names: fashion-mnist, mnist, "
+        "stacked-mnist. Nor is there a file or folder of that name."
     )
 
 
@@ -100,3 +102,22 @@ def test_size_and_channels_apply_to_named_data():
     assert load("mnist", split="test", size=(16, 8), channels=3).shape == (3, 16, 8)
     with pytest.raises(UserError, match="cannot have 2 channels"):
         load("mnist", channels=2)
+
+
+class TestHasSplits:
+    def test_a_named_set_has(self):
+        assert has_splits("mnist")
+        assert has_splits("stacked-mnist")
+
+    def test_a_folder_of_images_has_not(self, tmp_path):
+        assert not has_splits(tmp_path)
+        assert not has_splits(str(tmp_path / "absent.npz"))
+
+    def test_a_folder_of_idx_files_has_if_both_are_there(self, tmp_path):
+        folder = locate("mnist")
+        for name in FILES[:2]:
+            shutil.copy(folder / name, tmp_path)
+        assert not has_splits(tmp_path)
+        for name in FILES[2:]:
+            shutil.copy(folder / name, tmp_path)
+        assert has_splits(tmp_path)

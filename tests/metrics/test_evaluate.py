@@ -1,12 +1,14 @@
 """Figures of fakes of our own making, whose order is known, and the cards beside them."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
 from zerosum import data
 from zerosum.metrics import evaluate as module
+from zerosum.metrics.embedding import embed_reference
 from zerosum.metrics.evaluate import Subject, evaluate
 from zerosum.metrics.features import feature_net
 from zerosum.metrics.figures import FIGURES, choose, doubt, reported_name
@@ -48,6 +50,7 @@ def blurred(images, strength):
 
 
 def noisy(images, strength):
+    """Mix each image with noise; the strength is one number, or one for each image."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.randint(0, 256, images.shape, generator=generator)
     return ((1 - strength) * images + strength * noise).round().to(torch.uint8)
@@ -82,6 +85,23 @@ class TestDirections:
         assert found["coverage"] < 0.1
         assert max(found["classes"].values()) == 1
         assert found["classifier_score"] == pytest.approx(1, abs=0.05)
+
+    def test_one_class_alone_is_precise_without_variety(self, values):
+        test = data.load("mnist", split="test")
+        found = values(test.images[test.labels == 3][-COUNT:])
+        assert found["precision"] > 0.8
+        assert found["recall"] < 0.1
+        assert found["coverage"] < 0.15
+        assert found["classes"]["3"] > 0.97
+
+    def test_noise_of_all_strengths_is_not_precise_but_recalls(self, values, mnist):
+        """The reverse of a collapse: each image worse by another amount, and none alike."""
+        strengths = torch.linspace(0, 0.3, COUNT).view(-1, 1, 1, 1)
+        real, worse = values(mnist[1]), values(noisy(mnist[1], strengths))
+        assert worse["precision"] < real["precision"] / 2
+        assert worse["density"] < real["density"] / 2
+        assert worse["recall"] > worse["precision"] + 0.3
+        assert worse["frechet_digits"] > 10 * real["frechet_digits"]
 
     def test_noise_is_not_precise_and_of_one_class(self, values, mnist):
         found = values(noisy(mnist[1], 1.0))
@@ -150,6 +170,17 @@ def test_the_second_time_only_the_samples_are_looked_at(net, mnist, monkeypatch)
     )
     assert figures() == first
     assert len(looked) == 1
+
+
+def test_images_resized_in_another_way_are_looked_at_anew(net, mnist):
+    """The same weights see other features."""
+    looked = []
+    other = replace(net, resize="another", look=lambda images: looked.append(1) or net.look(images))
+    embed_reference(net, mnist[0], keep_features=True)
+    embed_reference(net, mnist[0], keep_features=True)
+    assert not looked
+    embed_reference(other, mnist[0], keep_features=True)
+    assert looked
 
 
 class TestNames:

@@ -12,7 +12,7 @@ from zerosum.data.catalog import DATASETS, SPLITS, Dataset
 
 if TYPE_CHECKING:
     from zerosum.data.images import ImageSet
-    from zerosum.data.sources import load
+    from zerosum.data.sources import has_splits, load
 else:
 
     def __getattr__(name: str) -> object:
@@ -21,11 +21,11 @@ else:
             from zerosum.data.images import ImageSet
 
             return ImageSet
-        if name == "load":
-            from zerosum.data.sources import load
+        if name in ("has_splits", "load"):
+            from zerosum.data import sources
 
-            return load
+            return getattr(sources, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-__all__ = ["DATASETS", "SPLITS", "Dataset", "ImageSet", "load"]
+__all__ = ["DATASETS", "SPLITS", "Dataset", "ImageSet", "has_splits", "load"]

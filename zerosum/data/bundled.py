@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from zerosum.data.catalog import DATASETS, FILES, folders, locate
+from zerosum.data.catalog import DATASETS, FILES, Stack, folders, locate
 from zerosum.data.decode import Format
 from zerosum.data.idx import load_idx_folder
 from zerosum.data.images import ImageSet
+from zerosum.data.stacked import stacked
 from zerosum.errors import UserError
+from zerosum.seeds import stream_seed
 
 
 def load_bundled(name: str, *, split: str, wanted: Format) -> ImageSet:
     """Load one split of a named data set, labelled.
 
     Raises:
-        UserError: it is not on this machine; the message says how to get it.
+        UserError: it is not on this machine; the message says how to get it. Or it cannot be
+            brought to that many channels.
     """
+    about = DATASETS[name]
+    if about.stack is None:
+        loaded = _load_folder(name, split=split, wanted=wanted)
+    else:
+        loaded = _load_stack(name, about.stack, split=split, wanted=wanted)
+    return replace(loaded, name=name, classes=about.classes)
+
+
+def _load_folder(name: str, *, split: str, wanted: Format) -> ImageSet:
     folder = locate(name)
     if folder is None:
         looked = " and ".join(map(str, folders(name)))
@@ -24,5 +36,20 @@ def load_bundled(name: str, *, split: str, wanted: Format) -> ImageSet:
             f"The data set '{name}' is not on this machine: looked for {', '.join(FILES)} in "
             f"{looked}. {DATASETS[name].origin}"
         )
-    loaded = load_idx_folder(folder, split=split, wanted=wanted)
-    return replace(loaded, name=name, classes=DATASETS[name].classes)
+    return load_idx_folder(folder, split=split, wanted=wanted)
+
+
+def _load_stack(name: str, stack: Stack, *, split: str, wanted: Format) -> ImageSet:
+    if wanted.channels not in (None, stack.channels):
+        raise UserError(
+            f"The images of '{name}' hold one image of '{stack.of}' in each of their "
+            f"{stack.channels} channels, and cannot be brought to {wanted.channels}. Leave "
+            "--channels out."
+        )
+    base = load_bundled(stack.of, split=split, wanted=replace(wanted, channels=1))
+    return stacked(
+        base,
+        channels=stack.channels,
+        count=stack.counts[split],
+        seed=stream_seed("stacked", name, split),
+    )

@@ -22,21 +22,37 @@ def load_folder(folder: Path, *, wanted: Format, strict: bool) -> ImageSet:
     """
 
     def read(name: str) -> bytes:
-        path = folder / name
-        try:
-            if not path.is_file():  # a pipe would wait for ever; a link may lead nowhere
-                raise Undecodable("not a regular file")
-            if path.stat().st_size > MAX_FILE_BYTES:
-                raise Undecodable(f"the file is larger than {MAX_FILE_BYTES:,} bytes")
-            return path.read_bytes()
-        except OSError as error:
-            raise Undecodable(error.strerror or type(error).__name__) from error
+        return read_file(folder / name)
 
+    return gather(list_files(folder), read, source=folder, wanted=wanted, strict=strict)
+
+
+def list_files(folder: Path) -> list[str]:
+    """List all files in a folder and its subfolders, relative to it, with "/" in between.
+
+    Raises:
+        UserError: the folder, or one in it, cannot be listed.
+    """
     try:
-        files = list(_walk(folder))
+        return list(_walk(folder))
     except OSError as error:
         raise UserError(f"The folder {error.filename} cannot be read: {error.strerror}.") from error
-    return gather(files, read, source=folder, wanted=wanted, strict=strict)
+
+
+def read_file(path: Path) -> bytes:
+    """Read one image's file.
+
+    Raises:
+        Undecodable: it cannot be read, or is no file of a sensible size.
+    """
+    try:
+        if not path.is_file():  # a pipe would wait for ever; a link may lead nowhere
+            raise Undecodable("not a regular file")
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise Undecodable(f"the file is larger than {MAX_FILE_BYTES:,} bytes")
+        return path.read_bytes()
+    except OSError as error:
+        raise Undecodable(error.strerror or type(error).__name__) from error
 
 
 def _walk(folder: Path) -> Iterator[str]:

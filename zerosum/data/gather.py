@@ -50,7 +50,7 @@ def gather(
     Raises:
         UserError: there is no image, sizes differ while none is wanted, or strict forbids.
     """
-    names = [name for name in files if _is_image(name)]
+    names = [name for name in files if is_image(name)]
     if not names:
         raise UserError(f"{source} holds no images: expected files ending in {' '.join(SUFFIXES)}.")
     if wanted.size is not None:
@@ -112,7 +112,8 @@ def printable(name: str) -> str:
     return name if name.isprintable() else ascii(name)[1:-1]
 
 
-def _is_image(name: str) -> bool:
+def is_image(name: str) -> bool:
+    """Whether a file's name, with "/" between folders, is an image's and not a hidden one's."""
     path = PurePosixPath(name)
     hidden = any(part.startswith(".") for part in path.parts)
     return path.suffix.lower() in SUFFIXES and not hidden

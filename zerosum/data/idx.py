@@ -40,6 +40,11 @@ def is_idx_folder(folder: Path) -> bool:
     return any(_find(folder, split, "images", 3) for split in PREFIXES)
 
 
+def has_both_splits(folder: Path) -> bool:
+    """Whether a folder holds the images of train and test as IDX files."""
+    return all(_find(folder, split, "images", 3) for split in PREFIXES)
+
+
 def load_idx_folder(folder: Path, *, split: str, wanted: Format) -> ImageSet:
     """Load one split of a folder of IDX files, with its labels where they are there.
 

@@ -13,7 +13,7 @@ from zerosum.data.bundled import load_bundled
 from zerosum.data.catalog import DATASETS, SPLITS
 from zerosum.data.decode import Format
 from zerosum.data.folder import load_folder
-from zerosum.data.idx import is_idx_folder, load_idx_folder
+from zerosum.data.idx import has_both_splits, is_idx_folder, load_idx_folder
 from zerosum.data.images import ImageSet
 from zerosum.data.npz import load_npz
 from zerosum.errors import UserError, unknown_name
@@ -53,6 +53,11 @@ def load(
     if is_idx_folder(path):
         return load_idx_folder(path, split=split, wanted=wanted)
     return load_folder(path, wanted=wanted, strict=strict)
+
+
+def has_splits(source: str | Path) -> bool:
+    """Whether a source has train and test images; others are given whole for either."""
+    return source in DATASETS or has_both_splits(Path(source).expanduser())
 
 
 def _load_file(path: Path, *, wanted: Format, strict: bool) -> ImageSet:

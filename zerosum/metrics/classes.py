@@ -14,7 +14,7 @@ NUM_PARTS = 10
 def class_shares(logits: Tensor) -> Tensor:
     """The share of each class among the most likely ones: (n, k) -> (k,), which sums to 1."""
     counts = torch.bincount(logits.argmax(dim=1), minlength=logits.shape[1])
-    return counts / len(logits)
+    return counts.double() / len(logits)
 
 
 def mean_confidence(logits: Tensor) -> float:

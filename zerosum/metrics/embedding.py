@@ -25,21 +25,25 @@ class Embedding:
 
     moments: Moments
     features: Tensor | None  # float32 (n, d), on the CPU; None where no figure asks for them
-    logits: Tensor | None  # float32 (n, k), on the CPU; None where the net has none
+    logits: Tensor | None  # float32 (n, k), on the CPU; None where there are none, or unasked
 
     def __len__(self) -> int:
         return self.moments.count
 
 
 @torch.inference_mode()
-def embed(net: FeatureNet, images: Tensor, *, keep_features: bool) -> Embedding:
+def embed(
+    net: FeatureNet, images: Tensor, *, keep_features: bool, keep_logits: bool = True
+) -> Embedding:
     """Show images to a net.
 
     Args:
         net: the feature net.
         images: uint8 (n, c, h, w), n at least 1.
         keep_features: whether to keep each image's features. Without them the memory does not
-            depend on n, but for the few logits.
+            depend on n, but for the logits.
+        keep_logits: whether to keep each image's logits, where the net is a classifier: ten of an
+            image are nothing, a thousand more than its features.
 
     Raises:
         UserError: the net returned NaN or infinity.
@@ -55,7 +59,7 @@ def embed(net: FeatureNet, images: Tensor, *, keep_features: bool) -> Embedding:
         moments = Moments.of(features) if moments is None else moments + Moments.of(features)
         if keep_features:
             kept.append(features)
-        if answer[1] is not None:
+        if keep_logits and answer[1] is not None:
             scores.append(answer[1].float().cpu())
     assert moments is not None
     return Embedding(
@@ -65,17 +69,20 @@ def embed(net: FeatureNet, images: Tensor, *, keep_features: bool) -> Embedding:
     )
 
 
-def embed_reference(net: FeatureNet, images: Tensor, *, keep_features: bool) -> Embedding:
+def embed_reference(
+    net: FeatureNet, images: Tensor, *, keep_features: bool, keep_logits: bool = True
+) -> Embedding:
     """Do as `embed` does, but look first whether it was done before.
 
     The features of a user's own net are not kept: nobody knows when it changes.
     """
     if net.sha256 is None:
-        return embed(net, images, keep_features=keep_features)
-    key = content_key(VERSION, net.sha256, net.resize, keep_features, fingerprint(images))
+        return embed(net, images, keep_features=keep_features, keep_logits=keep_logits)
+    kept = (keep_features, keep_logits)
+    key = content_key(VERSION, net.sha256, net.resize, *kept, fingerprint(images))
     if (tensors := read_tensors(key)) is not None:
         return unpack(tensors)
-    made = embed(net, images, keep_features=keep_features)
+    made = embed(net, images, keep_features=keep_features, keep_logits=keep_logits)
     write_tensors(key, pack(made))
     return made
 

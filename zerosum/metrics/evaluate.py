@@ -46,7 +46,7 @@ class Subject:
 class Result:
     """A figure's value and the card that belongs beside it."""
 
-    value: Value
+    value: Value | None  # None of what is infinite, for which JSON has no word
     card: dict[str, Any]
 
 
@@ -76,7 +76,7 @@ def evaluate(
     keep = any(FIGURES[name].needs == "features" for name in names)
     reference = embed_reference(net, real.images, keep_features=keep)
     samples = embed(net, fake.images, keep_features=keep)
-    pair = Comparison(samples, reference, classes=net.classes, seed=seed)
+    pair = Comparison(samples, reference, net=net, seed=seed)
     floors = {} if others is None else floor(others, real, net=net, names=names, seed=seed)
     common = circumstances(fake, real, others, net=net, seed=seed)
     count = min(len(samples), len(reference))
@@ -88,7 +88,13 @@ def evaluate(
             "better": figure.better,
             "floor": floors.get(name),
             "spread": figure.spread(pair) if figure.spread else None,
-            "warning": doubt(name, count=count, num_features=len(reference.moments.mean)),
+            "basis": figure.basis(pair) if figure.basis else None,
+            "warning": doubt(
+                name,
+                count=count,
+                num_features=len(reference.moments.mean),
+                num_classes=len(net.classes),
+            ),
         }
         results[reported_name(name, net.name)] = Result(value=figure.value(pair), card=card)
     return results
@@ -122,7 +128,7 @@ def floor(
     first, second = (
         embed_reference(net, subject.images, keep_features=keep) for subject in (others, real)
     )
-    pair = Comparison(first, second, classes=net.classes, seed=seed)
+    pair = Comparison(first, second, net=net, seed=seed)
     floors = {name: FIGURES[name].value(pair) for name in names}
     if net.sha256 is not None:
         write_json(key, floors)

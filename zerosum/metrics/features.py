@@ -1,7 +1,8 @@
 """Feature nets: what turns images into points of a space in which sets of them are compared.
 
-`digits` is a small classifier that comes with zerosum, `inception` is the net of the published
-FIDs, and `module:callable` is the user's own.
+`digits` and `fashion` are small classifiers that come with zerosum, `inception` is the net of the
+published FIDs, `random` serves any images, `stacked-digits` asks `digits` about each channel, and
+`module:callable` is the user's own.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from zerosum.errors import UserError, unknown_name
 from zerosum.metrics import inception
 from zerosum.metrics.channels import with_channels
 from zerosum.metrics.classifier import SIDE, Classifier
+from zerosum.metrics.random_net import SIDE as RANDOM_SIDE
+from zerosum.metrics.random_net import RandomNet
+from zerosum.metrics.stacked import look_at_channels
 
 Answer = tuple[Tensor, Tensor | None]
 """Features (b, d) and logits (b, k), or None where the net is no classifier."""
@@ -36,6 +40,7 @@ class FeatureNet:
     resize: str  # how images are brought to the net's size
     classes: tuple[str, ...]  # the meaning of the logits; () when there are none
     look: Callable[[Tensor], Answer]  # at uint8 (b, c, h, w) on any device
+    even_classes: bool = False  # whether the data was made to have each class as often
 
 
 @dataclass(frozen=True)
@@ -48,21 +53,41 @@ class Shipped:
 
 SHIPPED = {
     "digits": Shipped("mnist", "e46733645ebebe228559d0d10763798c1535cb34b599d86971e16426bf960447"),
+    "fashion": Shipped(
+        "fashion-mnist", "d033e585d54d1fe4259db5ccbedcbc6c8320ad314c1ec24099789a17811f5206"
+    ),
 }
-NAMES = (*SHIPPED, "inception")
+STACKED = {"stacked-digits": "stacked-mnist"}  # net: the data whose channels it looks at
+NAMES = (*SHIPPED, *STACKED, "inception", "random")
 WEIGHTS = Path(__file__).parent / "weights"
 
 
-def feature_net(name: str, *, device: torch.device) -> FeatureNet:
+def feature_net(name: str, *, device: torch.device, resize: str | None = None) -> FeatureNet:
     """Load a net by its name, or import a user's `module:callable`.
 
+    Args:
+        name: one of `NAMES`, or module:callable.
+        device: where the net computes.
+        resize: how images are brought to Inception, a name in `inception.RESIZES`; None as
+            torch-fidelity does.
+
     Raises:
-        UserError: there is no such net, or its weights are not on this machine, or are others.
+        UserError: there is no such net, or its weights are not on this machine, or are others; or
+            another net than Inception, which has a way of its own, is to resize.
     """
+    if resize is not None and name != "inception":
+        raise UserError(
+            f"The feature net '{name}' brings images to its size in a way of its own, and was "
+            f"asked to resize as '{resize}'. Leave --resize out, or choose --features inception."
+        )
     if name in SHIPPED:
         return shipped_net(name, device)
+    if name in STACKED:
+        return stacked_net(name, device)
     if name == "inception":
-        return inception_net(device)
+        return inception_net(device, resize or inception.DEFAULT_RESIZE)
+    if name == "random":
+        return random_net(device)
     if ":" in name:
         return users_net(name, device)
     raise unknown_name("feature net", name, NAMES)
@@ -71,18 +96,17 @@ def feature_net(name: str, *, device: torch.device) -> FeatureNet:
 def net_for_data(name: str) -> str:
     """Choose the net for a data set: the one that knows its classes, or else Inception.
 
-    Raises:
-        UserError: it would be Inception, whose weights are not on this machine.
+    Where Inception's weights are not on this machine, it is `random`, which serves any images.
     """
-    for net, shipped in SHIPPED.items():
-        if shipped.data == name:
-            return net
-    if inception.locate() is None:
-        raise UserError(
-            f"There is no feature net of its own for '{name}'. {inception.HOW_TO_GET} Or choose "
-            f"another with --features: {', '.join(SHIPPED)}, or your own as module:callable."
-        )
-    return "inception"
+    cheap = cheap_net(name)
+    return "inception" if cheap == "random" and inception.locate() else cheap
+
+
+def cheap_net(name: str) -> str:
+    """Choose a net that a training can afford: one that knows the data's classes, or `random`."""
+    knows = {shipped.data: net for net, shipped in SHIPPED.items()}
+    knows |= {data: net for net, data in STACKED.items()}
+    return knows.get(name, "random")
 
 
 def shipped_net(name: str, device: torch.device) -> FeatureNet:
@@ -96,11 +120,7 @@ def shipped_net(name: str, device: torch.device) -> FeatureNet:
     net.to(device).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def look(images: Tensor) -> Answer:
-        gray = to_float(with_channels(images, 1))
-        if gray.shape[2:] != (SIDE, SIDE):
-            gray = torch.nn.functional.interpolate(
-                gray, (SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False
-            )
+        gray = resized(to_float(with_channels(images, 1)), SIDE)
         features, logits = net(gray.to(device, memory_format=torch.channels_last))
         return features, logits
 
@@ -113,18 +133,64 @@ def shipped_net(name: str, device: torch.device) -> FeatureNet:
     )
 
 
-def inception_net(device: torch.device) -> FeatureNet:
+def stacked_net(name: str, device: torch.device) -> FeatureNet:
+    """Load the classifier of what is stacked, to be asked about each channel."""
+    about = DATASETS[STACKED[name]]
+    assert about.stack is not None
+    channels = about.stack.channels
+    net = shipped_net(cheap_net(about.stack.of), device)
+    return FeatureNet(
+        name=name,
+        sha256=net.sha256,
+        resize=f"each of {channels} channels by itself, {net.resize}",
+        classes=about.classes,
+        look=lambda images: look_at_channels(net.look, with_channels(images, channels)),
+        even_classes=True,
+    )
+
+
+def inception_net(device: torch.device, resize: str) -> FeatureNet:
     """Load the FID network, gray tiled to RGB; its TorchScript holds no logits."""
+    description = inception.described(resize)
     path = inception.locate()
     if path is None:
         raise UserError(inception.HOW_TO_GET)
     net = inception.load(checked(path, inception.SHA256, inception.HOW_TO_GET), device)
 
     def look(images: Tensor) -> Answer:
-        return net(inception.prepare(with_channels(images, 3).to(device))), None
+        flat = images if images.shape[1] == 1 else with_channels(images, 3)
+        return net(inception.prepare(flat.to(device), resize)), None
 
     return FeatureNet(
-        name="inception", sha256=inception.SHA256, resize=inception.RESIZE, classes=(), look=look
+        name="inception", sha256=inception.SHA256, resize=description, classes=(), look=look
+    )
+
+
+def random_net(device: torch.device) -> FeatureNet:
+    """Make the net of random convolutions, whose weights follow from its seed."""
+    net = RandomNet()
+    sha256 = net.sha256()
+    net.to(device).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def look(images: Tensor) -> Answer:
+        rgb = resized(to_float(with_channels(images, 3)), RANDOM_SIDE)
+        return net(rgb.to(device, memory_format=torch.channels_last)), None
+
+    return FeatureNet(
+        name="random",
+        sha256=sha256,
+        resize=f"gray tiled to RGB, antialiased bilinear to {RANDOM_SIDE}×{RANDOM_SIDE}",
+        classes=(),
+        look=look,
+    )
+
+
+def resized(images: Tensor, side: int) -> Tensor:
+    """Bring float images (b, c, h, w) to a square, by antialiased bilinear interpolation."""
+    if images.shape[2:] == (side, side):
+        return images
+    return torch.nn.functional.interpolate(
+        images, (side, side), mode="bilinear", antialias=True, align_corners=False
     )
 
 

@@ -14,6 +14,7 @@ from zerosum.metrics.embedding import Embedding
 from zerosum.metrics.features import FeatureNet
 from zerosum.metrics.frechet import distance_of_moments
 from zerosum.metrics.kernel import SUBSET_SIZE, Spread, kernel_distance
+from zerosum.metrics.modes import Modes, count_modes, even_shares
 from zerosum.metrics.precision_recall import DENSITY_NEIGHBOURS, Manifolds, compare_manifolds
 
 Value = float | dict[str, float]
@@ -21,16 +22,16 @@ LEAST_IMAGES = 2 * DENSITY_NEIGHBOURS
 FEW_IMAGES = 1000
 # Heusel et al. 2017 ask for 10,000 images at least, for 2,048 features.
 IMAGES_PER_FEATURE = 10_000 / 2048
+# VEEGAN and PacGAN take 26,000 for the 1,000 modes of Stacked MNIST.
+IMAGES_PER_MODE = 26
 
 
 class Comparison:
     """Fakes against reals; what several figures share is computed on first use."""
 
-    def __init__(
-        self, fake: Embedding, real: Embedding, *, classes: tuple[str, ...], seed: int
-    ) -> None:
+    def __init__(self, fake: Embedding, real: Embedding, *, net: FeatureNet, seed: int) -> None:
         self.fake, self.real, self.seed = fake, real, seed
-        self._classes = classes
+        self._net = net
 
     @cached_property
     def manifolds(self) -> Manifolds:
@@ -60,7 +61,28 @@ class Comparison:
     def shares(self) -> dict[str, float]:
         """The share of each class among the fakes."""
         shares = class_shares(self.logits).tolist()
-        return dict(zip(self._classes, shares, strict=True))
+        return dict(zip(self._net.classes, shares, strict=True))
+
+    @cached_property
+    def modes(self) -> Modes:
+        """The classes as modes.
+
+        A class that no reference image belongs to counts as half an image of them, lest one sample
+        of it make the divergence infinite.
+        """
+        if self._net.even_classes:
+            expected = even_shares(len(self._net.classes))
+        else:
+            assert self.real.logits is not None
+            expected = class_shares(self.real.logits).clamp(min=0.5 / len(self.real))
+        return count_modes(self.logits.argmax(dim=1), shares=expected)
+
+    def expected_modes(self) -> str:
+        """What `modes` holds the samples against."""
+        count = len(self._net.classes)
+        if self._net.even_classes:
+            return f"{count:,} modes of equal shares, as the data is made"
+        return f"{count:,} classes, with the shares that the net finds in the reference"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +93,7 @@ class Figure:
     value: Callable[[Comparison], Value]
     spread: Callable[[Comparison], float | None] | None = None  # over subsets or parts
     needs: str = "features"  # "moments", "features" or "logits"
+    basis: Callable[[Comparison], str] | None = None  # what else decides it, for its card
 
 
 FIGURES = {
@@ -98,25 +121,44 @@ FIGURES = {
         better="like real", value=lambda pair: mean_confidence(pair.logits), needs="logits"
     ),
     "classes": Figure(better="like real", value=Comparison.shares, needs="logits"),
+    "modes": Figure(
+        better="higher",
+        value=lambda pair: pair.modes.covered,
+        needs="logits",
+        basis=Comparison.expected_modes,
+    ),
+    "mode_kl": Figure(
+        better="lower",
+        value=lambda pair: pair.modes.divergence,
+        needs="logits",
+        basis=Comparison.expected_modes,
+    ),
 }
+BESIDE = ("lpips_diversity",)
+"""Figures that are computed beside the comparison, with a net of their own."""
 
 
 def choose(names: Sequence[str], net: FeatureNet) -> tuple[str, ...]:
     """Check the names of figures that a user wants; none means all that the net allows.
 
+    Returns:
+        Those in `FIGURES`, without any in `BESIDE`.
+
     Raises:
         UserError: a name is unknown, or the net does not allow the figure.
     """
     for name in names:
+        if name in BESIDE:
+            continue
         if name not in FIGURES:
-            raise unknown_name("metric", name, FIGURES)
+            raise unknown_name("metric", name, (*FIGURES, *BESIDE))
         if FIGURES[name].needs == "logits" and not net.classes:
             raise UserError(
                 f"The metric '{name}' needs a classifier; '{net.name}' gives features only. Choose "
                 "--features digits, or leave the metric out."
             )
     if names:
-        return tuple(dict.fromkeys(names))
+        return tuple(name for name in dict.fromkeys(names) if name in FIGURES)
     return tuple(
         name for name, figure in FIGURES.items() if figure.needs != "logits" or net.classes
     )
@@ -129,7 +171,7 @@ def reported_name(name: str, net: str) -> str:
     return f"frechet_{net}"
 
 
-def doubt(name: str, *, count: int, num_features: int) -> str | None:
+def doubt(name: str, *, count: int, num_features: int, num_classes: int = 0) -> str | None:
     """Say why a figure of so many images on the smaller side is unreliable, if it is."""
     if name == "fid" and count < IMAGES_PER_FEATURE * num_features:
         return (
@@ -140,6 +182,12 @@ def doubt(name: str, *, count: int, num_features: int) -> str | None:
         return (
             f"it is meant as the mean over subsets of {SUBSET_SIZE:,} images, and {count:,} make "
             "only one, a smaller one."
+        )
+    if name in ("modes", "mode_kl") and count < IMAGES_PER_MODE * num_classes:
+        return (
+            f"{count:,} images are few for {num_classes:,} modes: even of real images some may be "
+            "missed by chance, and shares come out uneven. Published figures are of "
+            f"{IMAGES_PER_MODE} a mode: take {IMAGES_PER_MODE * num_classes:,} with -n."
         )
     if FIGURES[name].needs == "features" and count < FEW_IMAGES:
         return f"it moves with the number of images, and {count:,} are few."

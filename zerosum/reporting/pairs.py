@@ -1,0 +1,248 @@
+"""`zerosum evaluate --paired`: images against the very ones that they should be, pair by pair.
+
+Two pictures are in memory at a time, however many there are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.table import Table
+from torch import Tensor
+
+from zerosum.data.decode import Format, Undecodable, decode
+from zerosum.data.folder import read_file
+from zerosum.data.gather import printable
+from zerosum.data.matching import match_folders
+from zerosum.errors import UserError
+from zerosum.metrics.channels import with_channels
+from zerosum.metrics.evaluate import Result, versions
+from zerosum.metrics.paired import Measure, choose_measures, spread_of
+from zerosum.reporting.evaluation import PACE_SECONDS, Question
+from zerosum.reporting.results import shown
+from zerosum.reporting.subjects import Notice, read_size
+from zerosum.reporting.tables import table
+from zerosum.seeds import stream_seed
+from zerosum.training.machine import choose_device, tuned_processor
+
+FOREIGN = ("protocol", "split", "features", "resize", "raw", "checkpoint", "neighbours")
+"""What a user may ask of sets of images but not of pairs."""
+EXAMPLES = 3
+
+
+class Side:
+    """One side's images as they pass by."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._count = name, 0
+        self._shapes: set[tuple[int, ...]] = set()
+        self._digest = hashlib.sha256()
+
+    def add(self, image: Tensor) -> None:
+        """Take note of an image, uint8 (c, h, w)."""
+        self._count += 1
+        self._shapes.add(tuple(image.shape))
+        self._digest.update(repr(tuple(image.shape)).encode())
+        self._digest.update(image.contiguous().numpy().data)
+
+    def card(self) -> dict[str, Any]:
+        """What a metric card says of the side; shape is None where there are several."""
+        return {
+            "name": self._name,
+            "split": None,
+            "n": self._count,
+            "shape": list(next(iter(self._shapes))) if len(self._shapes) == 1 else None,
+            "sha256": self._digest.hexdigest(),
+        }
+
+
+def answer_pairs(question: Question, *, notice: Notice) -> dict[str, Result]:
+    """Compare each image of a folder with the one of the same name in the reference folder.
+
+    Args:
+        question: what to compare with what, by what.
+        notice: told what the user should know besides.
+
+    Raises:
+        UserError: something named is not there, asks what pairs cannot answer, or no pair can be
+            compared.
+    """
+    refuse_foreign(question)
+    pairs, alone = find_pairs(question, notice)
+    wanted = Format(size=read_size(question.size), channels=question.channels)
+    sides = Side(question.source), Side(str(question.reference))
+    with tuned_processor():
+        names = [name for name in question.metrics.split(",") if name]
+        measures = choose_measures(names, device=choose_device("auto"), notice=notice)
+        values, skipped = compare(pairs, measures, wanted, sides=sides, notice=notice)
+    if skipped:
+        notice(f"Left out, because they cannot be decoded: {some(skipped)}.")
+    common = {
+        "evaluated": sides[0].card(),
+        "reference": sides[1].card(),
+        "floor_of": None,
+        "size": question.size,
+        "without_partner": alone,
+        "undecodable": len(skipped),
+        "seed": question.seed,
+        "versions": versions(),
+    }
+    results = {name: result(measures[name], found, common) for name, found in values.items()}
+    for name, made in results.items():
+        if warning := made.card["warning"]:
+            notice(f"Of {name}: {warning}")
+    return results
+
+
+def refuse_foreign(question: Question) -> None:
+    """Refuse flags that say nothing of pairs, rather than ignore them."""
+    if question.reference is None:
+        raise UserError("--paired compares two folders: name the second one with --reference.")
+    for field in fields(question):
+        if field.name in FOREIGN and getattr(question, field.name) != field.default:
+            raise UserError(
+                f"--{field.name} has no meaning with --paired, which compares the images of two "
+                "folders one by one. Leave one of the two out."
+            )
+    if question.count is not None and question.count < 1:
+        raise UserError(f"The number of pairs was {question.count}: expected at least 1.")
+
+
+def find_pairs(question: Question, notice: Notice) -> tuple[Sequence[tuple[Path, Path]], int]:
+    """Match the two folders, and say which files have no partner.
+
+    Returns:
+        The pairs, of which as many are drawn as were asked for, and the number of files without a
+        partner.
+    """
+    folders = (Path(str(name)).expanduser() for name in (question.source, question.reference))
+    match = match_folders(*folders)
+    if match.alone:
+        names = [printable(str(path)) for path in match.alone]
+        notice(f"Left out for want of a partner: {some(names)}.")
+    pairs = match.pairs
+    if question.count is not None and question.count < len(pairs):
+        seed = stream_seed("evaluate", "pairs", question.seed)
+        order = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(seed))
+        pairs = tuple(pairs[index] for index in sorted(order[: question.count].tolist()))
+    return pairs, len(match.alone)
+
+
+def some(names: Sequence[str]) -> str:
+    """The first of many names, and how many more there are."""
+    more = f" and {len(names) - EXAMPLES} more" if len(names) > EXAMPLES else ""
+    return ", ".join(names[:EXAMPLES]) + more
+
+
+def compare(
+    pairs: Sequence[tuple[Path, Path]],
+    measures: dict[str, Measure],
+    wanted: Format,
+    *,
+    sides: tuple[Side, Side],
+    notice: Notice,
+) -> tuple[dict[str, list[float]], list[str]]:
+    """Decode and measure pair by pair.
+
+    Returns:
+        Each measure's values, and why pairs were skipped.
+
+    Raises:
+        UserError: a pair differs in size or cannot be measured, or none can be decoded.
+    """
+    values: dict[str, list[float]] = {name: [] for name in measures}
+    skipped = []
+    said = time.monotonic()
+    for number, paths in enumerate(pairs):
+        try:
+            images = load_pair(paths, wanted)
+        except Undecodable as problem:
+            skipped.append(str(problem))
+            continue
+        for side, image in zip(sides, images, strict=True):
+            side.add(image)
+        for name, measure in measures.items():
+            try:
+                values[name].append(measure.of(*images))
+            except UserError as error:
+                raise UserError(f"{printable(str(paths[0]))}: {error}") from None
+        if time.monotonic() - said >= PACE_SECONDS:
+            said = time.monotonic()
+            notice(f"Compared {number + 1:,} of {len(pairs):,} pairs.")
+    if len(skipped) == len(pairs):
+        raise UserError(f"None of the {len(pairs)} pairs can be decoded: {some(skipped)}.")
+    return values, skipped
+
+
+def load_pair(paths: tuple[Path, Path], wanted: Format) -> tuple[Tensor, Tensor]:
+    """Decode two images, uint8 (c, h, w); a gray one beside a coloured one becomes RGB.
+
+    Raises:
+        Undecodable: one of them is damaged or no image.
+        UserError: their sizes differ.
+    """
+    images = []
+    for path in paths:
+        try:
+            # Pillow's warnings are either about damage, which the reason tells, or of no concern.
+            with warnings.catch_warnings(action="ignore"):
+                pixels = decode(read_file(path), wanted)
+        except Undecodable as problem:
+            raise Undecodable(f"{printable(str(path))}: {printable(str(problem))}") from None
+        images.append(torch.tensor(pixels).permute(2, 0, 1))
+    one, other = images
+    if one.shape[1:] != other.shape[1:]:
+        sizes = [f"{height}×{width}" for _, height, width in (one.shape, other.shape)]
+        first, second = (printable(str(path)) for path in paths)
+        raise UserError(
+            f"The images of a pair differ in size (height×width): {first} is {sizes[0]}, {second} "
+            f"is {sizes[1]}. Choose one size for all with --size N."
+        )
+    if len(one) != len(other):
+        one, other = (with_channels(image[None], 3)[0] for image in images)
+    return one, other
+
+
+def result(measure: Measure, values: Sequence[float], common: dict[str, Any]) -> Result:
+    """The mean over pairs, of those that differ where identical ones have infinity."""
+    finite = [value for value in values if math.isfinite(value)]
+    spread = spread_of(finite) if finite else None
+    identical = len(values) - len(finite)
+    infinite = (
+        f"{identical} of {len(values)} pairs are identical, which is infinitely good. The mean is "
+        "over the others."
+    )
+    return Result(
+        value=spread.mean if spread else None,
+        card={
+            **measure.card,
+            **common,
+            "better": measure.better,
+            "floor": None,
+            "spread": spread.deviation if spread else None,
+            "warning": infinite if identical else None,
+        },
+    )
+
+
+def pairs_table(results: dict[str, Result]) -> Table:
+    """One row a figure; below, what was compared."""
+    made = table("metric", "mean", "over pairs", "better", "seen by")
+    for name, found in results.items():
+        card = found.card
+        spread = "" if card["spread"] is None else f"± {shown(card['spread'])}"
+        sha256 = f" (sha256 {card['features_sha256'][:12]})" if card["features_sha256"] else ""
+        title = "psnr (dB)" if name == "psnr" else name
+        made.add_row(title, shown(found.value), spread, card["better"], card["features"] + sha256)
+    fake, real = card["evaluated"], card["reference"]
+    made.caption = f"{fake['n']:,} pairs of {fake['name']} and {real['name']}"
+    made.caption_justify = "left"
+    return made

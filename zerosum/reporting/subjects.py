@@ -1,0 +1,125 @@
+"""The two sides of a comparison: where samples and real images come from, and which are taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from zerosum import data
+from zerosum.config import parse_size
+from zerosum.data.idx import is_idx_folder
+from zerosum.errors import UserError
+from zerosum.metrics.evaluate import Subject
+from zerosum.metrics.figures import LEAST_IMAGES
+from zerosum.metrics.protocols import Terms
+from zerosum.run import Run
+from zerosum.seeds import stream_seed
+
+Notice = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Images as they can be loaded: a data set's name or a path, and the shape to bring them to."""
+
+    name: str
+    size: tuple[int, int] | None  # (height, width); None where all are of one size
+    channels: int | None
+    notice: Notice
+
+    @property
+    def has_splits(self) -> bool:
+        """Whether train and test images differ."""
+        return self.name in data.DATASETS or is_idx_folder(Path(self.name).expanduser())
+
+    def load(self, split: str) -> Subject:
+        """Load a split, or all there is of a source that has none."""
+        loaded = data.load(self.name, split=split, size=self.size, channels=self.channels)
+        if loaded.skipped:
+            self.notice(
+                f"Left out {len(loaded.skipped)} files of {self.name} that could not be decoded, "
+                f"such as {loaded.skipped[0]}."
+            )
+        split_name = split if self.has_splits else None
+        return Subject(name=self.name, split=split_name, images=loaded.images)
+
+
+def read_size(text: str | None) -> tuple[int, int] | None:
+    """Read what `--size` says, as (height, width).
+
+    Raises:
+        UserError: it is no size.
+    """
+    try:
+        return parse_size(text) if text else None
+    except ValueError as error:
+        raise UserError(f"The size was '{text}': {error}.") from None
+
+
+def agreed_counts(terms: Terms, fakes: int, reals: int, notice: Notice) -> tuple[int, int]:
+    """Choose how many samples and reference images to compare, of those that are there.
+
+    Without a protocol as many on either side: as asked for, but no more than are there.
+
+    Raises:
+        UserError: there are too few for any figure, or for the protocol.
+    """
+    there = min(fakes, reals)
+    if there < LEAST_IMAGES:
+        raise UserError(
+            f"There are {there} images to compare: expected at least {LEAST_IMAGES} on either "
+            "side, and thousands for figures to rely on."
+        )
+    num_fakes, num_reals = terms.counts(reals)
+    terms.insist_on_samples(num_fakes, fakes)
+    if terms.protocol is not None:
+        return num_fakes, num_reals
+    if there < (terms.samples or there):
+        notice(f"Comparing {there:,} images on either side: there are no more.")
+    return min(num_fakes, there), min(num_reals, there)
+
+
+def make_samples(run: Run, count: int, *, seed: int, raw: bool, checkpoint: str) -> Subject:
+    """Let a run make samples."""
+    pixels = run.sample(count, seed=seed, raw=raw, checkpoint=checkpoint)
+    weights = "G itself" if raw else "average of G"
+    return Subject(
+        name=f"{run.path} ({weights}, checkpoint {checkpoint})",
+        split=None,
+        images=torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(),
+    )
+
+
+def draw_others(
+    source: Source, reals: Subject, terms: Terms, *, seed: int, taken: int, count: int
+) -> Subject | None:
+    """Choose other real images for the floor, if there are enough.
+
+    Args:
+        source: the reference.
+        reals: what was loaded of it.
+        terms: which split that was.
+        seed: decided which of them are the reference.
+        taken: how many of them are the reference.
+        count: how many others to choose.
+    """
+    if not source.has_splits:
+        there = len(reals.images) >= taken + count
+        return draw(reals, count, "reference", seed, skip=taken) if there else None
+    try:
+        others = source.load("train" if terms.split == "test" else "test")
+    except UserError:  # a folder of IDX files may hold one split only
+        return None
+    return draw(others, count, "floor", seed) if len(others.images) >= count else None
+
+
+def draw(whole: Subject, count: int, purpose: str, seed: int, *, skip: int = 0) -> Subject:
+    """Choose images at random, in an order that purpose and seed decide, after `skip` others."""
+    generator = torch.Generator().manual_seed(stream_seed("evaluate", purpose, seed))
+    order = torch.randperm(len(whole.images), generator=generator)
+    # In the set's own order, so that all of its images are the set, whatever the seed.
+    chosen = order[skip : skip + count].sort().values
+    return replace(whole, images=whole.images[chosen])
