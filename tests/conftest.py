@@ -85,6 +85,7 @@ def train_tiny(tiny_images) -> Callable[..., Run]:
             "ema_half_life": 60,
             "sample_every": 1,
             "checkpoint_every": 1,
+            "evaluate_every": 1,
             "watcher": Recorder(),
         }
         return zerosum.train("vanilla", out=out, **(settings | changes))

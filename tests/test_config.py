@@ -125,6 +125,11 @@ class TestToml:
             read_toml(tmp_path / "my.toml")
 
 
+def test_a_gain_must_be_seen_to_be_missed():
+    with pytest.raises(UserError, match=r"--stop-after-no-gain: .* --evaluate-every above 0"):
+        validate(Config, {"stop_after_no_gain": 10, "evaluate_every": 0})
+
+
 SAVED = Config(epochs=5, images=1000)
 OTHER = {  # another valid value for every field
     "data": "fashion-mnist",
@@ -138,6 +143,8 @@ OTHER = {  # another valid value for every field
     "ema_half_life": 0,
     "sample_every": 1,
     "checkpoint_every": 1,
+    "evaluate_every": 0,
+    "stop_after_no_gain": 10,
     "latent_size": 2,
     "hidden": (8,),
     "learning_rate": 1e-3,
@@ -160,7 +167,15 @@ class TestConflicts:
         assert conflicts(SAVED, asked) == ([] if name in FREE_ON_RESUME else [expected])
 
     def test_how_often_a_run_reports_may_change(self):
-        assert {"sample_every", "checkpoint_every", "data", "strict", "device"} == FREE_ON_RESUME
+        assert {
+            "sample_every",
+            "checkpoint_every",
+            "evaluate_every",
+            "stop_after_no_gain",
+            "data",
+            "strict",
+            "device",
+        } == FREE_ON_RESUME
 
     @pytest.mark.parametrize(("name", "now"), [("epochs", 6), ("images", 1001)])
     def test_the_budget_may_grow(self, name, now):

@@ -12,7 +12,15 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from zerosum.errors import UserError, unknown_name
 
@@ -55,6 +63,21 @@ class Settings(BaseModel):
     )
     sample_every: Count = Field(10, description="Epochs between pictures.")
     checkpoint_every: Count = Field(5, description="Epochs between checkpoints.")
+    evaluate_every: int = Field(
+        5,
+        ge=0,
+        description="Epochs between evaluations of the average of G; the best is kept. 0: none.",
+    )
+    stop_after_no_gain: Count | None = Field(
+        None, description="Stop when so many epochs have brought no better figure."
+    )
+
+    @field_validator("stop_after_no_gain")
+    @classmethod
+    def _gain_is_measured(cls, epochs: int | None, others: ValidationInfo) -> int | None:
+        if epochs is not None and others.data.get("evaluate_every") == 0:
+            raise ValueError("expected --evaluate-every above 0 beside it, or no gain is ever seen")
+        return epochs
 
     @field_validator("size", mode="before")
     @classmethod
@@ -85,7 +108,17 @@ class Settings(BaseModel):
 # What a resumed run may change: how often it reports; where the images are, since a checksum sees
 # to it that they are the same; and the device, whose arithmetic differs in the last bits. The
 # budget, `epochs` or `images`, may be raised as well, which `conflicts` sees to.
-FREE_ON_RESUME = frozenset({"sample_every", "checkpoint_every", "data", "strict", "device"})
+FREE_ON_RESUME = frozenset(
+    {
+        "sample_every",
+        "checkpoint_every",
+        "evaluate_every",
+        "stop_after_no_gain",
+        "data",
+        "strict",
+        "device",
+    }
+)
 
 SomeSettings = TypeVar("SomeSettings", bound=Settings)
 

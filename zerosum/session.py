@@ -8,33 +8,33 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from math import prod
 from typing import Any
 
 import torch
 
 from zerosum import data, recipes
 from zerosum._version import __version__
+from zerosum.checkup import Checkup
 from zerosum.config import Settings, parse_size
-from zerosum.data.images import ImageSet, to_float
+from zerosum.data.images import ImageSet
 from zerosum.data.loader import Loader, Position
 from zerosum.game import Game
 from zerosum.memory import insist_on_memory, memory_bytes
-from zerosum.metrics.sliced import random_directions, sliced_wasserstein
+from zerosum.metrics.features import cheap_net, feature_net
+from zerosum.metrics.figures import LEAST_IMAGES
+from zerosum.reporting.console import in_words
+from zerosum.reporting.curves import draw_curve
 from zerosum.reporting.film import FRAME_MILLISECONDS, read_frame, save_film
 from zerosum.reporting.pictures import painter
-from zerosum.run import generate
 from zerosum.seeds import enter_stream
 from zerosum.training.ema import Average
-from zerosum.training.interfaces import Watcher
+from zerosum.training.gain import best_record, score_of, stalled
+from zerosum.training.interfaces import Examination, Watcher
 from zerosum.training.loop import Loop, Schedule
 from zerosum.training.resume import insist_on_same_run, restore_newest
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import Progress, State
 
-# Enough to tell a better G from a worse, and no more memory than a few batches, however large the
-# images are.
-SCORED_IMAGES, SCORED_PIXELS = 2048, 2048 * 28 * 28
 # Four bytes each for the weight, its gradient and Adam's two moments, half of that for the average
 # of G, and while a checkpoint is written all but the gradients twice more.
 BYTES_PER_WEIGHT = 4 * (4.5 + 2 * 3.5)
@@ -42,11 +42,18 @@ BYTES_PER_WEIGHT = 4 * (4.5 + 2 * 3.5)
 
 def load_images(config: Settings, watcher: Watcher) -> ImageSet:
     """Load what the config says, and tell which files could not be decoded."""
-    size = parse_size(config.size) if config.size else None
-    images = data.load(config.data, size=size, channels=config.channels, strict=config.strict)
+    images = load_split(config, "train")
     if images.skipped:
         watcher.notice(skipped_summary(images))
     return images
+
+
+def load_split(config: Settings, split: str) -> ImageSet:
+    """Load one split of the data that the config names, in the shape that it says."""
+    size = parse_size(config.size) if config.size else None
+    return data.load(
+        config.data, split=split, size=size, channels=config.channels, strict=config.strict
+    )
 
 
 def build_game(recipe: str, config: Settings, images: ImageSet, *, device: torch.device) -> Game:
@@ -96,16 +103,17 @@ def run_loop(
     restore_newest(state, directory, watcher)
     progress = state.progress
     loader.seek(Position(seed=config.seed, epoch=progress.epoch, offset=progress.offset))
-    if progress.seen >= budget:
-        watcher.notice(
-            f"The run '{directory.path}' is complete: {progress.seen:,} images. Raise "
-            f"{'--images' if config.images else '--epochs'} to train it further, or start over "
-            "with --fresh."
-        )
+    if progress.seen < budget:  # or the log is whole, even if it ends in mid-epoch
+        with directory.storage_failures():
+            directory.cut_log(progress.log_bytes)
+    if reason := finished(config, budget, progress, directory):
+        watcher.notice(f"The run '{directory.path}' is complete: {reason}.")
         make_film(directory, watcher)  # a signal may have come just before it was made
         return
-    with directory.storage_failures():
-        directory.cut_log(progress.log_bytes)
+    evaluate_every = config.evaluate_every
+    if evaluate_every and len(images) < LEAST_IMAGES:
+        evaluate_every = 0
+        watcher.notice(f"{len(images)} images are too few to compare G's with: no evaluations.")
     if progress.seen:
         watcher.notice(f"Going on with '{directory.path}' at {progress.seen:,} images.")
 
@@ -118,15 +126,45 @@ def run_loop(
             images_per_epoch=len(images),
             sample_every=config.sample_every,
             checkpoint_every=config.checkpoint_every,
+            evaluate_every=evaluate_every,
+            stop_after_no_gain=config.stop_after_no_gain,
             seed=config.seed,
             bf16=config.precision == "bf16",
         ),
         watcher=watcher,
-        draw=painter(state.game, state.average.net, directory, seed=config.seed),
-        score=judge(state, images, seed=config.seed),
+        draw=drawer(state, directory, seed=config.seed),
+        examine=checkup(state, config, images, directory),
     ).run()
     make_film(directory, watcher)
     watcher.notice(summary(directory, progress))
+
+
+def drawer(state: State, directory: RunDirectory, *, seed: int) -> Callable[[int], None]:
+    """Make the function that draws what is due at an epoch: its picture, and the curve so far."""
+    paint = painter(state.game, state.average.net, directory, seed=seed)
+
+    def draw(epoch: int) -> None:
+        paint(epoch)
+        draw_curve(directory)
+
+    return draw
+
+
+def finished(
+    config: Settings, budget: int, progress: Progress, directory: RunDirectory
+) -> str | None:
+    """Say why there is nothing left to train, and what would change that, if that is so."""
+    if progress.seen >= budget:
+        return (
+            f"{progress.seen:,} images. Raise {'--images' if config.images else '--epochs'} to "
+            "train it further, or start over with --fresh"
+        )
+    if stalled(directory.log(), config.stop_after_no_gain):
+        return (
+            f"{config.stop_after_no_gain} epochs brought no better figure. Raise "
+            "--stop-after-no-gain or leave it out to train it further"
+        )
+    return None
 
 
 def make_film(directory: RunDirectory, watcher: Watcher) -> None:
@@ -154,22 +192,14 @@ def describe(recipe: str, config: Settings, images: ImageSet) -> dict[str, Any]:
     }
 
 
-def judge(state: State, images: ImageSet, *, seed: int) -> Callable[[], float]:
-    """Make the function that scores the average of G, on the same images and z each time."""
-    device = state.game.device
-    enter_stream(device, "score", seed)
-    entries = prod(images.shape)
-    count = min(SCORED_IMAGES, len(images), max(1, SCORED_PIXELS // entries))
-    chosen = torch.randperm(len(images))[:count].to(images.images.device)
-    real = to_float(images.images[chosen]).to(device)
-    inputs = state.game.deal.inputs(count, device)
-    directions = random_directions(entries, device=device)
-
-    def score() -> float:
-        fake = generate(state.average.net, inputs)
-        return sliced_wasserstein(real, fake, directions=directions)
-
-    return score
+def checkup(
+    state: State, config: Settings, images: ImageSet, directory: RunDirectory
+) -> Callable[[], Examination]:
+    """Make the function that examines the players as they stand, and remembers by the log."""
+    held_out = load_split(config, "test") if data.has_splits(config.data) else None
+    net = feature_net(cheap_net(config.data), device=state.game.device)
+    examine = Checkup(state, images, held_out, net=net, seed=config.seed)
+    return lambda: examine(directory.log())
 
 
 def skipped_summary(images: ImageSet) -> str:
@@ -183,10 +213,21 @@ def summary(directory: RunDirectory, progress: Progress) -> str:
     """Say what came of a run and what to try next."""
     path = shlex.quote(str(directory.path))
     pace = progress.seen / max(progress.seconds, 1e-9)
-    return (
-        f"Done: {progress.seen:,} images in {progress.seconds:,.0f} s ({pace:,.0f} images/s).\n"
-        f"  pictures  {directory.pictures()[-1]}\n"
-        f"  film      {directory.film_path}\n"
-        f"  try       zerosum sample {path} -n 64 --out samples.png\n"
-        f"            zerosum sample {path} --out walk.gif"
-    )
+    lines = [f"Done: {progress.seen:,} images in {progress.seconds:,.0f} s ({pace:,.0f} images/s)."]
+    log = directory.log()
+    if best := best_record(log):
+        name, value = next(iter(best["figures"].items()))
+        newest = [record for record in log if "health" in record][-1]
+        lines += [
+            f"  best      {name} {value:.4g} at epoch {best['epoch']} "
+            f"(now {score_of(newest):.4g}); sample it with --checkpoint best",
+            f"  health    {in_words(newest['health'])}",
+        ]
+    lines += [
+        f"  pictures  {directory.pictures()[-1]}",
+        f"  curve     {directory.curve_path}",
+        f"  film      {directory.film_path}",
+        f"  try       zerosum sample {path} -n 64 --out samples.png",
+        f"            zerosum sample {path} --out walk.gif",
+    ]
+    return "\n".join(lines)

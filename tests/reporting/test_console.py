@@ -51,6 +51,45 @@ def test_in_a_terminal_a_bar_shows_the_epoch_the_pace_and_the_losses():
     assert "epoch 2/100" in plain
 
 
+def judged(verdict, why=""):
+    alarm = verdict not in ("healthy", "forming")
+    return {
+        "figures": {"frechet_digits": 6.2},
+        "health": {"verdict": verdict, "why": why, "alarm": alarm},
+    }
+
+
+def test_an_alarm_is_printed_and_when_it_is_over():
+    file = io.StringIO()
+    watcher = ConsoleWatcher(Console(file=file, highlight=False, soft_wrap=True))
+    watcher.begin(seen=0, budget=6_000_000, images_per_epoch=60_000)
+    looks = [
+        judged("forming", "hardly any samples of 0."),
+        judged("healthy"),
+        judged("collapsing", "hardly any samples of 0."),
+        {},
+        judged("collapsing", "hardly any samples of 0."),
+        judged("healthy"),
+    ]
+    for epoch, look in enumerate(looks, start=1):
+        watcher.epoch({**RECORD, "epoch": epoch, **look})
+    watcher.end()
+    news = [line for line in file.getvalue().splitlines() if not line.startswith("Epoch")]
+    assert news == ["Health: collapsing: hardly any samples of 0.", "Health: healthy"]
+    assert file.getvalue().splitlines()[3] == news[0]
+
+
+def test_the_bar_shows_the_newest_figure_and_verdict():
+    file = io.StringIO()
+    watcher = ConsoleWatcher(Console(file=file, force_terminal=True, width=160))
+    watcher.begin(seen=0, budget=6_000_000, images_per_epoch=60_000)
+    watcher.epoch({**RECORD, **judged("healthy")})
+    watcher.update(seen=90_000, losses={"loss_D": 1.0, "loss_G": 2.0})
+    watcher.end()
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", file.getvalue())
+    assert "Loss G: 2.0000 · frechet_digits 6.2 · healthy" in plain
+
+
 @pytest.mark.parametrize(
     ("seen", "budget", "place"),
     [(0, 40, "1/2"), (19, 40, "1/2"), (20, 40, "2/2"), (45, 50, "3/3"), (60, 50, "3/3")],

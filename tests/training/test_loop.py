@@ -13,6 +13,7 @@ from zerosum.recipes.vanilla import Config, build
 from zerosum.training import checkpoint, loop
 from zerosum.training.checkpoint import Snapshot
 from zerosum.training.ema import Average
+from zerosum.training.interfaces import Examination
 from zerosum.training.loop import Loop, Schedule, TrainingDiverged
 from zerosum.training.run_directory import RunDirectory, StorageFailed
 from zerosum.training.signals import Interrupted
@@ -65,10 +66,18 @@ class Bench:
         self.watcher = watcher
         self.drawn = []
         self.saved = []
+        self.examined = []
         self.score = lambda: 0.5
 
     def loop(self, **schedule):
-        defaults = {"sample_every": 1, "checkpoint_every": 1, "seed": 0, "bf16": False}
+        defaults = {
+            "sample_every": 1,
+            "checkpoint_every": 1,
+            "evaluate_every": 0,
+            "stop_after_no_gain": None,
+            "seed": 0,
+            "bf16": False,
+        }
         made = Loop(
             self.state,
             self.deck,
@@ -76,7 +85,7 @@ class Bench:
             schedule=Schedule(images_per_epoch=20, **(defaults | schedule)),
             watcher=self.watcher,
             draw=self.drawn.append,
-            score=lambda: self.score(),
+            examine=self.examine,
         )
         save = self.directory.checkpoints.save
 
@@ -90,6 +99,10 @@ class Bench:
 
     def run(self, **schedule):
         self.loop(**schedule).run()
+
+    def examine(self):
+        self.examined.append(self.state.progress.seen)
+        return Examination(figures={"distance": self.score()}, health={"verdict": "healthy"})
 
     def newest(self):
         return next(iter(self.directory.checkpoints.newest()))
@@ -215,7 +228,7 @@ class TestCheckpoints:
         it = bench()
         scores = iter([3.0, 1.0, 2.0, 4.0, 5.0])
         it.score = lambda: next(scores)
-        it.run(budget=100)
+        it.run(budget=100, evaluate_every=1)
         assert it.directory.checkpoints.best() == 40
         assert it.directory.checkpoints.seen() == [40, 80, 100]
 
@@ -234,6 +247,61 @@ class TestCheckpoints:
         with pytest.raises(Interrupted):
             it.run(budget=20)
         assert it.saved == [20]
+
+
+class TestExaminations:
+    def test_come_every_so_many_epochs_and_at_the_end(self, bench):
+        it = bench()
+        it.run(budget=140, evaluate_every=3)
+        assert it.examined == [60, 120, 140]
+        found = [record.get("figures") for record in it.directory.log()]
+        half = {"distance": 0.5}
+        assert found == [None, None, half, None, None, half, half]
+        assert it.directory.log()[2]["health"] == {"verdict": "healthy"}
+
+    def test_there_are_none_at_0(self, bench):
+        it = bench()
+        it.run(budget=40, evaluate_every=0)
+        assert it.examined == []
+        assert it.directory.checkpoints.best() is None
+
+    def test_a_better_state_is_saved_between_checkpoints(self, bench):
+        it = bench()
+        scores = iter([3.0, 1.0, 2.0, 4.0, 5.0, 6.0])
+        it.score = lambda: next(scores)
+        it.run(budget=120, evaluate_every=1, checkpoint_every=6)
+        assert it.saved == [20, 40, 120]
+        assert it.directory.checkpoints.best() == 40
+
+    def test_the_run_ends_when_nothing_is_gained(self, bench):
+        it = bench()
+        scores = iter([3.0, 1.0, 2.0, 1.5, 1.1, 0.5])
+        it.score = lambda: next(scores)
+        it.run(budget=200, evaluate_every=1, checkpoint_every=10, stop_after_no_gain=3)
+        assert it.state.progress.seen == 100
+        assert it.saved[-1] == 100
+        assert it.drawn[-1] == 5
+
+    def test_it_goes_on_as_long_as_something_is_gained(self, bench):
+        it = bench()
+        scores = iter([5.0, 6.0, 4.0, 4.5, 3.0])
+        it.score = lambda: next(scores)
+        it.run(budget=100, evaluate_every=1, stop_after_no_gain=2)
+        assert it.state.progress.seen == 100
+
+    def test_no_examination_of_weights_that_are_not_finite(self, bench):
+        it = bench()
+
+        def poison(play):
+            with torch.no_grad():
+                next(it.state.average.net.parameters()).fill_(torch.nan)
+            return play.fake_logits.mean() * 0
+
+        looked = bench(G_terms={"poison": poison})
+        it.state = looked.state
+        with pytest.raises(TrainingDiverged, match="not finite"):
+            looked.run(budget=20, evaluate_every=1)
+        assert looked.examined == []
 
 
 class TestSignals:

@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 from zerosum import session
+from zerosum.checkup import Checkup
 from zerosum.data.loader import Loader
 from zerosum.errors import UserError
 from zerosum.training import checkpoint
@@ -107,7 +108,7 @@ CRASHES = [
     pytest.param(Loader, "next_batch", 9, crash, id="the last batch"),
     pytest.param(RunDirectory, "append_log", 2, crash, id="after a line of the log"),
     pytest.param(RunDirectory, "save_picture", 2, crash, id="after a picture"),
-    pytest.param(session, "sliced_wasserstein", 2, crash, id="while a checkpoint is scored"),
+    pytest.param(Checkup, "__call__", 2, crash, id="while the players are examined"),
     pytest.param(checkpoint, "write_durably", 5, crash, id="within a checkpoint"),
     pytest.param(Checkpoints, "save", 1, crash, id="after the first checkpoint"),
     pytest.param(Checkpoints, "save", 3, crash, id="after the last checkpoint"),

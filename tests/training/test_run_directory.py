@@ -174,6 +174,7 @@ class TestRemove:
         directory.append_log({})
         directory.save_picture(Image.new("L", (2, 2)), 1)
         directory.film_path.write_bytes(b"")
+        directory.curve_path.write_bytes(b"")
         (directory.checkpoints.directory / "12").mkdir(parents=True)
         (directory.path / "samples.png").write_text("mine")
         directory.remove()

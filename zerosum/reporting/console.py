@@ -19,6 +19,8 @@ class ConsoleWatcher:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False, soft_wrap=True)
+        self._alarm: str | None = None
+        self._judged = ""
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(bar_width=24),
@@ -49,7 +51,7 @@ class ConsoleWatcher:
             completed=seen,
             epoch=self._place(seen),
             pace=self._pace.at(seen),
-            losses=f"Loss D: {losses['loss_D']:.4f}, Loss G: {losses['loss_G']:.4f}",
+            losses=f"Loss D: {losses['loss_D']:.4f}, Loss G: {losses['loss_G']:.4f}{self._judged}",
             refresh=True,
         )
 
@@ -60,7 +62,19 @@ class ConsoleWatcher:
             f"Loss D: {record['loss_D']:.4f}, Loss G: {record['loss_G']:.4f}",
             markup=False,
         )
+        if "health" in record:
+            self._judge(record)
         self.update(seen=record["seen"], losses=record)
+
+    def _judge(self, record: Mapping[str, Any]) -> None:
+        """Show the figure and the verdict in the bar; print an alarm, and when it is over."""
+        name, value = next(iter(record["figures"].items()))
+        verdict = record["health"]["verdict"]
+        self._judged = f" · {name} {value:.4g} · {verdict}"
+        alarm = verdict if record["health"]["alarm"] else None
+        if alarm != self._alarm:
+            self._alarm = alarm
+            self.notice(f"Health: {in_words(record['health'])}")
 
     def notice(self, text: str) -> None:
         """Print what the person should know."""
@@ -72,6 +86,11 @@ class ConsoleWatcher:
 
     def _place(self, seen: int) -> str:
         return f"{min(seen // self._images_per_epoch + 1, self._epochs)}/{self._epochs}"
+
+
+def in_words(health: Mapping[str, Any]) -> str:
+    """A verdict, and why."""
+    return f"{health['verdict']}: {health['why']}" if health["why"] else str(health["verdict"])
 
 
 class Pace:

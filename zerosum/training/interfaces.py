@@ -1,8 +1,9 @@
-"""What the loop asks of the parts around it: a deck that deals and a watcher that shows."""
+"""What the loop asks of the parts around it: what deals, what examines and what shows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -33,6 +34,19 @@ class Deck(Protocol):
     def next_batch(self) -> tuple[Tensor, Tensor | None]:
         """Deal images (b, c, h, w) in [-1, 1], and labels (b,) where there are any."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examination:
+    """What a look at the players as they stand has found; all of it goes into the log.
+
+    Attributes:
+        figures: by name. The best checkpoint is the one with the lowest first figure.
+        health: a verdict, why, and the signs it rests on.
+    """
+
+    figures: Mapping[str, float]
+    health: Mapping[str, Any]
 
 
 class Watcher(Protocol):

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from zerosum.errors import UserError
-from zerosum.training.interfaces import Deck, Watcher
+from zerosum.training.checkpoint import Snapshot
+from zerosum.training.gain import best_record, score_of, stalled
+from zerosum.training.interfaces import Deck, Examination, Watcher
 from zerosum.training.round import play_round
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.signals import Interrupted, StopFlag, stop_flag
@@ -34,6 +37,8 @@ class Schedule:
         images_per_epoch: images in the data set.
         sample_every: epochs between pictures.
         checkpoint_every: epochs between checkpoints.
+        evaluate_every: epochs between examinations; 0 for none.
+        stop_after_no_gain: epochs without a better figure after which to stop; None for never.
         seed: decides every random number.
         bf16: whether nets multiply in bfloat16.
     """
@@ -42,6 +47,8 @@ class Schedule:
     images_per_epoch: int
     sample_every: int
     checkpoint_every: int
+    evaluate_every: int
+    stop_after_no_gain: int | None
     seed: int
     bf16: bool
 
@@ -61,7 +68,7 @@ class Loop:
         schedule: Schedule,
         watcher: Watcher,
         draw: Callable[[int], None],
-        score: Callable[[], float],
+        examine: Callable[[], Examination],
     ) -> None:
         """Take the parts of a run.
 
@@ -72,8 +79,8 @@ class Loop:
             schedule: how long to train, how often to report.
             watcher: what shows the run to a person.
             draw: makes the picture of an epoch, whose number it is given.
-            score: judges the average of G as it stands, lower is better; asked at checkpoints,
-                the best of which is kept.
+            examine: judges the players as they stand; the state in which the first of its figures
+                was lowest is kept as a checkpoint.
         """
         self.state = state
         self.deck = deck
@@ -81,11 +88,12 @@ class Loop:
         self.schedule = schedule
         self.watcher = watcher
         self.draw = draw
-        self.score = score
+        self.examine = examine
         self._saved_at: int | None = None
+        self._stalled = False
 
     def run(self) -> None:
-        """Train. When this returns, the budget is spent and the last checkpoint written.
+        """Train until the budget is spent, or nothing is gained any more, and save.
 
         Raises:
             Interrupted: a signal came; the state is saved.
@@ -106,7 +114,7 @@ class Loop:
     def _play(self, flag: StopFlag) -> None:
         state, schedule, progress = self.state, self.schedule, self.state.progress
         clock = Stopwatch(progress)
-        while progress.seen < schedule.budget:
+        while progress.seen < schedule.budget and not self._stalled:
             epoch_before = progress.epoch
             dealt = play_round(
                 state.game,
@@ -136,32 +144,39 @@ class Loop:
         """Log, show, draw and save what is due at the end of an epoch, or of the budget in it."""
         progress, schedule = self.state.progress, self.schedule
         number = max(progress.epoch, epoch_before + 1)
-        done = progress.seen >= schedule.budget
+        spent = progress.seen >= schedule.budget
 
-        def due(every: int) -> bool:
+        def due(every: int, *, done: bool) -> bool:
             # Not `number % every == 0`: a round of many turns may end several small epochs.
-            return done or number // every > epoch_before // every
+            return every > 0 and (done or number // every > epoch_before // every)
 
         means = self.state.tally.means()
         self._insist_on_finite_losses(means, epoch=epoch_before + 1)
-        record = {
+        record: dict[str, Any] = {
             "epoch": number,
             "seen": progress.seen,
             **losses(means),
             **means,
             **clock.lap(),
         }
+        if due(schedule.evaluate_every, done=spent):
+            self._insist_on_finite_state(self.state.snapshot())
+            record |= asdict(self.examine())
         log_bytes = self.directory.append_log(record)
         if progress.epoch > epoch_before:
             progress.log_bytes = log_bytes
             self.state.tally.clear()
         # Else the budget ends in mid-epoch. Should it be raised, the epoch goes on with its tally,
         # and its record replaces this one.
-        if due(schedule.sample_every):
+        log = self.directory.log()
+        self._stalled = stalled(log, schedule.stop_after_no_gain)
+        done = spent or self._stalled
+        if due(schedule.sample_every, done=done):
             self.draw(number)
         self.watcher.epoch(record)
-        if due(schedule.checkpoint_every):
-            self._save()
+        best = best_record(log)
+        if due(schedule.checkpoint_every, done=done) or (best and best["epoch"] == number):
+            self._save(score_of(record))
 
     def _look(self) -> None:
         """Show the losses of the epoch so far, and stop within seconds if they are not finite."""
@@ -179,16 +194,19 @@ class Loop:
             f"'{self.directory.path}'. Run the same command again to go on from there.",
         )
 
-    def _save(self) -> None:
+    def _save(self, score: float | None = None) -> None:
         progress = self.state.progress
         if progress.seen == self._saved_at:
             return
         snapshot = self.state.snapshot()
+        self._insist_on_finite_state(snapshot)
+        self.directory.checkpoints.save(snapshot, seen=progress.seen, score=score)
+        self._saved_at = progress.seen
+
+    def _insist_on_finite_state(self, snapshot: Snapshot) -> None:
         name = not_finite(snapshot)
         if name is not None:
             raise self._diverged(f"'{name}' holds values that are not finite")
-        self.directory.checkpoints.save(snapshot, seen=progress.seen, score=self.score())
-        self._saved_at = progress.seen
 
     def _insist_on_finite_losses(self, means: Mapping[str, float], *, epoch: int) -> None:
         if all(math.isfinite(mean) for mean in means.values()):

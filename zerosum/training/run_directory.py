@@ -1,7 +1,7 @@
 """The run directory: what a training leaves behind, readable by people and programs.
 
 runs/vanilla-mnist/
-config.json   log.jsonl   generated_epoch_10.png …   film.gif
+config.json   log.jsonl   curve.svg   generated_epoch_10.png …   film.gif
 checkpoints/<images seen>/
 """
 
@@ -24,7 +24,7 @@ from zerosum.training.checkpoint import Checkpoints, to_json, write_durably
 FORMAT = 1
 """The version of the run directory's format; raised when older code could no longer read it."""
 
-CONFIG, LOG, FILM, LOCK = "config.json", "log.jsonl", "film.gif", ".lock"
+CONFIG, LOG, FILM, CURVE, LOCK = "config.json", "log.jsonl", "film.gif", "curve.svg", ".lock"
 WRITING_CONFIG = f".{CONFIG}.writing"
 
 
@@ -55,6 +55,11 @@ class RunDirectory:
     def film_path(self) -> Path:
         """Where the film of all pictures is."""
         return self.path / FILM
+
+    @property
+    def curve_path(self) -> Path:
+        """Where the chart of figures and losses is."""
+        return self.path / CURVE
 
     def exists(self) -> bool:
         """Whether there is a run here."""
@@ -132,7 +137,8 @@ class RunDirectory:
         try:
             if self.checkpoints.directory.is_dir():
                 shutil.rmtree(self.checkpoints.directory)
-            for path in [self.log_path, self.film_path, *self.pictures(), self.config_path]:
+            files = [self.log_path, self.film_path, self.curve_path, *self.pictures()]
+            for path in [*files, self.config_path]:
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise cannot_write(self.path, error) from None

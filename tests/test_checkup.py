@@ -1,0 +1,169 @@
+"""The checkup: that it changes nothing, and that each failure of a training sounds its alarm."""
+
+from dataclasses import asdict, replace
+
+import pytest
+import torch
+from torch import nn
+
+from zerosum import data
+from zerosum.checkup import Checkup, evaluating, history
+from zerosum.data.images import ImageSet, to_float
+from zerosum.game import Batch
+from zerosum.metrics.features import feature_net
+from zerosum.recipes.vanilla import Config, build
+from zerosum.seeds import enter_stream
+from zerosum.training.ema import Average
+from zerosum.training.round import play_turn
+from zerosum.training.state import State
+from zerosum.training.tally import Tally
+
+CPU = torch.device("cpu")
+NUM_TRAINING = 1200
+
+
+def thinned(split, count):
+    """Every so-manieth image of MNIST, all classes alike."""
+    whole = data.load("mnist", split=split)
+    step = len(whole) // count
+    return replace(whole, images=whole.images[::step][:count], labels=whole.labels[::step][:count])
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZEROSUM_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield thinned("train", NUM_TRAINING), thinned("test", 1000)
+
+
+@pytest.fixture
+def state():
+    enter_stream(CPU, "init", 0)
+    game = build(Config(hidden=(32,)), image_shape=(1, 28, 28), device=CPU)
+    return State(game, Average(game.G.net, half_life=1000))
+
+
+class Shows(nn.Module):
+    """A G that shows images of a list, chosen by z."""
+
+    def __init__(self, images):
+        super().__init__()
+        self.register_buffer("images", images)
+        self.unused = nn.Parameter(torch.zeros(1))
+
+    def forward(self, z, condition):
+        chosen = (z[:, 0] * 1e4).long().remainder(len(self.images))
+        return self.images[chosen] + 0 * self.unused
+
+
+def with_G(state, net):
+    """The state with another G, and an average that is the same."""
+    game = replace(state.game, G=replace(state.game.G, net=net))
+    return State(game, Average(net, half_life=0))
+
+
+def looks(checkup, count=4):
+    """So many looks in a row, each knowing the ones before."""
+    log = []
+    for epoch in range(1, count + 1):
+        log.append({"epoch": epoch, **asdict(checkup(log))})
+    return log
+
+
+def checkup_of(state, digits, *, held_out=True):
+    training, others = digits
+    net = feature_net("digits", device=CPU)
+    return Checkup(state, training, others if held_out else None, net=net, seed=0)
+
+
+class TestAlarms:
+    def test_real_digits_that_were_not_trained_on_are_healthy(self, state, digits):
+        G = Shows(to_float(thinned("train", 30_000).images[1::2]))
+        record = looks(checkup_of(with_G(state, G), digits))[-1]
+        assert record["health"]["verdict"] == "healthy", record
+        signs = record["health"]["signs"]
+        assert signs["diversity"] == pytest.approx(1, abs=0.1)
+        assert signs["identical"] < 0.1
+        assert record["figures"]["frechet_digits"] < 2
+
+    def test_a_copied_training_set_is_memorising(self, state, digits):
+        G = Shows(to_float(digits[0].images))
+        record = looks(checkup_of(with_G(state, G), digits))[-1]
+        assert record["health"]["verdict"] == "memorising", record
+        assert record["health"]["signs"]["near"] > 0.9
+
+    def test_copies_are_found_without_held_out_images_too(self, state, digits):
+        G = Shows(to_float(digits[0].images))
+        record = looks(checkup_of(with_G(state, G), digits, held_out=False))[-1]
+        assert record["health"]["verdict"] == "memorising", record
+
+    def test_a_G_of_one_image_has_collapsed(self, state, digits):
+        G = Shows(to_float(digits[0].images[:1]))
+        record = looks(checkup_of(with_G(state, G), digits))[-1]
+        assert record["health"]["verdict"] == "collapsing"
+        assert "nearly identical" in record["health"]["why"]
+
+    def test_a_G_without_two_of_the_classes_is_collapsing_and_they_are_named(self, state, digits):
+        fresh = thinned("train", 6000)
+        kept = (fresh.labels != 3) & (fresh.labels != 8)
+        G = Shows(to_float(fresh.images[kept][1::2]))
+        record = looks(checkup_of(with_G(state, G), digits))[-1]
+        assert record["health"]["verdict"] == "collapsing"
+        assert "hardly any samples of 3, 8" in record["health"]["why"]
+
+    def test_against_a_frozen_G_D_wins(self, state, digits):
+        examine = checkup_of(state, digits)
+        images = to_float(digits[0].images)
+        log = []
+        for epoch in range(1, 5):
+            for start in range(0, len(images), 100):  # G has no turns
+                enter_stream(CPU, "turn", epoch, start)
+                batch = Batch(images[start : start + 100])
+                play_turn(state.game, "D", batch, seen=0, bf16=False, tally=Tally())
+            log.append({"epoch": epoch, **asdict(examine(log))})
+        assert log[-1]["health"]["verdict"] == "D has won", log[-1]
+        assert log[-1]["health"]["signs"]["G_gradient"] == 0
+
+
+class TestCheckup:
+    def test_the_same_players_give_the_same_signs(self, state, digits):
+        first, second = (asdict(checkup_of(state, digits)([])) for _ in range(2))
+        assert first == second
+
+    def test_it_touches_no_state(self, state, digits):
+        before = state.snapshot().tensors
+        checkup_of(state, digits)([])
+        after = state.snapshot().tensors
+        assert before.keys() == after.keys()
+        assert all(before[name].equal(after[name]) for name in before)
+
+    def test_other_images_than_digits_are_judged_by_random_features(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path))
+        pixels = torch.randint(0, 256, (40, 3, 12, 10), dtype=torch.uint8)
+        images = ImageSet(images=pixels, labels=None, classes=(), name="noise")
+        game = build(Config(hidden=(8,)), image_shape=(3, 12, 10), device=CPU)
+        state = State(game, Average(game.G.net, half_life=0))
+        examination = Checkup(state, images, None, net=feature_net("random", device=CPU), seed=0)(
+            []
+        )
+        assert examination.figures["frechet_random"] > 0
+        assert examination.health["signs"]["train_separation"] is None
+        assert examination.health["signs"]["missing"] == []
+
+
+def test_evaluating_leaves_statistics_and_modes_as_they_were():
+    norm = nn.BatchNorm1d(2)
+    frozen = nn.Dropout().eval()
+    net = nn.Sequential(norm, frozen)
+    with evaluating(net):
+        assert not norm.training
+        net(torch.randn(8, 2))
+    assert norm.training
+    assert not frozen.training
+    assert norm.num_batches_tracked == 0
+
+
+def test_a_log_of_other_signs_is_no_history():
+    assert (
+        history([{"epoch": 1}, {"health": {"verdict": "healthy", "signs": {"figure": 1.0}}}]) == []
+    )

@@ -1,0 +1,208 @@
+"""The checkup of a training: how good G's samples are, and whether the game is well.
+
+Every few epochs the same z are turned into images by the average of G, which a small feature net
+compares with real images; and D is asked what it makes of reals, held-out reals and fakes. It
+touches nothing that the training depends on: a run with checkups ends with the same weights as one
+without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zerosum.data.images import ImageSet, to_float, to_uint8
+from zerosum.game import Batch, Player
+from zerosum.metrics.classes import class_shares
+from zerosum.metrics.embedding import Embedding, embed, embed_reference
+from zerosum.metrics.features import FeatureNet
+from zerosum.metrics.figures import reported_name
+from zerosum.metrics.frechet import distance_of_moments
+from zerosum.metrics.health import Signs, diagnose, identical_share, missing_classes, ranking
+from zerosum.metrics.memorization import memorization
+from zerosum.run import CHUNK, generate
+from zerosum.seeds import enter_stream, stream_seed
+from zerosum.training.interfaces import Examination
+from zerosum.training.state import State
+
+SAMPLES, SAMPLE_BYTES = 4000, 200 * 2**20
+"""Images to judge G by: enough to tell a better G from a worse one, within this much memory."""
+REFERENCES = 10_000
+ASKED = 1000
+"""Images that D is asked about, and samples that are held against training images."""
+SEARCHED = 20_000
+"""Training images among which copies are looked for; of more, so many at random. What a GAN learns
+by heart is smaller, and a small net looks at them in seconds, once on a machine."""
+
+
+class Checkup:
+    """Judges G and D as they stand, on the same images and the same z each time."""
+
+    def __init__(
+        self,
+        state: State,
+        images: ImageSet,
+        held_out: ImageSet | None,
+        *,
+        net: FeatureNet,
+        seed: int,
+    ) -> None:
+        """Choose what to judge by.
+
+        Args:
+            state: whose players are judged as they will stand when it is called.
+            images: the training images.
+            held_out: other real images of the same shape, if there are any.
+            net: in whose features samples are compared.
+            seed: decides z, and which images are taken.
+        """
+        self.state = state
+        self.images = images
+        self.held_out = held_out
+        self.net = net
+        self.seed = seed
+        entries = images.images[0].numel()
+        count = min(SAMPLES, len(images), max(2, SAMPLE_BYTES // entries))
+        enter_stream(state.game.device, "checkup", seed)
+        self.inputs = state.game.deal.inputs(count, state.game.device)
+
+    def __call__(self, log: Sequence[Mapping[str, Any]]) -> Examination:
+        """Look at the players.
+
+        Args:
+            log: the records of the run so far, whose signs are the history of these.
+        """
+        game = self.state.game
+        samples = embed(self.net, self._samples(), keep_features=True)
+        name = reported_name("fid", self.net.name)
+        figure = distance_of_moments(samples.moments, self._reference.moments)
+        with evaluating(game.G.net, game.D.net), torch.no_grad():
+            opinion = self._opinion()
+        signs = Signs(figure=figure, **opinion, **self._variety(samples), **self._copies(samples))
+        verdict = diagnose([*history(log), signs])
+        return Examination(
+            figures={name: figure},
+            health={
+                "verdict": verdict.name,
+                "why": verdict.why,
+                "alarm": verdict.alarm,
+                "signs": asdict(signs),
+            },
+        )
+
+    def _samples(self) -> Tensor:
+        """What the average of G makes of the fixed z, uint8 (n, c, h, w) on the CPU."""
+        chunks = zip(*(torch.split(values, CHUNK) for values in self.inputs), strict=True)
+        net = self.state.average.net
+        return torch.cat([to_uint8(generate(net, inputs)).cpu() for inputs in chunks])
+
+    @cached_property
+    def _reference(self) -> Embedding:
+        """Real images that G's samples are compared with: held-out ones where there are any."""
+        chosen = some(self.held_out or self.images, REFERENCES, "reference", self.seed)
+        return embed_reference(self.net, chosen, keep_features=True)
+
+    @cached_property
+    def _training(self) -> Embedding:
+        """The training images among which copies are looked for."""
+        chosen = some(self.images, SEARCHED, "searched", self.seed)
+        return embed_reference(self.net, chosen, keep_features=True, keep_logits=False)
+
+    def _opinion(self) -> dict[str, Any]:
+        """How well D tells reals from fakes of G itself, and training images from others."""
+        real, fake = self._logits(self.images)
+        held_out = self._logits(self.held_out)[0] if self.held_out else None
+        return {
+            "separation": ranking(real, fake),
+            "gap": (real.mean() - fake.mean()).item(),
+            "train_separation": None if held_out is None else ranking(real, held_out),
+            "D_gradient": gradient_norm(self.state.game.D),
+            "G_gradient": gradient_norm(self.state.game.G),
+        }
+
+    def _logits(self, images: ImageSet) -> tuple[Tensor, Tensor]:
+        """D's logits (n, 1) of real images, the same each time, and of as many fakes."""
+        game = self.state.game
+        device = game.device
+        enter_stream(device, "checkup", "D", self.seed)
+        chosen = torch.randperm(len(images))[:ASKED]
+        labels = None if images.labels is None else images.labels[chosen].to(device)
+        batch = Batch(to_float(images.images[chosen]).to(device), labels)
+        play = game.deal(game, "D", batch, self.state.progress.seen)
+        return play.real_logits, play.fake_logits
+
+    def _variety(self, samples: Embedding) -> dict[str, Any]:
+        """How much the samples vary, and which classes they leave out."""
+        real = self._reference
+        missing: list[str] = []
+        if samples.logits is not None and real.logits is not None:
+            missing = missing_classes(
+                class_shares(samples.logits).tolist(),
+                class_shares(real.logits).tolist(),
+                self.net.classes,
+                count=len(samples),
+            )
+        spread = [embedding.moments.covariance.trace().item() for embedding in (samples, real)]
+        return {
+            "diversity": spread[0] / max(spread[1], 1e-12),
+            "identical": identical_share(*(features(e)[:ASKED] for e in (samples, real))),
+            "missing": missing,
+        }
+
+    def _copies(self, samples: Embedding) -> dict[str, Any]:
+        """Whether samples are copies of training images.
+
+        Where nothing is held out, some training images stand in for it, and are not searched.
+        """
+        training = features(self._training)
+        if self.held_out:
+            others = features(self._reference)[:ASKED]
+        else:
+            count = min(ASKED, len(training) // 5)
+            others, training = training[:count], training[count:]
+        found = memorization(features(samples)[:ASKED], training, others)
+        return {"near": found.near, "ratio": found.ratio}
+
+
+def some(images: ImageSet, count: int, purpose: str, seed: int) -> Tensor:
+    """Choose as many images as there are, up to `count`, in an order that the seed decides."""
+    generator = torch.Generator().manual_seed(stream_seed("checkup", purpose, seed))
+    return images.images[torch.randperm(len(images), generator=generator)[:count]]
+
+
+def features(embedding: Embedding) -> Tensor:
+    """The features (n, d), which were asked to be kept."""
+    assert embedding.features is not None
+    return embedding.features
+
+
+def gradient_norm(player: Player) -> float:
+    """The norm of the gradient that the player's last step followed; 0 before the first."""
+    norms = [p.grad.norm() for p in player.parameters if p.grad is not None]
+    return torch.stack(norms).norm().item() if norms else 0.0
+
+
+@contextmanager
+def evaluating(*nets: nn.Module) -> Iterator[None]:
+    """Let nets answer as they do after training: BatchNorm's statistics stay as they are."""
+    modes = [(module, module.training) for net in nets for module in net.modules()]
+    for net in nets:
+        net.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def history(log: Sequence[Mapping[str, Any]]) -> list[Signs]:
+    """The signs that a run's log holds, of the same kinds as today's."""
+    names = {field.name for field in fields(Signs)}
+    found = [record["health"]["signs"] for record in log if "health" in record]
+    return [Signs(**signs) for signs in found if signs.keys() == names]
