@@ -44,6 +44,41 @@ class TestTrain:
         (summary,) = watcher.notices
         assert summary.startswith("Done: 120 images in ")
         assert f"zerosum sample {run.path} -n 64 --out samples.png" in summary
+        best = min(record["figures"]["frechet_random"] for record in run.log())
+        assert f"best      frechet_random {best:.4g} at epoch " in summary
+        assert "health    healthy" in summary
+        assert run.directory.curve_path.is_file()
+
+    def test_evaluations_change_nothing_that_is_learnt(self, train_tiny, tmp_path):
+        with_and_without = [
+            train_tiny(tmp_path / name, evaluate_every=every).sample(40, raw=raw)
+            for name, every, raw in (("a", 1, True), ("b", 0, True))
+        ]
+        assert np.array_equal(*with_and_without)
+
+    def test_stops_when_nothing_is_gained_and_goes_on_when_asked_to(
+        self, train_tiny, tmp_path, watcher
+    ):
+        def train(**changes):
+            settings = {"epochs": 30, "learning_rate": 1e-9, "ema_half_life": 0} | changes
+            return train_tiny(tmp_path / "run", watcher=watcher, **settings)
+
+        run = train(stop_after_no_gain=2)  # nothing is learnt at such a rate, so nothing gained
+        stopped = len(run.log())
+        assert stopped < 30
+        watcher.notices.clear()
+        assert len(train(stop_after_no_gain=2).log()) == stopped
+        (notice,) = watcher.notices
+        assert "is complete: 2 epochs brought no better figure" in notice
+        assert len(train().log()) == 30
+
+    def test_a_set_too_small_to_compare_with_is_trained_on_without_evaluations(
+        self, train_tiny, tmp_path, watcher
+    ):
+        np.savez(tmp_path / "few.npz", images=np.zeros((9, 8, 8), np.uint8))
+        run = train_tiny(tmp_path / "run", data=tmp_path / "few.npz", watcher=watcher)
+        assert "figures" not in run.log()[-1]
+        assert any("too few" in notice for notice in watcher.notices)
 
     def test_names_the_directory_by_recipe_and_data(self, train_tiny, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
@@ -275,3 +310,35 @@ def test_python_objects_may_be_given_where_a_name_is_meant(train_tiny, tiny_imag
     )
     assert run.sample(2).shape == (2, 6, 7, 1)
     assert (run.config.size, run.config.device) == ("6x7", "cpu")
+
+
+class TestEvaluate:
+    @pytest.fixture(autouse=True)
+    def cache(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path / "cache"))
+
+    def test_gives_figures_with_their_cards(self, run):
+        asked = {"features": "digits", "metrics": ["fid", "kid"], "count": 20, "size": (8, 8)}
+        notices = []
+        found = zerosum.evaluate(run.path, **asked, notice=notices.append)
+        assert found.keys() == {"frechet_digits", "kid"}
+        card = found["kid"].card
+        assert card["evaluated"]["n"] == card["reference"]["n"] == 20
+        assert any("Do not rely on kid" in text for text in notices)
+        again = zerosum.evaluate(str(run.path), **asked | {"metrics": "kid", "size": 8})
+        assert again["kid"].value == found["kid"].value
+
+    def test_a_reference_may_be_a_path(self, tiny_images):
+        quiet = {"features": "digits", "metrics": "kid", "notice": lambda text: None}
+        found = zerosum.evaluate(tiny_images, reference=tiny_images, count=20, **quiet)
+        assert found["kid"].card["floor"] is not None
+
+    def test_notices_go_to_standard_error(self, run, capsys):
+        zerosum.evaluate(run.path, features="digits", metrics="fid")
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert "Comparing 40 images on either side" in printed.err
+
+    def test_an_unknown_flag_gets_the_closest(self, run):
+        with pytest.raises(UserError, match=r"no setting 'metric'\. Did you mean 'metrics'"):
+            zerosum.evaluate(run.path, metric="fid")

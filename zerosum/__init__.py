@@ -4,6 +4,7 @@ import zerosum
 run = zerosum.train("vanilla", data="mnist", epochs=5)
 run.sample(64)                                # uint8 (64, 28, 28, 1)
 zerosum.load("runs/vanilla-mnist").sample(64)
+zerosum.evaluate("runs/vanilla-mnist")["frechet_digits"].value
 
 Importing the package does not import torch; the first use does.
 """
@@ -16,17 +17,17 @@ from zerosum._version import __version__
 from zerosum.errors import UserError
 
 if TYPE_CHECKING:
-    from zerosum.api import load, train
+    from zerosum.api import evaluate, load, train
     from zerosum.run import Run
 else:
 
     def __getattr__(name: str) -> object:
         """Import what needs torch when it is asked for."""
-        if name in ("load", "train", "Run"):
+        if name in ("evaluate", "load", "train", "Run"):
             from zerosum import api
 
             return getattr(api, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-__all__ = ["Run", "UserError", "__version__", "load", "train"]
+__all__ = ["Run", "UserError", "__version__", "evaluate", "load", "train"]

@@ -1,13 +1,15 @@
-"""What the commands and the Python package share: train a recipe, load a run.
+"""What the commands and the Python package share: train a recipe, load a run, evaluate samples.
 
 How a training is put together from its parts is settled in `session.py`.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,18 @@ import torch
 
 from zerosum import recipes
 from zerosum.config import Settings, validate
-from zerosum.errors import UserError
+from zerosum.data import DATASETS
+from zerosum.data.images import safe_name
+from zerosum.errors import UserError, unknown_name
+from zerosum.metrics.evaluate import Result
 from zerosum.reporting.console import ConsoleWatcher
+from zerosum.reporting.evaluation import Question, answer
+from zerosum.reporting.pairs import answer_pairs
 from zerosum.run import Run
 from zerosum.seeds import own_randomness
 from zerosum.session import build_game, describe, load_images, open_run, run_loop
 from zerosum.training.interfaces import Watcher
+from zerosum.training.loop import TrainingDiverged
 from zerosum.training.machine import choose_device, tuned_processor
 from zerosum.training.run_directory import RunDirectory
 
@@ -65,6 +73,106 @@ def load(path: Path | str) -> Run:
     return Run(path)
 
 
+def evaluate(
+    source: Path | str,
+    *,
+    paired: bool = False,
+    notice: Callable[[str], None] | None = None,
+    **flags: Any,
+) -> dict[str, Result]:
+    """Measure how close samples come to real images.
+
+    Args:
+        source: a run directory, a folder of images or an .npz file.
+        paired: whether to compare two folders image by image, matched by name.
+        notice: told what else there is to know; by default it is printed on standard error.
+        flags: what `zerosum evaluate --help` lists, such as `reference`, `features`, `protocol` or
+            `count`; `metrics` may be a list.
+
+    Returns:
+        By name, figures with their `value` and the `card` that says how it was come by.
+
+    Raises:
+        UserError: a name, value, file or folder is not usable; the message says what to do.
+    """
+    judge = answer_pairs if paired else answer
+    return judge(question_of(source, flags), notice=notice or print_notice)
+
+
+def question_of(source: Path | str, flags: dict[str, Any]) -> Question:
+    """Read flags as Python users write them: paths, lists and tuples besides text.
+
+    Raises:
+        UserError: there is no such flag.
+    """
+    known = {field.name for field in fields(Question)} - {"source"}
+    for name in flags:
+        if name not in known:
+            raise unknown_name("setting", name, known)
+    values: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
+    for name, separator in (("metrics", ","), ("size", "x")):
+        if isinstance(values.get(name), list | tuple):
+            values[name] = separator.join(map(str, values[name]))
+    for name, kind in (("reference", str), ("size", str), ("neighbours", Path)):
+        if name in values:
+            values[name] = kind(values[name])
+    return Question(source=str(source), **values)
+
+
+def print_notice(text: str) -> None:
+    """Say what else there is to know, where it does not mix with what is printed."""
+    print(text, file=sys.stderr)
+
+
+def train_seeds(
+    recipe: str,
+    config: Settings,
+    *,
+    count: int,
+    out: Path | str | None = None,
+    fresh: bool = False,
+    watcher: Watcher | None = None,
+) -> list[Run]:
+    """Train with `count` seeds in a row, from the config's on; each goes on where it left off.
+
+    Args:
+        recipe: a name from `zerosum.recipes.RECIPES`.
+        config: its settings.
+        count: how many runs.
+        out: the run directories without `-seed-0` and so on, by default `runs/<recipe>-<data>`.
+        fresh: remove the runs that are there and start over.
+        watcher: what shows the progress.
+
+    Returns:
+        The runs in the order of their seeds, those that diverged among them.
+
+    Raises:
+        UserError: as `train`; but a run that diverges only says so, and the next one begins.
+    """
+    if count < 1:
+        raise UserError(f"The number of seeds was {count}: expected at least 1.")
+    watcher = watcher or ConsoleWatcher()
+    stem = Path(out or default_directory(recipe, config))
+    runs = []
+    for seed in range(config.seed, config.seed + count):
+        path = stem.with_name(f"{stem.name}-seed-{seed}")
+        watcher.notice(f"Seed {seed}, in {path}:")
+        seeded = config.model_copy(update={"seed": seed})
+        try:
+            run = train_config(recipe, seeded, out=path, fresh=fresh, watcher=watcher)
+        except TrainingDiverged as divergence:
+            watcher.notice(str(divergence))
+            run = Run(path)
+        runs.append(run)
+    return runs
+
+
+def default_directory(recipe: str, config: Settings) -> Path:
+    """Where a run lies when the user does not say."""
+    name = config.data if config.data in DATASETS else safe_name(Path(config.data))
+    return Path("runs") / f"{recipe}-{name}"
+
+
 def train_config(
     recipe: str,
     config: Settings,
@@ -78,7 +186,7 @@ def train_config(
     device = choose_device(config.device)
     with one_at_a_time(), tuned_processor(), own_randomness(device), gradients_allowed():
         images = load_images(config, watcher)
-        directory = RunDirectory(out or Path("runs") / f"{recipe}-{images.name}")
+        directory = RunDirectory(out or default_directory(recipe, config))
         game = build_game(recipe, config, images, device=device)
         directory.claim()
         with directory.locked():  # before anything in it is read, changed or removed

@@ -55,12 +55,22 @@ def train_command(recipe: str) -> Callable[..., None]:
         fresh: Annotated[
             bool, Parameter(help="Remove the run that is there and start over.")
         ] = False,
+        seeds: Annotated[
+            int | None,
+            Parameter(help="Train so many runs, from --seed on, in OUT-seed-0 …; compare them."),
+        ] = None,
     ) -> None:
-        from zerosum.api import train_config
+        from zerosum.api import train_config, train_seeds
 
         flags = settings.model_dump(exclude_unset=True) if settings else {}
         values = {**(read_toml(config) if config else {}), **flags}
-        train_config(recipe, validate(RECIPES[recipe].config, values), out=out, fresh=fresh)
+        checked = validate(RECIPES[recipe].config, values)
+        if seeds is None:
+            train_config(recipe, checked, out=out, fresh=fresh)
+        else:
+            runs = train_seeds(recipe, checked, count=seeds, out=out, fresh=fresh)
+            if seeds > 1:
+                compare(*(run.path for run in runs))
 
     kind: type[Settings] = RECIPES[recipe].config
     command.__annotations__["settings"] = Annotated[kind | None, Parameter(name="*")]
@@ -83,6 +93,7 @@ def default_train_command() -> Callable[..., None]:
         config: Path | None = None,
         out: Path | None = None,
         fresh: bool = False,
+        seeds: int | None = None,
     ) -> None:
         if recipe:
             get(recipe)
@@ -90,7 +101,7 @@ def default_train_command() -> Callable[..., None]:
                 f"The recipe '{recipe}' stood behind flags. Write its name first, as in "
                 f"'zerosum train {recipe} --epochs 5'."
             )
-        train_default(settings=settings, config=config, out=out, fresh=fresh)
+        train_default(settings=settings, config=config, out=out, fresh=fresh, seeds=seeds)
 
     command.__annotations__ |= train_default.__annotations__
     return command
@@ -133,14 +144,19 @@ def evaluate(
     source: str,
     *,
     reference: str | None = None,
-    split: str = "test",
+    protocol: str | None = None,
+    split: str | None = None,
     features: str | None = None,
-    count: Annotated[int, Parameter(name=["--count", "-n"])] = 10_000,
+    resize: str | None = None,
+    size: str | None = None,
+    channels: int | None = None,
+    count: Annotated[int | None, Parameter(name=["--count", "-n"])] = None,
     metrics: str | None = None,
     seed: int = 0,
     raw: bool = False,
     checkpoint: str = "newest",
     neighbours: Path | None = None,
+    paired: bool = False,
     as_json: Annotated[bool, Parameter(name="--json")] = False,
 ) -> None:
     """Measure how close samples come to real images, with a card beside every figure.
@@ -148,24 +164,35 @@ def evaluate(
     Args:
         source: A run directory, a folder of images or an .npz file.
         reference: The real images: a data set, a folder or an .npz. [default: the run's data]
-        split: train or test, of a reference that has both.
-        features: digits, inception, or module:callable. [default: by the reference]
-        count: Images on either side; fewer where there are fewer.
+        protocol: lucic2018, studiogan or clean-fid: the terms of published figures, all of them.
+        split: train or test, of a reference that has both. [default: test]
+        features: digits, fashion, inception, random or module:callable. [default: by the reference]
+        resize: For inception, as torch-fidelity, clean-fid, pytorch-fid or studiogan does.
+            [default: torch-fidelity]
+        size: N or HEIGHTxWIDTH, to which images that are read are cropped and resized.
+        channels: 1 for gray, 3 for RGB, 4 for RGBA, to which images that are read are brought.
+        count: Images on either side; fewer where there are fewer. [default: 10000]
         metrics: Names with commas between, such as fid,kid,precision. [default: all]
         seed: Decides the samples, and which images are taken where there are more.
         raw: Use G's own weights instead of their moving average.
         checkpoint: newest, best, or the images seen at a checkpoint that is kept.
         neighbours: FILE.png for samples beside their nearest training images; tells of copying.
+        paired: Compare two folders image by image, matched by name: psnr, ssim, lpips, lpips_vgg.
         as_json: Print JSON instead of a table.
     """
     from zerosum.reporting.evaluation import Question, answer
+    from zerosum.reporting.pairs import answer_pairs, pairs_table
     from zerosum.reporting.results import results_json, results_table
 
     question = Question(
         source=source,
         reference=reference,
+        protocol=protocol,
         split=split,
         features=features,
+        resize=resize,
+        size=size,
+        channels=channels,
         count=count,
         metrics=metrics or "",
         seed=seed,
@@ -173,11 +200,60 @@ def evaluate(
         checkpoint=checkpoint,
         neighbours=neighbours,
     )
-    results = answer(question, notice=lambda text: print(text, file=sys.stderr))
+    judge, tabulate = (answer_pairs, pairs_table) if paired else (answer, results_table)
+    results = judge(question, notice=lambda text: print(text, file=sys.stderr))
     if as_json:
         print(json.dumps(results_json(results), indent=2))
     else:
-        show(results_table(results))
+        show(tabulate(results))
+
+
+@app.command
+def compare(
+    *runs: Path,
+    metrics: str | None = None,
+    count: Annotated[int | None, Parameter(name=["--count", "-n"])] = None,
+    checkpoint: str = "best",
+    seed: int = 0,
+    out: Path | None = None,
+    as_json: Annotated[bool, Parameter(name="--json")] = False,
+) -> None:
+    """Compare runs over their training seeds: means, intervals, paired differences, verdicts.
+
+    Runs that differ in their seed alone are one group; every group is held against the first.
+
+    Args:
+        runs: Two run directories or more.
+        metrics: Figures to compute from the checkpoints, such as fid,precision. [default: none,
+            the logged figures alone]
+        count: Images on either side, for --metrics. [default: 10000]
+        checkpoint: newest, best, or the images seen at one that all runs keep, for --metrics.
+        seed: Decides the samples, for --metrics.
+        out: FILE.html for a page with tables, curves and pictures.
+        as_json: Print JSON instead of tables.
+    """
+    from zerosum.reporting.compare import compare as compare_runs
+    from zerosum.reporting.compare_page import insist_on_html, write_page
+    from zerosum.reporting.compare_results import comparison_json, comparison_tables
+    from zerosum.reporting.evaluation import Question
+
+    if out is not None:
+        insist_on_html(out)
+    question = None
+    if metrics:
+        question = Question(
+            source="", metrics=metrics, count=count, checkpoint=checkpoint, seed=seed
+        )
+    comparison = compare_runs(
+        runs, question=question, notice=lambda text: print(text, file=sys.stderr)
+    )
+    if as_json:
+        print(json.dumps(comparison_json(comparison), indent=2))
+    else:
+        show(comparison_tables(comparison))
+    if out is not None:
+        write_page(comparison, out)
+        print(f"Wrote {out}.", file=sys.stderr)
 
 
 @app.command

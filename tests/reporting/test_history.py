@@ -1,0 +1,80 @@
+import json
+
+import pytest
+
+from zerosum.reporting.history import History, better, is_number, read_history
+
+
+def history_of(*figures, **entries):
+    records = [
+        {"epoch": epoch, "seen": epoch, "figures": {"frechet_digits": figure}, **entries}
+        for epoch, figure in enumerate(figures, 1)
+    ]
+    return History(tuple(records))
+
+
+def test_best_and_last(make_run):
+    history = read_history(make_run("run", figures=(5.0, 7.0)))
+    assert history.figures == {"frechet_digits": [(2, 5.0), (4, 7.0)]}
+    assert history.best("frechet_digits") == (2, 5.0)
+    assert history.final("frechet_digits") == (4, 7.0)
+    assert history.series("loss_D") == [(1, 1.0), (2, 0.5), (3, 1 / 3), (4, 0.25)]
+    assert (history.epochs, history.seen, history.health) == (4, 40, "healthy")
+    assert history.damaged == 0
+
+
+def test_the_earliest_of_equals_is_best():
+    assert history_of(5.0, 3.0, 3.0).best("frechet_digits") == (2, 3.0)
+
+
+def test_some_figures_are_better_when_higher():
+    records = ({"epoch": e, "seen": e, "figures": {"recall": e / 10}} for e in (1, 2))
+    assert History(tuple(records)).best("recall") == (2, 0.2)
+    assert better("recall") == "higher"
+    assert better("frechet_random") == better("fid") == "lower"
+
+
+def test_what_is_no_number_is_no_figure():
+    assert history_of(None, "nan", True, float("nan"), 2).figures == {"frechet_digits": [(5, 2.0)]}
+    assert not is_number(float("inf"))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ['{"epoch": 5, "se', "\x00\x00", "[]", "3", '{"epoch": "five", "seen": 3}', '{"epoch": 5}'],
+)
+def test_damaged_lines_are_counted_and_left_out(make_run, damage):
+    directory = make_run("run")
+    good = directory.log_path.read_text().splitlines()
+    directory.log_path.write_text("\n".join([good[0], damage, *good[1:], ""]))
+    history = read_history(directory)
+    assert history.epochs == 4
+    assert len(history.records) == 4
+    assert history.damaged == 1
+
+
+def test_bytes_that_are_no_text_are_damage(make_run):
+    directory = make_run("run")
+    directory.log_path.write_bytes(b"\xff\xfe\n" + directory.log_path.read_bytes())
+    assert read_history(directory).damaged == 1
+
+
+def test_a_line_under_way_is_no_damage(make_run):
+    directory = make_run("run")
+    with directory.log_path.open("a") as log:
+        log.write('{"epoch": 5, "seen"')
+    assert read_history(directory).damaged == 0
+
+
+def test_the_last_record_of_an_epoch_counts(make_run):
+    directory = make_run("run")
+    with directory.log_path.open("a") as log:
+        log.write(json.dumps({"epoch": 4, "seen": 44}) + "\n")
+    assert read_history(directory).seen == 44
+
+
+def test_a_run_without_a_log_has_no_records(make_run):
+    directory = make_run("run")
+    directory.log_path.unlink()
+    history = read_history(directory)
+    assert (history.records, history.seen, history.epochs, history.health) == ((), 0, 0, None)

@@ -1,0 +1,117 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from zerosum.errors import UserError
+from zerosum.metrics.evaluate import Result
+from zerosum.reporting import measurements
+from zerosum.reporting.compare import compare
+from zerosum.reporting.compare_results import comparison_json
+from zerosum.reporting.evaluation import Question
+
+CARD = {
+    "better": "higher",
+    "warning": None,
+    "evaluated": {"n": 40},
+    "reference": {"n": 40, "name": "digits", "split": "test"},
+    "seed": 0,
+    "features": "digits",
+    "features_sha256": "ef" * 32,
+    "resize": "none",
+}
+
+
+@pytest.fixture
+def runs(train_tiny, tmp_path, monkeypatch):
+    """Two seeds, trained on 40 images in two checkpoints."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path / "cache"))
+    for seed in (0, 1):
+        train_tiny(Path(f"seed-{seed}"), seed=seed)
+    return [Path("seed-0"), Path("seed-1")]
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Stand in for the evaluation, and remember what it was asked."""
+    questions = []
+
+    def answer(question, *, notice):
+        questions.append(question)
+        value = float(len(questions))
+        shares = {"a": 0.5, "b": 0.5}
+        return {
+            "recall": Result(value=value, card=CARD),
+            "psnr": Result(value=None if value == 1 else value, card=CARD),
+            "classes": Result(value=shares, card={**CARD, "better": "like real"}),
+        }
+
+    monkeypatch.setattr(measurements, "answer", answer)
+    return questions
+
+
+QUESTION = Question(source="", metrics="recall,classes", count=40, checkpoint="newest")
+
+
+def test_the_same_is_asked_of_every_run_once(runs, asked):
+    first = compare(runs, question=QUESTION)
+    assert [question.source for question in asked] == ["seed-0", "seed-1"]
+    assert {(q.metrics, q.count, q.checkpoint) for q in asked} == {("recall,classes", 40, "120")}
+    again = compare(runs, question=QUESTION)
+    assert len(asked) == 2
+    assert again.measured == first.measured
+
+
+def test_other_questions_and_other_weights_are_asked_anew(runs, asked):
+    compare(runs, question=QUESTION)
+    for change in ({"seed": 1}, {"count": 20}, {"metrics": "recall"}, {"checkpoint": "80"}):
+        before = len(asked)
+        compare(runs, question=Question(**{**vars(QUESTION), **change}))
+        assert len(asked) == before + 2, change
+    # The same weights elsewhere are the same.
+    runs[0].rename("moved")
+    before = len(asked)
+    compare([Path("moved"), runs[1]], question=QUESTION)
+    assert len(asked) == before
+
+
+def test_figures_are_compared_and_cards_kept(runs, asked):
+    comparison = compare(runs, question=QUESTION)
+    measure = comparison.measures[0]
+    assert (measure.name, measure.kind, measure.better) == ("recall", "checkpoint newest", "higher")
+    assert measure.values == ({0: 1.0, 1: 2.0},)
+    assert all(each.name != "classes" for each in comparison.measures)
+    written = json.loads(json.dumps(comparison_json(comparison), allow_nan=False))
+    measured = written["groups"][0]["runs"][1]["measured"]
+    assert measured["recall"] == {"value": 2.0, "card": CARD}
+    assert measured["classes"]["value"] == {"a": 0.5, "b": 0.5}
+
+
+def test_a_figure_that_one_run_lacks_is_compared_without_it(runs, asked):
+    """PSNR may be infinite, which JSON cannot say."""
+    psnr = compare(runs, question=QUESTION).measures[1]
+    assert (psnr.name, psnr.values) == ("psnr", ({1: 2.0},))
+
+
+def test_circumstances_and_warnings_are_told_even_if_remembered(runs, asked, monkeypatch):
+    monkeypatch.setitem(CARD, "warning", "40 are few.")
+    for _ in range(2):
+        text = "\n".join(compare(runs, question=QUESTION).remarks)
+        assert text.count("40 samples of each against 40 images of digits, split test") == 1
+        assert "features: digits (sha256 efefefefefef)" in text
+        assert "Do not rely on recall: 40 are few." in text
+
+
+def test_a_checkpoint_that_is_not_kept_is_said(runs, asked):
+    with pytest.raises(UserError, match=r"no checkpoint '7'\. It keeps: .*120"):
+        compare(runs, question=Question(**{**vars(QUESTION), "checkpoint": "7"}))
+    with pytest.raises(UserError, match="no checkpoint 'last'"):
+        compare(runs, question=Question(**{**vars(QUESTION), "checkpoint": "last"}))
+
+
+def test_a_run_without_a_checkpoint_is_said(make_run, asked):
+    make_run("a")
+    make_run("b", seed=1)
+    with pytest.raises(UserError, match=r"'a' has no checkpoint 'newest'\. It keeps: none"):
+        compare([Path("a"), Path("b")], question=QUESTION)

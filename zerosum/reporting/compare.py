@@ -1,0 +1,196 @@
+"""`zerosum compare`: runs against runs, over seeds, with no more certainty than there is.
+
+By default the figures are those that the trainings have logged, which takes no time: of each run
+its best and its last. Figures of `--metrics` are computed from checkpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zerosum.errors import UserError
+from zerosum.metrics.bootstrap import Estimate, estimate
+from zerosum.reporting.evaluation import Question
+from zerosum.reporting.groups import Group, grouped, open_runs
+from zerosum.reporting.history import History, better, is_number
+from zerosum.reporting.measurements import measure
+from zerosum.reporting.remarks import on_cards, remarks
+from zerosum.reporting.verdicts import Difference, judge
+
+Notice = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One figure of all runs.
+
+    Attributes:
+        name: such as `frechet_digits`.
+        kind: which value of each run: "best logged", "last logged" or "checkpoint best".
+        better: "lower", "higher", or what it should be like.
+        values: for each group, the figures by seed; a run that has none is missing.
+        estimates: for each group, of the mean; None for a group without figures.
+        differences: of every group but the first against the first.
+    """
+
+    name: str
+    kind: str
+    better: str
+    values: tuple[dict[int, float], ...]
+    estimates: tuple[Estimate | None, ...]
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """All there is to tell of some runs.
+
+    Attributes:
+        groups: of runs that differ only in their seeds, the first the one to compare with.
+        measures: the figures, those asked for before those logged.
+        remarks: what the reader must know besides.
+        measured: for each run's path the figures computed, each with its card.
+    """
+
+    groups: tuple[Group, ...]
+    measures: tuple[Measure, ...]
+    remarks: tuple[str, ...]
+    measured: dict[Path, dict[str, Any]] = field(default_factory=dict)
+
+
+def compare(
+    paths: Sequence[Path],
+    *,
+    question: Question | None = None,
+    notice: Notice = lambda text: None,
+) -> Comparison:
+    """Compare runs, those that differ only in their seed as one group.
+
+    Args:
+        paths: run directories, two at least.
+        question: figures to compute from the checkpoints; None for the logged ones alone. Its
+            source is not read.
+        notice: told how far the computing is.
+
+    Raises:
+        UserError: a path is no run, there are fewer than two, or there is nothing to compare.
+    """
+    runs = open_runs(paths)
+    if len(runs) < 2:
+        raise UserError(
+            f"Received {len(runs)} {'run' if len(runs) == 1 else 'runs'}: comparing needs two or "
+            "more. Name their directories, as in 'zerosum compare runs/a runs/b'; to look at one "
+            "run, there are its curve.svg and 'zerosum evaluate'."
+        )
+    groups = grouped(runs)
+    measured = {run.path: measure(run, question, notice=notice) for run in runs} if question else {}
+    measures = logged_figures(groups)
+    if question is not None:
+        kind = f"checkpoint {question.checkpoint}"
+        measures = [*measured_figures(groups, measured, kind), *measures]
+    if not measures:
+        raise UserError(
+            "None of these runs has logged a figure. Train with --evaluate-every 5, or let figures "
+            "be computed from the checkpoints: --metrics fid,precision,recall."
+        )
+    counts = [found.count for each in measures for found in each.estimates if found is not None]
+    judged = sum(len(each.differences) for each in measures)
+    return Comparison(
+        groups=tuple(groups),
+        measures=tuple(measures),
+        remarks=(
+            *remarks(groups, counts=counts, judged=judged),
+            *on_cards(list(measured.values())),
+        ),
+        measured=measured,
+    )
+
+
+def logged_figures(groups: Sequence[Group]) -> list[Measure]:
+    """The figures in the logs: of each its best and its last value in every run."""
+    names = dict.fromkeys(
+        name for group in groups for run in group.runs for name in run.history.figures
+    )
+    kinds = {"best logged": History.best, "last logged": History.final}
+    return [
+        build_measure(
+            name,
+            kind=kind,
+            better=better(name),
+            groups=groups,
+            values=[
+                {
+                    run.seed: pick(run.history, name)[1]
+                    for run in group.runs
+                    if name in run.history.figures
+                }
+                for group in groups
+            ],
+        )
+        for name in names
+        for kind, pick in kinds.items()
+    ]
+
+
+def measured_figures(
+    groups: Sequence[Group], measured: dict[Path, dict[str, Any]], kind: str
+) -> list[Measure]:
+    """The figures that were computed, but those that are no single number, such as class shares."""
+    cards = {
+        name: result["card"]
+        for results in measured.values()
+        for name, result in results.items()
+        if is_number(result["value"])
+    }
+    return [
+        build_measure(
+            name,
+            kind=kind,
+            better=card["better"],
+            groups=groups,
+            values=[
+                {
+                    run.seed: float(measured[run.path][name]["value"])
+                    for run in group.runs
+                    if name in measured[run.path] and is_number(measured[run.path][name]["value"])
+                }
+                for group in groups
+            ],
+        )
+        for name, card in cards.items()
+    ]
+
+
+def build_measure(
+    name: str,
+    *,
+    kind: str,
+    better: str,
+    groups: Sequence[Group],
+    values: Sequence[dict[int, float]],
+) -> Measure:
+    """Add estimates and differences to the figures of groups."""
+    first = groups[0]
+    differences = (
+        judge(
+            group.name,
+            values[0],
+            figures,
+            better=better,
+            same_data=group.runs[0].data_sha256 == first.runs[0].data_sha256,
+        )
+        for group, figures in list(zip(groups, values, strict=True))[1:]
+    )
+    return Measure(
+        name=name,
+        kind=kind,
+        better=better,
+        values=tuple(values),
+        estimates=tuple(
+            estimate(list(figures.values())) if figures else None for figures in values
+        ),
+        differences=tuple(differences),
+    )

@@ -1,0 +1,169 @@
+"""A comparison as tables for people and as JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import rich.console
+from rich.table import Table
+from rich.text import Text
+
+from zerosum.metrics.bootstrap import CONFIDENCE, MOST_EXACT, RESAMPLES, Estimate, Interval
+from zerosum.reporting.compare import Comparison, Measure
+from zerosum.reporting.groups import Group, Trained
+from zerosum.reporting.tables import table
+from zerosum.reporting.verdicts import Difference
+
+
+def comparison_tables(comparison: Comparison) -> rich.console.Group:
+    """For each figure a table of the groups, every seed, and the differences; then the remarks."""
+    parts: list[rich.console.RenderableType] = []
+    for measure in comparison.measures:
+        parts.append(measure_table(measure, comparison.groups))
+        parts += [
+            Text(f"{group.name}, by seed: {seeds_shown(group, values)}")
+            for group, values in zip(comparison.groups, measure.values, strict=True)
+        ]
+        parts.append(Text())
+        parts += [difference_text(each, comparison.groups[0].name) for each in measure.differences]
+        parts.append(Text())
+    # As Text: a path in brackets is no markup.
+    parts += [Text(f"• {remark}") for remark in comparison.remarks]
+    return rich.console.Group(*parts)
+
+
+def measure_table(measure: Measure, groups: tuple[Group, ...]) -> Table:
+    """One row a group: what its figures say of their mean."""
+    made = table("group", "seeds", "mean", "median", "bootstrap 95 %", "Student 95 %")
+    made.title = Text(measure_title(measure))
+    made.title_justify = "left"
+    for group, found in zip(groups, measure.estimates, strict=True):
+        made.add_row(Text(group.name), *estimate_cells(found))
+    return made
+
+
+def difference_text(difference: Difference, first: str) -> Text:
+    """A difference in a few lines, which a narrow terminal can break as it likes."""
+    text = Text(f"{difference.name} against {first}: ")
+    text.append(difference.verdict, style="bold" if difference.shown else "")
+    return text.append("".join(f". {line}" for line in difference_lines(difference)) + ".")
+
+
+def difference_lines(difference: Difference) -> Iterator[str]:
+    """What a difference rests on."""
+    found = difference.estimate
+    if found is None:
+        return
+    pairs = "pair" if found.count == 1 else "pairs"
+    yield f"{found.count} {pairs} by seed: mean {found.mean:+.4g}, median {found.median:+.4g}"
+    if found.bootstrap is not None:
+        yield (
+            f"95 %: {interval_shown(found.bootstrap, '+')} (bootstrap), "
+            f"{interval_shown(found.student, '+')} (Student)"
+        )
+    if difference.wins is not None:
+        yield f"Better in {difference.wins} of {found.count} {pairs}"
+
+
+def measure_title(measure: Measure) -> str:
+    """A figure's name, and how to read it."""
+    reading = (
+        f"{measure.better} is better"
+        if measure.better in ("lower", "higher")
+        else f"better when {measure.better}"
+    )
+    return f"{measure.name}, {measure.kind} ({reading})"
+
+
+def estimate_cells(found: Estimate | None) -> list[str]:
+    """Count, mean, median and both intervals; blanks where there is no figure."""
+    if found is None:
+        return ["0", "", "", "", ""]
+    return [
+        str(found.count),
+        f"{found.mean:.4g}",
+        f"{found.median:.4g}",
+        interval_shown(found.bootstrap),
+        interval_shown(found.student),
+    ]
+
+
+def interval_shown(interval: Interval | None, sign: str = "") -> str:
+    """Both ends, or why there are none."""
+    if interval is None:
+        return "too few"
+    return f"{interval.low:{sign}.4g} to {interval.high:{sign}.4g}"
+
+
+def seed_shown(run: Trained, value: float | None) -> str:
+    """A seed with its figure, and with the verdict on the run's health if that is bad."""
+    shown = "none" if value is None else f"{value:.4g}"
+    health = run.history.health
+    return f"{run.seed}: {shown}" + (f" ({health})" if health not in (None, "healthy") else "")
+
+
+def seeds_shown(group: Group, values: dict[int, float]) -> str:
+    """Every seed of a group."""
+    return "  ".join(seed_shown(run, values.get(run.seed)) for run in group.runs)
+
+
+def comparison_json(comparison: Comparison) -> dict[str, Any]:
+    """The comparison as `--json` prints it."""
+    return {
+        "groups": [group_json(group, comparison.measured) for group in comparison.groups],
+        "figures": [measure_json(measure, comparison.groups) for measure in comparison.measures],
+        "remarks": list(comparison.remarks),
+        "intervals": {
+            "confidence": CONFIDENCE,
+            "bootstrap": f"percentile; all resamples up to {MOST_EXACT} seeds, then {RESAMPLES}",
+            "student": "mean ± t s / sqrt(n)",
+            "shown": "both leave out 0",
+        },
+    }
+
+
+def group_json(group: Group, measured: dict[Any, Any]) -> dict[str, Any]:
+    """A group with its runs."""
+    runs = [
+        {
+            "path": str(run.path),
+            "seed": run.seed,
+            "epochs": run.history.epochs,
+            "seen": run.history.seen,
+            "whole": run.is_whole,
+            "health": run.history.health,
+            "logged": {
+                name: {
+                    kind: dict(zip(("epoch", "value"), point, strict=True))
+                    for kind, point in (
+                        ("best", run.history.best(name)),
+                        ("last", run.history.final(name)),
+                    )
+                }
+                for name in run.history.figures
+            },
+            "measured": measured.get(run.path, {}),
+        }
+        for run in group.runs
+    ]
+    return {"name": group.name, "settings": group.runs[0].settings, "runs": runs}
+
+
+def measure_json(measure: Measure, groups: tuple[Group, ...]) -> dict[str, Any]:
+    """A figure over groups and seeds."""
+    return {
+        "name": measure.name,
+        "kind": measure.kind,
+        "better": measure.better,
+        "groups": [
+            {
+                "name": group.name,
+                "seeds": {str(seed): value for seed, value in values.items()},
+                "estimate": asdict(found) if found else None,
+            }
+            for group, values, found in zip(groups, measure.values, measure.estimates, strict=True)
+        ],
+        "differences": [asdict(difference) for difference in measure.differences],
+    }

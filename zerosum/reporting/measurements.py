@@ -1,0 +1,97 @@
+"""Figures of a run's checkpoint, computed as `zerosum evaluate` does, or remembered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+from zerosum import data
+from zerosum.config import parse_size
+from zerosum.errors import UserError
+from zerosum.metrics import cache
+from zerosum.metrics.evaluate import versions
+from zerosum.reporting.evaluation import Question, answer
+from zerosum.reporting.groups import Trained
+from zerosum.training.checkpoint import MANIFEST
+
+
+def measure(
+    run: Trained, question: Question, *, notice: Callable[[str], None]
+) -> dict[str, dict[str, Any]]:
+    """Compute the figures that a question asks for, of one run against its own data.
+
+    They are kept under a key that names all that decides them: the checkpoint's content, the
+    question, the reference images, the versions.
+
+    Args:
+        run: whose checkpoint is evaluated.
+        question: what is asked of every run; its source and checkpoint are filled in here.
+        notice: told what the user should know besides.
+
+    Returns:
+        By figure: `value`, and the `card` that belongs beside it.
+
+    Raises:
+        UserError: the run has no such checkpoint, or its data are not there.
+    """
+    checkpoint = resolve(run, question.checkpoint)
+    question = replace(question, source=str(run.path), checkpoint=str(checkpoint))
+    key = measurement_key(run, question, checkpoint)
+    known = cache.read_json(key)
+    if known is None:
+        notice(f"Evaluating '{run.path}' at {checkpoint:,} images.")
+        results = answer(question, notice=notice)
+        known = {name: asdict(result) for name, result in results.items()}
+        cache.write_json(key, known)
+    return dict(known)
+
+
+def resolve(run: Trained, checkpoint: str) -> int:
+    """Find which checkpoint is meant: newest, best, or the images seen at one.
+
+    Raises:
+        UserError: the run has none such.
+    """
+    checkpoints = run.run.directory.checkpoints
+    kept = checkpoints.seen()
+    named = {"newest": kept[-1] if kept else None, "best": checkpoints.best()}
+    found = named.get(checkpoint, int(checkpoint) if checkpoint.isdecimal() else None)
+    if found not in kept or found is None:
+        raise UserError(
+            f"The run '{run.path}' has no checkpoint '{checkpoint}'. It keeps: "
+            f"{', '.join(map(str, kept)) or 'none'}; expected one that all runs have, newest or "
+            "best."
+        )
+    return found
+
+
+def measurement_key(run: Trained, question: Question, checkpoint: int) -> str:
+    """Name the figures by all that decides them.
+
+    Raises:
+        UserError: the reference images are not there.
+    """
+    manifest = run.run.directory.checkpoints.path(checkpoint) / MANIFEST
+    try:
+        content = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(f"The checkpoint '{manifest.parent}' is damaged: {error}.") from None
+    config = run.run.config
+    reference = data.load(
+        config.data,
+        split=question.split or "test",
+        size=parse_size(config.size) if config.size else None,
+        channels=config.channels,
+    )
+    asked = {**asdict(question), "source": None}
+    return cache.content_key(
+        "measured",
+        content,
+        json.dumps(asked, default=str, sort_keys=True),
+        run.data_sha256,
+        reference.fingerprint(),
+        json.dumps(versions(), sort_keys=True),
+    )

@@ -1,0 +1,135 @@
+"""What stands under a comparison: all that keeps its figures from saying what they seem to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from zerosum.metrics.bootstrap import LEAST_SEEDS
+from zerosum.reporting.groups import Group, Trained
+from zerosum.reporting.results import described, seen_by
+
+FEW_SEEDS = 10
+HEALTHY = "healthy"
+
+
+def remarks(groups: Sequence[Group], *, counts: Sequence[int], judged: int) -> Iterator[str]:
+    """Say what the reader must know, the worst first.
+
+    Args:
+        groups: of runs that differ only in their seeds.
+        counts: over how many seeds each mean is.
+        judged: how many differences are judged.
+    """
+    runs = [run for group in groups for run in group.runs]
+    yield from on_data(groups)
+    yield from on_runs(runs)
+    yield from on_budgets(groups)
+    yield from on_seeds(groups)
+    yield from on_intervals(counts)
+    if judged > 1:
+        yield (
+            f"{judged} differences are judged here, each by itself: of twenty that are none, about "
+            "one is shown by chance."
+        )
+    if any(run.history.figures for run in runs):
+        evaluated = {len(points) for run in runs for points in run.history.figures.values()}
+        unequal = (
+            f" Here, runs were evaluated between {min(evaluated)} and {max(evaluated)} times."
+            if len(evaluated) > 1
+            else ""
+        )
+        yield (
+            "The best logged figure of a run is chosen by that figure, so it flatters, and the "
+            f"more so the oftener a run is evaluated.{unequal}"
+        )
+
+
+def on_data(groups: Sequence[Group]) -> Iterator[str]:
+    """Other data make other figures."""
+    if len({group.runs[0].data_sha256 for group in groups}) > 1:
+        yield (
+            "WARNING: these groups were trained on different data. Figures against different "
+            "images cannot be compared."
+        )
+
+
+def on_runs(runs: Sequence[Trained]) -> Iterator[str]:
+    """Runs that are not what they should be; each is shown all the same."""
+    for run in runs:
+        history, config = run.history, run.run.config
+        if history.damaged:
+            yield (
+                f"WARNING: in the log of '{run.path}' {history.damaged} damaged "
+                f"{'line was' if history.damaged == 1 else 'lines were'} left out."
+            )
+        if not run.is_whole:
+            of = f"{config.images:,} images" if config.images else f"{config.epochs} epochs"
+            yield (
+                f"'{run.path}' stands at epoch {history.epochs} ({history.seen:,} images) of {of}: "
+                "unfinished, or stopped early."
+            )
+        if not history.figures:
+            yield f"'{run.path}' has logged no figure: it is not in the logged figures' means."
+        if history.health not in (None, HEALTHY):
+            yield f"'{run.path}' was last judged '{history.health}'. It counts like the rest."
+    versions = sorted({str(run.saved.get("zerosum")) for run in runs})
+    if len(versions) > 1:
+        yield (
+            f"The runs were last trained by different versions of zerosum: {', '.join(versions)}."
+        )
+
+
+def on_budgets(groups: Sequence[Group]) -> Iterator[str]:
+    """Who trains longer may be better for that alone."""
+    budgets = {
+        group.name: f"{config.images:,} images" if config.images else f"{config.epochs} epochs"
+        for group in groups
+        for config in [group.runs[0].run.config]
+    }
+    if len(set(budgets.values())) > 1:
+        told = "; ".join(f"{name}: {budget}" for name, budget in budgets.items())
+        yield f"The groups had different budgets. {told}."
+
+
+def on_seeds(groups: Sequence[Group]) -> Iterator[str]:
+    """Seeds without a partner are in the means, but in no pair."""
+    first = {run.seed for run in groups[0].runs}
+    for group in groups[1:]:
+        lonely = sorted(first ^ {run.seed for run in group.runs})
+        if lonely:
+            yield (
+                f"Only one of '{groups[0].name}' and '{group.name}' has "
+                f"{'seed' if len(lonely) == 1 else 'seeds'} {', '.join(map(str, lonely))}: in the "
+                "means, but in no paired difference."
+            )
+
+
+def on_intervals(counts: Sequence[int]) -> Iterator[str]:
+    """How far to trust so few seeds."""
+    if counts and min(counts) < LEAST_SEEDS:
+        yield f"Fewer than {LEAST_SEEDS} seeds give no interval. Train more: --seeds 5."
+    rough = [count for count in counts if LEAST_SEEDS <= count < FEW_SEEDS]
+    if rough:
+        yield (
+            f"{min(rough)} seeds make rough intervals: of normal figures the bootstrap's holds the "
+            "true mean in 75 % of cases with 3 seeds, 84 % with 5, 90 % with 10, Student's in "
+            "95 %; where one seed in five collapses, either in two cases of three with 5. A "
+            "difference counts as shown only if both leave out 0."
+        )
+
+
+def on_cards(measured: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """The circumstances of the figures that were computed, and their warnings, each once."""
+    lines: dict[str, None] = {}
+    for results in measured:
+        for name, result in results.items():
+            card = result["card"]
+            if card["warning"]:
+                lines[f"Do not rely on {name}: {card['warning']}"] = None
+            lines[
+                f"Figures of checkpoints: {card['evaluated']['n']:,} samples of each against "
+                f"{described(card['reference'])}, seed {card['seed']}; features: {seen_by(card)}. "
+                "--json has every card."
+            ] = None
+    yield from lines
