@@ -28,6 +28,8 @@ def test_the_defaults_are_those_of_the_gan_that_everybody_meets_first():
         "ema_half_life": 20_000,
         "sample_every": 10,
         "checkpoint_every": 5,
+        "evaluate_every": 5,
+        "stop_after_no_gain": None,
         "latent_size": 100,
         "hidden": (256, 512),
         "learning_rate": 2e-4,
