@@ -11,7 +11,8 @@ from zerosum.checkup import Checkup, evaluating, history
 from zerosum.data.images import ImageSet, to_float
 from zerosum.game import Batch
 from zerosum.metrics.features import feature_net
-from zerosum.recipes.vanilla import Config, build
+from zerosum.recipes.family import build
+from zerosum.recipes.vanilla import Config
 from zerosum.seeds import enter_stream
 from zerosum.training.ema import Average
 from zerosum.training.round import play_turn

@@ -129,16 +129,23 @@ class TestTrain:
 
     def test_every_flag_takes_a_value(self, here):
         values = {
-            "data": "tiny.npz", "size": "6x7", "channels": "3", "strict": None, "epochs": "2",
+            "data": "tiny.npz", "size": "28x30", "channels": "3", "strict": None, "epochs": "2",
             "images": "64", "batch-size": "16", "seed": "5", "device": "cpu", "precision": "bf16",
             "ema-half-life": "100", "sample-every": "1", "checkpoint-every": "1",
             "evaluate-every": "1", "stop-after-no-gain": "9",
-            "latent-size": "3", "hidden": "12", "learning-rate": "0.001",
+            "nets": "resnet", "latent-size": "3", "hidden": "12", "width": "2",
+            "spectral-norm": "both", "d-norm": "batch", "attention": "14", "conditioning": "concat",
+            "pack": "2", "loss": "hinge", "penalty": "r1:0.1", "clip": "0.5",
+            "d-turns": "2", "optimizer": "rmsprop", "learning-rate": "0.001",
+            "d-learning-rate": "0.002", "anneal": "99", "anneal-rate": "0.5",
+            "anneal-penalty": "0.5", "anneal-beta": "0.9", "augment": "cutout",
+            "augment-target": "0.5", "flips": None, "parts": "2",
         }  # fmt: skip
         fields = RECIPES["vanilla"].config.model_fields
-        assert {name.replace("_", "-") for name in fields} == {*values, "betas"}
+        assert {name.replace("_", "-") for name in fields} == {*values, "betas", "targets"}
         flags = [part for name, value in values.items() for part in (f"--{name}", value) if part]
-        assert run(["train", *flags, "--betas", "0.1", "0.9", "--out", "all"]) == 0
+        several = ["--betas", "0.1", "0.9", "--targets", "0.1", "0.9", "0.8"]
+        assert run(["train", *flags, *several, "--out", "all"]) == 0
         config = json.loads((here / "all/config.json").read_text())["config"]
         defaults = {name: field.default for name, field in fields.items()}
         assert [name for name in fields if config[name] == defaults[name]] == []

@@ -1,6 +1,8 @@
 """The readable example and the library are one GAN: the golden test of every refactoring."""
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,8 @@ from zerosum.data import load
 from zerosum.training.machine import tuned_processor
 from zerosum.training.state import group
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "vanilla_gan.py"
+ROOT = Path(__file__).parent.parent
+EXAMPLE = ROOT / "examples" / "vanilla_gan.py"
 ROUNDS = 20
 
 
@@ -47,3 +50,14 @@ def test_the_example_reads_the_digits_as_the_library_does():
 def test_the_example_imports_nothing_of_the_package():
     assert "import zerosum" not in EXAMPLE.read_text()
     assert "from zerosum" not in EXAMPLE.read_text()
+
+
+def test_a_game_of_ones_own_is_trained_by_the_librarys_loop(tiny_images, tmp_path):
+    """The example defines a net and a loss, and touches nothing of the library."""
+    settings = [f"data={tiny_images}", "size=16", "epochs=2", "batch_size=8", "sample_every=1"]
+    command = [sys.executable, str(ROOT / "examples" / "own_game.py"), *settings]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Epoch [2/2] Loss D: " in done.stdout
+    assert "64 samples, the first of shape (16, 16, 1)" in done.stdout
+    assert (tmp_path / "runs" / "boosted-tiny" / "generated_epoch_2.png").is_file()

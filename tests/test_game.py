@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from zerosum.game import Batch, Game, Generation, Play, Player
+from zerosum.deals import Generation
+from zerosum.game import Game, Play, Player
 from zerosum.nets import mlp
 
 SHAPE = (1, 2, 3)
@@ -113,69 +114,3 @@ class TestGame:
     def test_only_batch_norm_couples_the_images_of_a_batch(self, layer, couples):
         D = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Sequential(layer()))
         assert game_of(D).couples_the_batch is couples
-
-
-class TestGeneration:
-    BATCH = Batch(torch.randn(6, *SHAPE))
-
-    def deal(self, game, turn):
-        torch.manual_seed(5)
-        return game.deal(game, turn, self.BATCH, seen=60)
-
-    def test_on_ds_turn_the_fakes_are_constants(self):
-        play = self.deal(game_of(), "D")
-        assert not play.fake.requires_grad
-        assert play.fake_logits.requires_grad
-
-    def test_on_gs_turn_the_fakes_carry_gs_graph(self):
-        game = game_of()
-        play = self.deal(game, "G")
-        gradients = torch.autograd.grad(play.fake_logits.sum(), game.G.parameters)
-        assert all(gradient.abs().sum() > 0 for gradient in gradients)
-
-    def test_both_turns_make_the_same_fakes_of_the_same_stream(self):
-        game = game_of()
-        assert torch.equal(self.deal(game, "D").fake, self.deal(game, "G").fake)
-
-    def test_the_fakes_are_gs_images_of_normal_z(self):
-        game = game_of()
-        play = self.deal(game, "D")
-        torch.manual_seed(5)
-        with torch.no_grad():
-            expected = game.G.net(torch.randn(6, 4), torch.empty(6, 0))
-        assert torch.equal(play.fake, expected)
-        assert play.real is self.BATCH.real
-        assert (play.condition.shape, play.seen) == ((6, 0), 60)
-
-    def test_one_pass_only_on_ds_turn_and_without_batch_norm(self):
-        class Normalised(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.layers = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(6), nn.Linear(6, 1))
-
-            def forward(self, images, condition):
-                return self.layers(images)
-
-        assert self.deal(game_of(), "D").in_one_pass
-        assert not self.deal(game_of(), "G").in_one_pass
-        assert not self.deal(game_of(Normalised()), "D").in_one_pass
-
-    def test_the_critic_repeats_the_condition_for_batches_laid_end_to_end(self):
-        class Labelled(Generation):
-            def inputs(self, count, device):
-                return torch.randn(count, self.latent_size), torch.eye(2).repeat(count // 2, 1)
-
-        D = mlp.Discriminator(SHAPE, hidden=[5], condition_size=2)
-        G = mlp.Generator(SHAPE, latent_size=4, hidden=[5], condition_size=2)
-        play = self.deal(game_of(D, G=player(G), deal=Labelled(latent_size=4)), "D")
-        both = D(torch.cat([play.real, play.fake]), torch.eye(2).repeat(6, 1))
-        assert torch.equal(torch.cat([play.real_logits, play.fake_logits]), both)
-
-    def test_the_figures_are_ds_mean_verdicts_as_probabilities(self):
-        game = game_of()
-        play = self.deal(game, "D")
-        figures = game.deal.figures(play)
-        for name, images in (("D(x)", play.real), ("D(G(z))", play.fake)):
-            expected = torch.sigmoid(game.D.net(images, torch.empty(6, 0))).mean()
-            torch.testing.assert_close(figures[name], expected.detach())
-            assert not figures[name].requires_grad

@@ -90,11 +90,20 @@ def reachable(module):
         (["zerosum.metrics"], ["zerosum.metrics", "zerosum.data"]),
         (["zerosum.game"], []),
         (["zerosum.losses"], ["zerosum.game"]),
+        (["zerosum.penalties"], ["zerosum.game", "zerosum.names"]),
+        (["zerosum.names", "zerosum.schedules"], []),
+        (["zerosum.policies", "zerosum.packing"], []),
+        (["zerosum.augment"], ["zerosum.policies"]),
         (["zerosum.config"], []),
         (
             ["zerosum.recipes"],
-            ["zerosum.recipes", "zerosum.config", "zerosum.game", "zerosum.losses", "zerosum.nets"],
+            [
+                *("zerosum.recipes", "zerosum.config", "zerosum.game", "zerosum.deals"),
+                *("zerosum.losses", "zerosum.penalties", "zerosum.schedules", "zerosum.nets"),
+                *("zerosum.augment", "zerosum.policies", "zerosum.names"),
+            ],
         ),
+        (["zerosum.deals"], ["zerosum.game", "zerosum.augment", "zerosum.packing"]),
         (["zerosum.training"], ["zerosum.training", "zerosum.game", "zerosum.config"]),
     ],
     ids=lambda value: value[0].removeprefix("zerosum.") if value else "nothing",
@@ -110,6 +119,7 @@ def test_the_loop_ends_up_with_no_recipe_net_loss_metric_or_data_set():
         "recipes",
         "nets",
         "losses",
+        "penalties",
         "metrics",
         "data",
         "reporting",
@@ -153,7 +163,17 @@ def test_every_module_that_is_imported_exists():
 
 @pytest.mark.parametrize(
     "module",
-    ["zerosum", "zerosum.config", "zerosum.recipes", "zerosum.data", "zerosum.cli"],
+    [
+        "zerosum",
+        "zerosum.config",
+        "zerosum.names",
+        "zerosum.schedules",
+        "zerosum.policies",
+        "zerosum.packing",
+        "zerosum.recipes",
+        "zerosum.data",
+        "zerosum.cli",
+    ],
 )
 def test_these_do_not_import_torch(module):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"

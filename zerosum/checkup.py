@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zerosum.data.images import ImageSet, to_float, to_uint8
+from zerosum.data.images import ImageSet, at_rest, to_float
 from zerosum.game import Batch, Player
 from zerosum.metrics.classes import class_shares
 from zerosum.metrics.embedding import Embedding, embed, embed_reference
@@ -61,7 +61,11 @@ class Checkup:
             held_out: other real images of the same shape, if there are any.
             net: in whose features samples are compared.
             seed: decides z, and which images are taken.
+
+        Raises:
+            UserError: the net cannot look at such images.
         """
+        net.look(images.images[:1])  # what it cannot do is said now, not after epochs of training
         self.state = state
         self.images = images
         self.held_out = held_out
@@ -97,10 +101,10 @@ class Checkup:
         )
 
     def _samples(self) -> Tensor:
-        """What the average of G makes of the fixed z, uint8 (n, c, h, w) on the CPU."""
+        """What the average of G makes of the fixed z, images (n, c, h, w) at rest on the CPU."""
         chunks = zip(*(torch.split(values, CHUNK) for values in self.inputs), strict=True)
         net = self.state.average.net
-        return torch.cat([to_uint8(generate(net, inputs)).cpu() for inputs in chunks])
+        return torch.cat([at_rest(generate(net, inputs)).cpu() for inputs in chunks])
 
     @cached_property
     def _reference(self) -> Embedding:

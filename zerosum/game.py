@@ -8,9 +8,10 @@ What the two nets are, which terms they minimise and how they are trained is set
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import repeat
 from typing import Any, Protocol
 
 import torch
@@ -19,6 +20,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 Term = Callable[[Any], Tensor]
 """What a player minimises: a function of the Play, usually `Play`, that returns one scalar."""
+
+Schedule = Callable[[int], float]
+"""A setting that changes as training goes on: a function of the real images seen."""
 
 Constraint = Callable[[nn.Module], None]
 """What a player's net must satisfy after each step, such as weights inside a clip."""
@@ -38,6 +42,13 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.real)
+
+    def split(self, parts: int) -> Iterator[Batch]:
+        """Deal it in so many parts, or fewer where there are not enough images."""
+        if parts == 1:
+            return iter([self])
+        labels = self.labels.chunk(parts) if self.labels is not None else repeat(None)
+        return (Batch(*both) for both in zip(self.real.chunk(parts), labels, strict=False))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +76,8 @@ class Play:
     @cached_property
     def _both_logits(self) -> tuple[Tensor, Tensor]:
         logits = self.critic(torch.cat([self.real, self.fake])).float()
-        return logits[: len(self.real)], logits[len(self.real) :]
+        # Halves, and not by the number of images: a D that sees packs has a logit for each pack.
+        return logits[: len(logits) // 2], logits[len(logits) // 2 :]
 
     # Computed on first use, so that a turn pays only for what its terms ask.
 
@@ -89,12 +101,15 @@ class Player:
         optimizer: over the net's parameters.
         objective: the terms, by the names that the log shows; their sum is the player's loss.
         constraint: applied to the net after each of its steps.
+        schedules: settings of the optimizer that change, such as "lr" or "betas" by a function of
+            the images seen; set before each step.
     """
 
     net: nn.Module
     optimizer: torch.optim.Optimizer
     objective: Mapping[str, Term]
     constraint: Constraint | None = None
+    schedules: Mapping[str, Callable[[int], Any]] = field(default_factory=dict)
 
     @cached_property
     def parameters(self) -> list[nn.Parameter]:
@@ -105,16 +120,33 @@ class Player:
 class Deal(Protocol):
     """How a mini-batch becomes a Play, and what G is given to make pictures."""
 
+    @property
+    def memory(self) -> nn.Module:
+        """What it remembers from turn to turn, as buffers: a part of the run's state."""
+        ...
+
     def __call__(self, game: Game, turn: str, batch: Batch, seen: int) -> Any:
         """Deal the Play for the player on turn, "D" or "G"."""
         ...
 
-    def inputs(self, count: int, device: torch.device) -> tuple[Tensor, ...]:
-        """Draw G's arguments for `count` pictures from the current stream."""
+    def inputs(
+        self, count: int, device: torch.device, *, label: int | None = None
+    ) -> tuple[Tensor, ...]:
+        """Draw G's arguments for `count` pictures from the current stream.
+
+        Args:
+            count: how many.
+            device: where to.
+            label: the class that all of them shall be of; None for all classes in turn.
+        """
         ...
 
     def figures(self, play: Any) -> Mapping[str, Tensor]:
         """Scalars worth a column in the log, taken on D's turns."""
+        ...
+
+    def observe(self, play: Any) -> None:
+        """Take note of one of D's turns, after its step, in `memory`."""
         ...
 
 
@@ -128,6 +160,8 @@ class Game:
         deal: how a batch becomes a Play.
         turns: the players' turns in a round: "DG", or "DDDDDG" for five critic turns. Each turn
             of D is dealt a fresh batch of real images; G's turn replays the last one.
+        parts: in how many parts a batch is played, one after the other, before the step. More
+            need less memory, and more time.
         image_shape: (c, h, w) of one image.
     """
 
@@ -135,6 +169,7 @@ class Game:
     D: Player
     deal: Deal
     turns: str = "DG"
+    parts: int = 1
     image_shape: tuple[int, int, int]
 
     def __post_init__(self) -> None:
@@ -167,47 +202,3 @@ class Game:
         image's own.
         """
         return any(isinstance(module, _BatchNorm) for module in self.D.net.modules())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Generation:
-    """The deal of every GAN that makes images from noise: z ~ N(0, I), fresh on each turn.
-
-    Attributes:
-        latent_size: entries of z.
-    """
-
-    latent_size: int
-
-    def __call__(self, game: Game, turn: str, batch: Batch, seen: int) -> Play:
-        """Let G draw its fakes; on D's turn without a graph, since only D will learn."""
-        z, condition = self.inputs(len(batch), batch.real.device)
-        with torch.set_grad_enabled(turn == "G"):
-            fake = game.G.net(z, condition)
-        D = game.D.net
-
-        def critic(images: Tensor) -> Tensor:
-            batches = len(images) // len(condition)
-            logits: Tensor = D(images, torch.cat([condition] * batches))
-            return logits
-
-        return Play(
-            critic=critic,
-            real=batch.real,
-            fake=fake,
-            condition=condition,
-            seen=seen,
-            in_one_pass=turn == "D" and not game.couples_the_batch,
-        )
-
-    def inputs(self, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Draw z, float (count, latent_size), and an empty condition (count, 0)."""
-        z = torch.randn(count, self.latent_size, device=device)
-        return z, z.new_empty(count, 0)
-
-    def figures(self, play: Play) -> Mapping[str, Tensor]:
-        """D's mean verdicts as probabilities: 1 for surely real, 0 for surely fake."""
-        return {
-            "D(x)": play.real_logits.detach().sigmoid().mean(),
-            "D(G(z))": play.fake_logits.detach().sigmoid().mean(),
-        }

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from zerosum import recipes
-from zerosum.arrays import Pixels
+from zerosum.arrays import Samples
 from zerosum.config import Settings, validate
-from zerosum.data.images import to_uint8
+from zerosum.data.images import at_rest, to_array
 from zerosum.errors import UserError
 from zerosum.game import Game
 from zerosum.seeds import enter_stream, own_randomness
@@ -34,6 +34,8 @@ class Run:
         path: the run directory.
         recipe: the recipe's name.
         config: its settings.
+        classes: the names of the data's classes, () where it has no labels.
+        image_shape: (c, h, w) of one image.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -48,6 +50,7 @@ class Run:
         try:
             self.recipe: str = saved["recipe"]
             self.config: Settings = validate(recipes.get(self.recipe).config, saved["config"])
+            self.classes: tuple[str, ...] = tuple(saved["classes"])
             channels, height, width = saved["image_shape"]
             self.image_shape: tuple[int, int, int] = (channels, height, width)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -68,21 +71,23 @@ class Run:
         count: int = 16,
         *,
         seed: int = 0,
+        label: int | None = None,
         raw: bool = False,
         checkpoint: str | int = "newest",
-    ) -> Pixels:
-        """Let G make images, uint8 (count, h, w, c).
+    ) -> Samples:
+        """Let G make images, uint8 (count, h, w, c), or points in the plane, float32 (count, 2).
 
         The same seed gives the same images, whatever the count: 64 images begin with the 16.
 
         Args:
             count: how many.
             seed: decides z.
+            label: the class of all of them, counted from 0; None for all classes in turn.
             raw: use G's own weights instead of their moving average.
             checkpoint: "newest", "best", or the images seen at one of those kept.
 
         Raises:
-            UserError: the count is not positive, or there is no such checkpoint.
+            UserError: the count is not positive, or there is no such class or checkpoint.
         """
         if count < 1:
             raise UserError(f"The number of images was {count}: expected at least 1.")
@@ -91,8 +96,8 @@ class Run:
         with own_randomness(game.device):
             for index in range(-(-count // CHUNK)):
                 enter_stream(game.device, "sample", seed, index)
-                inputs = game.deal.inputs(CHUNK, game.device)
-                chunks.append(to_pixels(generate(game.G.net, inputs)))
+                inputs = game.deal.inputs(CHUNK, game.device, label=label)
+                chunks.append(to_samples(generate(game.G.net, inputs)))
         return np.concatenate(chunks)[:count]
 
     def interpolate(
@@ -101,10 +106,11 @@ class Run:
         *,
         count: int = 16,
         seed: int = 0,
+        label: int | None = None,
         raw: bool = False,
         checkpoint: str | int = "newest",
-    ) -> Pixels:
-        """Walk z around a circle and back to its start, uint8 (steps, count, h, w, c).
+    ) -> Samples:
+        """Walk z around a circle and back to its start: an array as `sample` gives at each step.
 
         On the circle cos(t) a + sin(t) b through two draws a and b every point is N(0, I), as G
         was trained on; on a straight line between them z would be too short.
@@ -117,12 +123,14 @@ class Run:
         game = self._game(raw=raw, checkpoint=checkpoint)
         with own_randomness(game.device):
             enter_stream(game.device, "interpolate", seed)
-            (a, *others), (b, *_) = (game.deal.inputs(count, game.device) for _ in range(2))
+            (a, *others), (b, *_) = (
+                game.deal.inputs(count, game.device, label=label) for _ in range(2)
+            )
         frames = []
         for step in range(steps):
             angle = 2 * math.pi * step / steps
             z = math.cos(angle) * a + math.sin(angle) * b
-            frames.append(to_pixels(generate(game.G.net, (z, *others))))
+            frames.append(to_samples(generate(game.G.net, (z, *others))))
         return np.stack(frames)
 
     def _game(self, *, raw: bool, checkpoint: str | int) -> Game:
@@ -130,7 +138,11 @@ class Run:
         device = choose_device("auto")
         with own_randomness(device):
             game = recipes.build(
-                self.recipe, self.config, image_shape=self.image_shape, device=device
+                self.recipe,
+                self.config,
+                image_shape=self.image_shape,
+                num_classes=len(self.classes),
+                device=device,
             )
         snapshot = self._snapshot(checkpoint)
         try:
@@ -195,7 +207,6 @@ def generate(net: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
     return images
 
 
-def to_pixels(images: Tensor) -> Pixels:
-    """Float (n, c, h, w) in [-1, 1] -> uint8 (n, h, w, c)."""
-    pixels: Pixels = to_uint8(images).permute(0, 2, 3, 1).cpu().numpy()
-    return pixels
+def to_samples(images: Tensor) -> Samples:
+    """Float (n, c, h, w) in [-1, 1] -> uint8 (n, h, w, c), or float32 (n, 2) where n are points."""
+    return to_array(at_rest(images))

@@ -62,11 +62,16 @@ def build_game(recipe: str, config: Settings, images: ImageSet, *, device: torch
     Raises:
         UserError: it cannot.
     """
+    num_classes = len(images.classes) if images.labels is not None else 0
     if device.type == "cpu":
         # On the "meta" device weights have shapes and take no memory.
         with torch.device("meta"):
             outline = recipes.build(
-                recipe, config, image_shape=images.shape, device=torch.device("meta")
+                recipe,
+                config,
+                image_shape=images.shape,
+                num_classes=num_classes,
+                device=torch.device("meta"),
             )
         insist_on_memory(
             BYTES_PER_WEIGHT * outline.num_weights,
@@ -74,7 +79,9 @@ def build_game(recipe: str, config: Settings, images: ImageSet, *, device: torch
             what=f"Training the {outline.num_weights:,} weights of G and D at this size",
         )
     enter_stream(torch.device("cpu"), "init", config.seed)
-    return recipes.build(recipe, config, image_shape=images.shape, device=device)
+    return recipes.build(
+        recipe, config, image_shape=images.shape, num_classes=num_classes, device=device
+    )
 
 
 def open_run(

@@ -3,7 +3,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from zerosum.data.images import ImageSet, safe_name, to_float, to_uint8
+from zerosum.data.images import (
+    ImageSet,
+    at_rest,
+    is_point,
+    safe_name,
+    to_array,
+    to_float,
+    to_tensor,
+    to_uint8,
+)
 
 EVERY_VALUE = torch.arange(256, dtype=torch.uint8)
 
@@ -34,6 +43,41 @@ def test_to_uint8_clamps():
 def test_to_uint8_does_not_scale_in_half_precision():
     half = torch.tensor([0.5], dtype=torch.bfloat16)
     assert to_uint8(half).tolist() == to_uint8(half.float()).tolist() == [191]
+
+
+class TestPoints:
+    """Points in the plane, which pass for images of two channels and one pixel."""
+
+    POINTS = torch.tensor([[0.1, -0.9], [1 / 3, 1.5], [0, 0]]).view(3, 2, 1, 1)
+
+    def test_are_told_from_images_by_their_shape(self):
+        assert is_point((2, 1, 1))
+        assert is_point(self.POINTS.shape[1:])
+        assert not any(is_point(shape) for shape in [(1, 1, 2), (3, 1, 1), (1, 28, 28), (2, 1)])
+
+    def test_are_floats_inside_and_outside_and_never_rounded(self):
+        assert torch.equal(to_float(self.POINTS), self.POINTS)
+        assert torch.equal(at_rest(self.POINTS), self.POINTS)
+        assert at_rest(self.POINTS.bfloat16()).dtype == torch.float32
+
+    def test_are_pairs_outside(self):
+        array = to_array(self.POINTS)
+        assert (array.shape, array.dtype) == ((3, 2), "float32")
+        assert array[0].tolist() == pytest.approx([0.1, -0.9])
+        assert torch.equal(to_tensor(array), self.POINTS)
+
+    def test_have_a_fingerprint(self):
+        nearly = self.POINTS + torch.tensor(1e-6)
+        assert len({image_set(points).fingerprint() for points in (self.POINTS, nearly)}) == 2
+
+
+def test_images_go_outside_and_back():
+    images = torch.arange(48, dtype=torch.uint8).view(2, 3, 2, 4)
+    assert torch.equal(at_rest(to_float(images)), images)
+    array = to_array(images)
+    assert array.shape == (2, 2, 4, 3)
+    assert array[1, 0, 3].tolist() == images[1, :, 0, 3].tolist()
+    assert torch.equal(to_tensor(array), images)
 
 
 def test_shape_and_length():

@@ -33,8 +33,8 @@ def test_an_unknown_name_lists_the_known_ones_and_the_closest():
     with pytest.raises(UserError) as caught:
         load("minst")
     assert str(caught.value) == (
-        "There is no data set 'minst'. Did you mean 'mnist'? Valid names: fashion-mnist, mnist, "
-        "stacked-mnist. Nor is there a file or folder of that name."
+        "There is no data set 'minst'. Did you mean 'mnist'? Valid names: fashion-mnist, grid, "
+        "mnist, ring, stacked-mnist. Nor is there a file or folder of that name."
     )
 
 

@@ -88,3 +88,34 @@ def test_a_single_array_under_the_wrong_name_is_an_error(tmp_path):
         np.save(file, GRAY)
     with pytest.raises(UserError, match=r"is a single \.npy array; expected"):
         load(tmp_path / "samples.npz")
+
+
+class TestPoints:
+    """Points in the plane, as `sample` writes them."""
+
+    def test_are_read_with_labels(self, save):
+        points = np.array([[0.25, -0.5], [3, 0]])
+        found = load(save(points=points, labels=np.array([1, 0])))
+        assert (found.shape, str(found.images.dtype)) == ((2, 1, 1), "torch.float32")
+        assert found.images.flatten(1).tolist() == points.tolist()
+        assert (found.labels.tolist(), found.classes) == ([1, 0], ("0", "1"))
+
+    @pytest.mark.parametrize(
+        "points",
+        [
+            np.zeros((3, 3)),
+            np.zeros((0, 2)),
+            np.zeros((3, 2), int),
+            np.zeros((2, 2, 1, 1)),
+            np.array([[0, np.nan]]),
+        ],
+        ids=lambda points: f"{points.dtype}-{points.shape}",
+    )
+    def test_others_are_refused(self, save, points):
+        with pytest.raises(UserError, match=r"expected finite floats of the shape \(n, 2\)"):
+            load(save(points=points))
+
+    @pytest.mark.parametrize("wanted", [{"size": (8, 8)}, {"channels": 3}])
+    def test_have_no_pixels(self, save, wanted):
+        with pytest.raises(UserError, match=r"no pixels\. Leave --size and --channels out"):
+            load(save(points=np.zeros((2, 2))), **wanted)

@@ -7,16 +7,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerosum.metrics.modes import (
-    count_gaussian_modes,
-    count_modes,
-    even_shares,
-    grid,
-    ring,
-)
+from zerosum.data import mixture
+from zerosum.metrics.modes import count_gaussian_modes, count_modes, even_shares
 
 UNIFORM = even_shares(10)
-TICKS = (-4, -2, 0, 2, 4)
+RING = torch.tensor(mixture.ring(8, radius=1), dtype=torch.float64)
+GRID = torch.tensor(mixture.grid(5, spacing=2), dtype=torch.float64)
 coordinates = st.floats(-6, 6, width=32)
 
 
@@ -42,17 +38,7 @@ def test_the_shares_of_the_data_count():
 class TestPlane:
     """Gaussians in the plane, whose centres and deviation are known."""
 
-    def test_the_centres_are_pacgans(self):
-        assert ring().shape == (8, 2)
-        assert ring().square().sum(1).tolist() == pytest.approx([1] * 8)
-        assert ring()[1].tolist() == pytest.approx([math.sqrt(0.5)] * 2)
-        assert ring(3, radius=2)[0].tolist() == [2, 0]
-        assert sorted(grid().tolist()) == [[x, y] for x in TICKS for y in TICKS]
-        assert sorted(grid(2, spacing=1).tolist()) == [
-            [-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]
-        ]  # fmt: skip
-
-    @pytest.mark.parametrize(("centres", "deviation"), [(ring(), 0.01), (grid(), 0.05)])
+    @pytest.mark.parametrize(("centres", "deviation"), [(RING, 0.01), (GRID, 0.05)])
     @pytest.mark.parametrize("num", [1, 3, 8])
     def test_points_at_some_centres_cover_these(self, centres, deviation, num):
         found = count_gaussian_modes(centres[:num].repeat(5, 1), centres, deviation=deviation)
@@ -61,13 +47,13 @@ class TestPlane:
         assert found.divergence == pytest.approx(math.log(len(centres) / num))
 
     def test_points_far_from_every_centre_cover_none_though_they_have_a_nearest_one(self):
-        found = count_gaussian_modes(1.5 * ring(), ring(), deviation=0.01)
+        found = count_gaussian_modes(1.5 * RING, RING, deviation=0.01)
         assert (found.covered, found.good) == (0, 0)
         assert found.divergence == pytest.approx(0, abs=1e-12)
 
     def test_good_is_within_three_deviations(self):
         steps = torch.tensor([[0.0, 0.0], [2.999, 0.0], [0.0, -2.999], [3.001, 0.0], [2.5, 2.5]])
-        found = count_gaussian_modes(grid()[7] + 0.05 * steps, grid(), deviation=0.05)
+        found = count_gaussian_modes(GRID[7] + 0.05 * steps, GRID, deviation=0.05)
         assert found.good == pytest.approx(3 / 5)
         assert found.covered == 1
 
@@ -75,7 +61,7 @@ class TestPlane:
         """In two dimensions a share of exp(-9/2) lies beyond three deviations."""
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(25 * 4000, 2, generator=generator, dtype=torch.float64)
-        found = count_gaussian_modes(grid().repeat(4000, 1) + 0.05 * noise, grid(), deviation=0.05)
+        found = count_gaussian_modes(GRID.repeat(4000, 1) + 0.05 * noise, GRID, deviation=0.05)
         assert found.covered == 25
         assert 1 - found.good == pytest.approx(math.exp(-4.5), rel=0.1)
         assert found.divergence == pytest.approx(0, abs=1e-12)
@@ -83,10 +69,10 @@ class TestPlane:
     @given(st.lists(st.tuples(coordinates, coordinates), min_size=1, max_size=30), st.randoms())
     def test_never_more_than_there_are_and_in_any_order(self, points, numbers):
         made = torch.tensor(points, dtype=torch.float64)
-        found = count_gaussian_modes(made, grid(), deviation=0.5)
+        found = count_gaussian_modes(made, GRID, deviation=0.5)
         assert 0 <= found.covered <= min(25, len(points))
         assert (found.covered == 0) == (found.good == 0)
         assert -1e-12 <= found.divergence <= math.log(25) + 1e-12
         numbers.shuffle(points)
-        shuffled = count_gaussian_modes(torch.tensor(points), grid(), deviation=0.5)
+        shuffled = count_gaussian_modes(torch.tensor(points), GRID, deviation=0.5)
         assert shuffled == found

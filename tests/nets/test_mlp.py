@@ -96,3 +96,37 @@ def test_a_condition_is_columns_beside_the_input():
 def test_an_empty_condition_costs_no_copy():
     inputs = torch.randn(5, 3)
     assert with_condition(inputs, NOTHING) is inputs
+
+
+def test_a_pack_and_its_conditions_are_judged_as_one():
+    D = Discriminator((1, 2, 2), hidden=(5,), condition_size=3, pack=2)
+    assert sizes(D)[0] == (14, 5)
+    assert D(torch.randn(4, 2, 2, 2), torch.randn(4, 6)).shape == (4, 1)
+
+
+def test_an_auxiliary_classifier_has_columns_of_its_own():
+    assert Discriminator(MNIST, hidden=(3,), outputs=11)(torch.randn(5, *MNIST), NOTHING).shape == (
+        5,
+        11,
+    )
+
+
+def test_spectral_norm_leaves_no_layer_out():
+    G = Generator(MNIST, latent_size=4, hidden=(6,), spectral_norm=True)
+    D = Discriminator(MNIST, hidden=(6,), spectral_norm=True)
+    assert D(G(torch.randn(5, 4), NOTHING), NOTHING).shape == (5, 1)
+    for net in (G, D):
+        for layer in (m for m in net.modules() if isinstance(m, nn.Linear)):
+            for _ in range(50):  # each look is one step of the power iteration
+                weight = layer.weight
+            assert torch.linalg.matrix_norm(weight, ord=2).item() == pytest.approx(1, abs=1e-2)
+
+
+def test_options_draw_no_random_numbers_unless_asked():
+    """So that the vanilla recipe's weights stay what they were."""
+    states = []
+    for options in ({}, {"outputs": 1, "pack": 1, "spectral_norm": False}):
+        torch.manual_seed(0)
+        net = Discriminator(MNIST, hidden=(6,), **options)
+        states.append([*net.state_dict().values(), torch.rand(1)])
+    assert all(torch.equal(one, other) for one, other in zip(*states, strict=True))

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from zerosum.game import Game, Player
-from zerosum.recipes.vanilla import Config, build
+from zerosum.recipes.family import build
+from zerosum.recipes.vanilla import Config
 from zerosum.training import checkpoint, loop
 from zerosum.training.checkpoint import Snapshot
 from zerosum.training.ema import Average

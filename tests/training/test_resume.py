@@ -186,7 +186,8 @@ SERVER = """
 import json, os, sys, traceback
 import torch
 import zerosum.api
-from zerosum.recipes.vanilla import Config, build
+from zerosum.recipes.family import build
+from zerosum.recipes.vanilla import Config
 
 # What takes seconds is imported once; then a process is forked for each training.
 torch.set_num_threads(1)

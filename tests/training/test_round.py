@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss
 
-from zerosum.game import Game, Generation, Play, Player
+from zerosum.deals import Generation
+from zerosum.game import Game, Play, Player
 from zerosum.losses import discriminator_cross_entropy, generator_cross_entropy
 from zerosum.nets import mlp
 from zerosum.seeds import enter_stream
@@ -336,6 +337,10 @@ class Pairs:
 
         return Play(critic=critic, real=target, fake=fake, condition=source, seen=seen)
 
+    memory = nn.Module()
+
+    def observe(self, play): ...
+
     def figures(self, play):
         return {"distance": l1_loss(play.fake, play.real)}
 
@@ -396,6 +401,10 @@ class CycleDeal:
     def __call__(self, game, turn, batch, seen):
         a, b = batch.real.chunk(2, dim=1)
         return CyclePlay(G=game.G.net, D=game.D.net, a=a, b=b, learning=turn == "G")
+
+    memory = nn.Module()
+
+    def observe(self, play): ...
 
     def figures(self, play):
         return {}

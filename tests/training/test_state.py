@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from zerosum.errors import UserError
-from zerosum.recipes.vanilla import Config, build
+from zerosum.recipes.family import build
+from zerosum.recipes.vanilla import Config
 from zerosum.training.checkpoint import Snapshot
 from zerosum.training.ema import Average
 from zerosum.training.round import play_round

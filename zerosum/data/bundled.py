@@ -8,7 +8,9 @@ from zerosum.data.catalog import DATASETS, FILES, Stack, folders, locate
 from zerosum.data.decode import Format
 from zerosum.data.idx import load_idx_folder
 from zerosum.data.images import ImageSet
+from zerosum.data.mixture import Mixture
 from zerosum.data.stacked import stacked
+from zerosum.data.toys import draw_points
 from zerosum.errors import UserError
 from zerosum.seeds import stream_seed
 
@@ -18,9 +20,11 @@ def load_bundled(name: str, *, split: str, wanted: Format) -> ImageSet:
 
     Raises:
         UserError: it is not on this machine; the message says how to get it. Or it cannot be
-            brought to that many channels.
+            brought to that many channels, or has no pixels at all.
     """
     about = DATASETS[name]
+    if about.mixture is not None:
+        return _draw_points(name, about.mixture, split=split, wanted=wanted)
     if about.stack is None:
         loaded = _load_folder(name, split=split, wanted=wanted)
     else:
@@ -52,4 +56,15 @@ def _load_stack(name: str, stack: Stack, *, split: str, wanted: Format) -> Image
         channels=stack.channels,
         count=stack.counts[split],
         seed=stream_seed("stacked", name, split),
+    )
+
+
+def _draw_points(name: str, mixture: Mixture, *, split: str, wanted: Format) -> ImageSet:
+    if wanted != Format():
+        raise UserError(
+            f"'{name}' is of points in the plane, which have no pixels. Leave --size and "
+            "--channels out."
+        )
+    return draw_points(
+        mixture, count=mixture.counts[split], seed=stream_seed("toys", name, split), name=name
     )

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zerosum.arrays import Pixels
+from zerosum.arrays import Pixels, Points
 from zerosum.data.decode import MODES, Format, fit_array
-from zerosum.data.images import ImageSet, safe_name
+from zerosum.data.images import ImageSet, safe_name, to_tensor
 from zerosum.errors import UserError
 
 EXPECTED = "expected an array 'images' of uint8 with the shape (n, h, w) or (n, h, w, c)"
@@ -30,8 +30,9 @@ def load_npz(path: Path, *, wanted: Format) -> ImageSet:
 
     Args:
         path: holds uint8 images (n, h, w), (n, h, w, c) or (n, c, h, w), c one of 1, 3 and 4, as
-            `images`, as `arr_0`, or as its only array of 3 or 4 dimensions; and maybe integers
-            (n,) as `labels`. Where the last dimension can be channels, it is.
+            `images`, as `arr_0`, or as its only array of 3 or 4 dimensions; or points in the
+            plane, floats (n, 2), as `points`; and maybe integers (n,) as `labels`. Where the last
+            dimension can be channels, it is.
         wanted: the shape to bring the images to.
 
     Raises:
@@ -43,7 +44,11 @@ def load_npz(path: Path, *, wanted: Format) -> ImageSet:
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise UserError(f"{path} is a single .npy array; {EXPECTED} in an .npz file.")
-            images = _channels_last(_choose(archive, path), path)
+            if "points" in archive.files:
+                images = to_tensor(_points(archive["points"], path, wanted))
+            else:
+                pixels = _channels_last(_choose(archive, path), path)
+                images = torch.from_numpy(fit_array(pixels, wanted))
             labels = archive["labels"] if "labels" in archive.files else None
     except UserError:
         raise
@@ -55,7 +60,7 @@ def load_npz(path: Path, *, wanted: Format) -> ImageSet:
     if labels is not None:
         _check_labels(labels, len(images), path)
     return ImageSet(
-        images=torch.from_numpy(fit_array(images, wanted)),
+        images=images,
         labels=None if labels is None else torch.from_numpy(labels.astype(np.int64)),
         classes=() if labels is None else tuple(map(str, range(int(labels.max()) + 1))),
         name=safe_name(path),
@@ -89,6 +94,22 @@ def _channels_last(images: NDArray[Any], path: Path) -> Pixels:
     if images.ndim != 4 or images.shape[3] not in MODES or images.size == 0:
         raise UserError(f"{path} holds {found}; {EXPECTED}, c one of 1, 3 and 4, none of them 0.")
     return images
+
+
+def _points(points: NDArray[Any], path: Path, wanted: Format) -> Points:
+    """Check points in the plane, which need not be within [-1, 1]."""
+    if wanted != Format():
+        raise UserError(
+            f"{path} holds points in the plane, which have no pixels. Leave --size and --channels "
+            "out."
+        )
+    shaped = points.ndim == 2 and points.shape[1] == 2 and len(points) > 0
+    if not shaped or points.dtype.kind != "f" or not np.isfinite(points).all():
+        raise UserError(
+            f"{path} holds points of {points.dtype} and the shape {points.shape}; expected finite "
+            "floats of the shape (n, 2), n not 0."
+        )
+    return points.astype(np.float32)
 
 
 def _check_labels(labels: NDArray[Any], num_images: int, path: Path) -> None:

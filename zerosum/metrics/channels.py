@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from zerosum.data.images import is_point
+from zerosum.errors import UserError
+
 # The weights of ITU-R 601-2, by which Pillow turns RGB into gray too.
 LUMA = (0.299, 0.587, 0.114)
 
@@ -18,7 +21,16 @@ def with_channels(images: Tensor, channels: int) -> Tensor:
 
     Returns:
         uint8 (b, channels, h, w).
+
+    Raises:
+        UserError: these are points in the plane.
     """
+    if is_point(images.shape[1:]):
+        raise UserError(
+            "Points in the plane were to be compared by a feature net for images. Only those of "
+            "the data sets ring and grid are known: name one of them as --data, or --reference, "
+            "and leave --features and --protocol out."
+        )
     if images.shape[1] == 4:
         opacity = images[:, 3:].float() / 255
         images = (images[:, :3] * opacity + 255 * (1 - opacity)).round().to(torch.uint8)

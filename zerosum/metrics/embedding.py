@@ -39,7 +39,7 @@ def embed(
 
     Args:
         net: the feature net.
-        images: uint8 (n, c, h, w), n at least 1.
+        images: at rest, (n, c, h, w), n at least 1.
         keep_features: whether to keep each image's features. Without them the memory does not
             depend on n, but for the logits.
         keep_logits: whether to keep each image's logits, where the net is a classifier: ten of an
@@ -109,7 +109,7 @@ def unpack(tensors: dict[str, Tensor]) -> Embedding:
 
 
 def fingerprint(images: Tensor) -> str:
-    """The sha256 of shape and pixels of uint8 images."""
+    """The sha256 of shape and pixels of images at rest."""
     digest = hashlib.sha256(repr(tuple(images.shape)).encode())
     digest.update(images.contiguous().numpy().data)
     return digest.hexdigest()

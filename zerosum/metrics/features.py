@@ -1,13 +1,12 @@
 """Feature nets: what turns images into points of a space in which sets of them are compared.
 
 `digits` and `fashion` are small classifiers that come with zerosum, `inception` is the net of the
-published FIDs, `random` serves any images, `stacked-digits` asks `digits` about each channel, and
-`module:callable` is the user's own.
+published FIDs, `random` serves any images, `stacked-digits` asks `digits` about each channel,
+`ring` and `grid` take points in the plane as they are, and `module:callable` is the user's own.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,15 +16,17 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from zerosum.data.catalog import DATASETS
+from zerosum.data.catalog import DATASETS, mixture_of
 from zerosum.data.images import to_float
 from zerosum.errors import UserError, unknown_name
 from zerosum.metrics import inception
 from zerosum.metrics.channels import with_channels
 from zerosum.metrics.classifier import SIDE, Classifier
+from zerosum.metrics.plane import look_at_points, sha256
 from zerosum.metrics.random_net import SIDE as RANDOM_SIDE
 from zerosum.metrics.random_net import RandomNet
 from zerosum.metrics.stacked import look_at_channels
+from zerosum.metrics.weight_files import checked
 
 Answer = tuple[Tensor, Tensor | None]
 """Features (b, d) and logits (b, k), or None where the net is no classifier."""
@@ -39,8 +40,9 @@ class FeatureNet:
     sha256: str | None  # of the weights; None for a user's net, of which nothing is known
     resize: str  # how images are brought to the net's size
     classes: tuple[str, ...]  # the meaning of the logits; () when there are none
-    look: Callable[[Tensor], Answer]  # at uint8 (b, c, h, w) on any device
+    look: Callable[[Tensor], Answer]  # at images at rest, (b, c, h, w), on any device
     even_classes: bool = False  # whether the data was made to have each class as often
+    gaussians: bool = False  # whether `plane.deviations` can read the logits
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ SHIPPED = {
     ),
 }
 STACKED = {"stacked-digits": "stacked-mnist"}  # net: the data whose channels it looks at
-NAMES = (*SHIPPED, *STACKED, "inception", "random")
+PLANES = tuple(name for name in DATASETS if mixture_of(name))  # of points, each a net for its own
+NAMES = (*SHIPPED, *STACKED, *PLANES, "inception", "random")
 WEIGHTS = Path(__file__).parent / "weights"
 
 
@@ -84,6 +87,8 @@ def feature_net(name: str, *, device: torch.device, resize: str | None = None) -
         return shipped_net(name, device)
     if name in STACKED:
         return stacked_net(name, device)
+    if name in PLANES:
+        return plane_net(name, device)
     if name == "inception":
         return inception_net(device, resize or inception.DEFAULT_RESIZE)
     if name == "random":
@@ -105,7 +110,7 @@ def net_for_data(name: str) -> str:
 def cheap_net(name: str) -> str:
     """Choose a net that a training can afford: one that knows the data's classes, or `random`."""
     knows = {shipped.data: net for net, shipped in SHIPPED.items()}
-    knows |= {data: net for net, data in STACKED.items()}
+    knows |= {data: net for net, data in STACKED.items()} | {name: name for name in PLANES}
     return knows.get(name, "random")
 
 
@@ -146,6 +151,21 @@ def stacked_net(name: str, device: torch.device) -> FeatureNet:
         classes=about.classes,
         look=lambda images: look_at_channels(net.look, with_channels(images, channels)),
         even_classes=True,
+    )
+
+
+def plane_net(name: str, device: torch.device) -> FeatureNet:
+    """Make what looks at points of Gaussians in the plane."""
+    mixture = mixture_of(name)
+    assert mixture is not None
+    return FeatureNet(
+        name=name,
+        sha256=sha256(mixture),
+        resize="coordinates as they are",
+        classes=DATASETS[name].classes,
+        look=lambda points: look_at_points(points.to(device), mixture),
+        even_classes=True,
+        gaussians=True,
     )
 
 
@@ -220,24 +240,3 @@ def users_net(name: str, device: torch.device) -> FeatureNet:
 def described(answer: object) -> str:
     """Name what a user's function returned, in a message."""
     return f"the shape {tuple(answer.shape)}" if isinstance(answer, Tensor) else repr(type(answer))
-
-
-def checked(path: Path, sha256: str, advice: str) -> bytes:
-    """Read a file of weights, whole, and make sure that it is the right one before it is used.
-
-    Raises:
-        UserError: it cannot be read, or is another.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(
-            f"The weights '{path}' cannot be read: {error.strerror}. {advice}"
-        ) from None
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise UserError(
-            f"The weights '{path}' are not the ones expected and were not loaded: their sha256 is "
-            f"{found}, expected {sha256}. {advice}"
-        )
-    return content

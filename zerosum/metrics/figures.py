@@ -14,7 +14,8 @@ from zerosum.metrics.embedding import Embedding
 from zerosum.metrics.features import FeatureNet
 from zerosum.metrics.frechet import distance_of_moments
 from zerosum.metrics.kernel import SUBSET_SIZE, Spread, kernel_distance
-from zerosum.metrics.modes import Modes, count_modes, even_shares
+from zerosum.metrics.modes import GaussianModes, Modes, count_modes, count_near, even_shares
+from zerosum.metrics.plane import deviations
 from zerosum.metrics.precision_recall import DENSITY_NEIGHBOURS, Manifolds, compare_manifolds
 
 Value = float | dict[str, float]
@@ -64,12 +65,20 @@ class Comparison:
         return dict(zip(self._net.classes, shares, strict=True))
 
     @cached_property
+    def gaussians(self) -> GaussianModes:
+        """The Gaussians that the samples, points in the plane, cover."""
+        return count_near(deviations(self.logits))
+
+    @cached_property
     def modes(self) -> Modes:
-        """The classes as modes.
+        """The classes as modes. A Gaussian is found by samples within 3 deviations only.
 
         A class that no reference image belongs to counts as half an image of them, lest one sample
         of it make the divergence infinite.
         """
+        if self._net.gaussians:
+            found = self.gaussians
+            return Modes(covered=found.covered, divergence=found.divergence)
         if self._net.even_classes:
             expected = even_shares(len(self._net.classes))
         else:
@@ -92,7 +101,7 @@ class Figure:
     better: str  # "lower", "higher", or what it should be like
     value: Callable[[Comparison], Value]
     spread: Callable[[Comparison], float | None] | None = None  # over subsets or parts
-    needs: str = "features"  # "moments", "features" or "logits"
+    needs: str = "features"  # "moments", "features", "logits" or "gaussians"
     basis: Callable[[Comparison], str] | None = None  # what else decides it, for its card
 
 
@@ -133,6 +142,12 @@ FIGURES = {
         needs="logits",
         basis=Comparison.expected_modes,
     ),
+    "high_quality": Figure(
+        better="like real",
+        value=lambda pair: pair.gaussians.good,
+        needs="gaussians",
+        basis=lambda pair: "the share of samples within 3 standard deviations of a mode",
+    ),
 }
 BESIDE = ("lpips_diversity",)
 """Figures that are computed beside the comparison, with a net of their own."""
@@ -152,16 +167,25 @@ def choose(names: Sequence[str], net: FeatureNet) -> tuple[str, ...]:
             continue
         if name not in FIGURES:
             raise unknown_name("metric", name, (*FIGURES, *BESIDE))
-        if FIGURES[name].needs == "logits" and not net.classes:
+        if FIGURES[name].needs == "gaussians" and not net.gaussians:
+            raise UserError(
+                f"The metric '{name}' is of points around known centres, as in the data sets ring "
+                f"and grid; the features are '{net.name}'. Leave it out."
+            )
+        if not allows(net, name):
             raise UserError(
                 f"The metric '{name}' needs a classifier; '{net.name}' gives features only. Choose "
                 "--features digits, or leave the metric out."
             )
     if names:
         return tuple(name for name in dict.fromkeys(names) if name in FIGURES)
-    return tuple(
-        name for name, figure in FIGURES.items() if figure.needs != "logits" or net.classes
-    )
+    return tuple(name for name in FIGURES if allows(net, name))
+
+
+def allows(net: FeatureNet, name: str) -> bool:
+    """Whether a figure can be computed of what a net sees."""
+    needs = FIGURES[name].needs
+    return {"logits": bool(net.classes), "gaussians": net.gaussians}.get(needs, True)
 
 
 def reported_name(name: str, net: str) -> str:

@@ -181,7 +181,7 @@ def ranking(above: Tensor, below: Tensor) -> float:
     Ties count half. This is the area under the ROC curve, Mann and Whitney's U over n m.
     """
     scores = below.flatten().sort().values
-    queries = above.flatten()
+    queries = above.flatten().contiguous()  # a column of logits need not be
     lower = torch.searchsorted(scores, queries, right=False)
     not_higher = torch.searchsorted(scores, queries, right=True)
     return ((lower + not_higher).double() / 2 / len(scores)).mean().item()

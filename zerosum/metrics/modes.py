@@ -6,7 +6,6 @@ Gaussians in the plane.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -55,18 +54,6 @@ def even_shares(num: int) -> Tensor:
     return torch.full((num,), 1 / num, dtype=torch.float64)
 
 
-def ring(num: int = 8, *, radius: float = 1.0) -> Tensor:
-    """Centres (num, 2) at even angles on a circle around 0; PacGAN's deviation is 0.01."""
-    angles = torch.arange(num, dtype=torch.float64) * (2 * math.pi / num)
-    return radius * torch.stack([angles.cos(), angles.sin()], dim=1)
-
-
-def grid(side: int = 5, *, spacing: float = 2.0) -> Tensor:
-    """Centres (side², 2) on a square grid around 0; PacGAN's deviation is 0.05."""
-    ticks = spacing * (torch.arange(side, dtype=torch.float64) - (side - 1) / 2)
-    return torch.cartesian_prod(ticks, ticks)
-
-
 def count_gaussian_modes(points: Tensor, centres: Tensor, *, deviation: float) -> GaussianModes:
     """Count the Gaussians that points in the plane cover.
 
@@ -75,16 +62,23 @@ def count_gaussian_modes(points: Tensor, centres: Tensor, *, deviation: float) -
         centres: (k, d), the means of k Gaussians of equal shares.
         deviation: standard deviation of each of them in every direction.
 
+    """
+    # Not torch.cdist, which for many points multiplies matrices and loses digits.
+    distances = (points.double()[:, None] - centres.double()).square().sum(dim=2).sqrt()
+    return count_near(distances / deviation)
+
+
+def count_near(distances: Tensor) -> GaussianModes:
+    """Count the Gaussians that points cover, of distances (n, k) in standard deviations.
+
     Source: PacGAN (Lin et al. 2018, arXiv 1712.04086), section 4.1, which follows VEEGAN. Within
     means strictly nearer, as in their code. The divergence is the paper's, of all points; their
     code has that of the good ones only, and Jensen and Shannon's.
     """
-    # Not torch.cdist, which for many points multiplies matrices and loses digits.
-    distances = (points.double()[:, None] - centres.double()).square().sum(dim=2).sqrt()
     nearest = distances.min(dim=1)
-    good = nearest.values < GOOD_DEVIATIONS * deviation
+    good = nearest.values < GOOD_DEVIATIONS
     return GaussianModes(
         covered=int(nearest.indices[good].bincount().count_nonzero()),
         good=good.double().mean().item(),
-        divergence=count_modes(nearest.indices, shares=even_shares(len(centres))).divergence,
+        divergence=count_modes(nearest.indices, shares=even_shares(distances.shape[1])).divergence,
     )

@@ -12,6 +12,8 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from zerosum.nets.layers import with_spectral_norm
+
 
 class Generator(nn.Module):
     """z (b, latent_size) and condition (b, k) -> images (b, c, h, w) in [-1, 1].
@@ -26,12 +28,15 @@ class Generator(nn.Module):
         latent_size: int,
         hidden: Sequence[int],
         condition_size: int = 0,
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         self.image_shape = image_shape
         sizes = [latent_size + condition_size, *hidden, prod(image_shape)]
         self.layers = perceptron(sizes, nn.ReLU())
         self.layers.append(nn.Tanh())
+        if spectral_norm:
+            with_spectral_norm(self)
 
     def forward(self, z: Tensor, condition: Tensor) -> Tensor:
         images: Tensor = self.layers(with_condition(z, condition))
@@ -39,9 +44,17 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images (b, c, h, w) in [-1, 1] and condition (b, k) -> logits (b, 1).
+    """Images (b, pack·c, h, w) in [-1, 1] and condition (b, pack·k) -> logits (b, outputs).
 
     Linear layers with leaky ReLU between them; the sigmoid is part of the loss.
+
+    Args:
+        image_shape: (c, h, w) of one image.
+        hidden: entries of each hidden layer.
+        condition_size: columns k of one image's condition.
+        outputs: columns of the logits: 1, and an auxiliary classifier's beside it.
+        pack: images that are judged together, they and their conditions stacked.
+        spectral_norm: normalise every layer by its largest singular value.
     """
 
     def __init__(
@@ -50,11 +63,15 @@ class Discriminator(nn.Module):
         *,
         hidden: Sequence[int],
         condition_size: int = 0,
+        outputs: int = 1,
+        pack: int = 1,
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
-        self.layers = perceptron(
-            [prod(image_shape) + condition_size, *hidden, 1], nn.LeakyReLU(0.2)
-        )
+        inputs = pack * (prod(image_shape) + condition_size)
+        self.layers = perceptron([inputs, *hidden, outputs], nn.LeakyReLU(0.2))
+        if spectral_norm:
+            with_spectral_norm(self)
 
     def forward(self, images: Tensor, condition: Tensor) -> Tensor:
         logits: Tensor = self.layers(with_condition(images.flatten(1), condition))

@@ -1,4 +1,4 @@
-"""Recipes: a small frozen config and a `build` that turns it into a `Game`, one file each.
+"""Recipes: small frozen configs, one file each, and `build`, which turns one into a `Game`.
 
 The registry below is a literal dict. Reading it imports no torch; only `build` does.
 """
@@ -11,7 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from zerosum.config import Settings
 from zerosum.errors import unknown_name
-from zerosum.recipes import vanilla
+from zerosum.recipes import (
+    acgan,
+    cgan,
+    dcgan,
+    dragan,
+    family,
+    lsgan,
+    r3gan,
+    sagan,
+    sngan,
+    vanilla,
+    wgan,
+    wgan_gp,
+)
 
 if TYPE_CHECKING:
     from zerosum.game import Game
@@ -30,9 +43,69 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     "vanilla": Recipe(
         config=vanilla.Config,
-        build=vanilla.build,
+        build=family.build,
         summary="The GAN everybody meets first: two MLPs and binary cross entropy.",
         source="Goodfellow et al. 2014",
+    ),
+    "dcgan": Recipe(
+        config=dcgan.Config,
+        build=family.build,
+        summary="Strided convolutions and BatchNorm.",
+        source="Radford et al. 2015",
+    ),
+    "lsgan": Recipe(
+        config=lsgan.Config,
+        build=family.build,
+        summary="DCGAN's nets, least squares for cross entropy.",
+        source="Mao et al. 2017",
+    ),
+    "wgan": Recipe(
+        config=wgan.Config,
+        build=family.build,
+        summary="A critic with clipped weights, five turns to one of G.",
+        source="Arjovsky et al. 2017",
+    ),
+    "wgan-gp": Recipe(
+        config=wgan_gp.Config,
+        build=family.build,
+        summary="Residual nets, a critic whose gradient is penalised.",
+        source="Gulrajani et al. 2017",
+    ),
+    "sngan": Recipe(
+        config=sngan.Config,
+        build=family.build,
+        summary="Residual nets, spectral norm in D, hinge loss.",
+        source="Miyato et al. 2018",
+    ),
+    "sagan": Recipe(
+        config=sagan.Config,
+        build=family.build,
+        summary="Self-attention and spectral norm in both, two learning rates.",
+        source="Zhang et al. 2019",
+    ),
+    "cgan": Recipe(
+        config=cgan.Config,
+        build=family.build,
+        summary="G and D are told the class.",
+        source="Mirza and Osindero 2014",
+    ),
+    "acgan": Recipe(
+        config=acgan.Config,
+        build=family.build,
+        summary="G is told the class, and D has to name it.",
+        source="Odena et al. 2017",
+    ),
+    "dragan": Recipe(
+        config=dragan.Config,
+        build=family.build,
+        summary="D's gradient is penalised around the data.",
+        source="Kodali et al. 2017",
+    ),
+    "r3gan": Recipe(
+        config=r3gan.Config,
+        build=family.build,
+        summary="Pairs of real and fake, R1 and R2, nets without normalisation.",
+        source="Huang et al. 2025",
     ),
 }
 
@@ -48,6 +121,13 @@ def get(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def build(name: str, config: Any, *, image_shape: tuple[int, int, int], device: Any) -> Game:
+def build(
+    name: str,
+    config: Any,
+    *,
+    image_shape: tuple[int, int, int],
+    num_classes: int = 0,
+    device: Any,
+) -> Game:
     """Build a recipe's game, its weights drawn from the current random stream."""
-    return get(name).build(config, image_shape=image_shape, device=device)
+    return get(name).build(config, image_shape=image_shape, num_classes=num_classes, device=device)

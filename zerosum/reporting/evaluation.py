@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from zerosum.data.catalog import mixture_of
 from zerosum.errors import UserError
 from zerosum.metrics import diversity, lpips
 from zerosum.metrics.evaluate import Result, Subject, evaluate
@@ -72,10 +73,13 @@ def answer(question: Question, *, notice: Notice) -> dict[str, Result]:
     )
     run = Run(question.source) if is_run(question.source) else None
     reference = find_reference(question, run, notice)
+    of_points = mixture_of(reference.name) is not None
+    if of_points:
+        insist_on_no_images(question, terms)
     with tuned_processor():
         net = telling_pace(choose_net(terms, reference, notice), notice)
         names = choose(terms.metrics, net)
-        perceptual = choose_lpips(terms)
+        perceptual = None if of_points else choose_lpips(terms)
         fake, real, others = subjects(question, terms, run, reference, notice)
         seed = question.seed
         results = {}
@@ -85,7 +89,7 @@ def answer(question: Question, *, notice: Notice) -> dict[str, Result]:
             results |= diversity.judge_diversity(fake, real, net=perceptual, seed=seed)
         if question.neighbours is not None:
             results |= copies(question, reference, fake, net, notice)
-    if perceptual is None and not terms.metrics:
+    if perceptual is None and not terms.metrics and not of_points:
         notice(f"{lpips.HOW_TO_GET} Went on without {diversity.NAME}.")
     for name, result in results.items():
         if warning := result.card["warning"]:
@@ -102,6 +106,19 @@ def choose_net(terms: Terms, reference: Source, notice: Notice) -> FeatureNet:
     if terms.features is None and name == "random":
         notice(f"{HOW_TO_GET} Going on with random features, which are no FID.")
     return feature_net(name, device=choose_device("auto"), resize=terms.resize)
+
+
+def insist_on_no_images(question: Question, terms: Terms) -> None:
+    """Refuse to ask of points in the plane what only images have.
+
+    Raises:
+        UserError: it was asked.
+    """
+    if diversity.NAME in terms.metrics or question.neighbours is not None:
+        what = "--neighbours" if question.neighbours else diversity.NAME
+        raise UserError(
+            f"Points in the plane are no images to look at, as {what} does. Leave it out."
+        )
 
 
 def choose_lpips(terms: Terms) -> lpips.Lpips | None:

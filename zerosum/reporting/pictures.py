@@ -4,33 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from PIL import Image
 from torch import nn
 
+from zerosum.arrays import Samples
+from zerosum.data.catalog import mixture_of
+from zerosum.data.images import is_point
 from zerosum.game import Game
 from zerosum.reporting.grids import comfortable_scale, grid
-from zerosum.run import generate, to_pixels
+from zerosum.reporting.scatter import scatter
+from zerosum.run import generate, to_samples
 from zerosum.seeds import enter_stream
 from zerosum.training.run_directory import RunDirectory
 
 PICTURES = 16
+POINTS = 2500
+"""As many as PacGAN shows and counts (arXiv 1712.04086, section 4.1)."""
 
 
 def painter(
     game: Game, net: nn.Module, directory: RunDirectory, *, seed: int
 ) -> Callable[[int], None]:
-    """Make the function that draws the 4×4 picture of an epoch, given the epoch's number.
+    """Make the function that draws the picture of an epoch, given the epoch's number.
 
     Args:
         game: whose deal draws the z, once.
         net: the G to show, as it will stand when the function is called.
-        directory: where the picture goes.
+        directory: where the picture goes, and whose config says what the data is.
         seed: decides the z.
     """
     enter_stream(game.device, "picture", seed)
-    inputs = game.deal.inputs(PICTURES, game.device)
+    count = POINTS if is_point(game.image_shape) else PICTURES
+    inputs = game.deal.inputs(count, game.device)
+    data = directory.read_config()["config"]["data"]
 
     def draw(epoch: int) -> None:
-        images = to_pixels(generate(net, inputs))
-        directory.save_picture(grid(images, scale=comfortable_scale(*images.shape[1:3])), epoch)
+        samples = to_samples(generate(net, inputs))
+        directory.save_picture(picture(samples, data=data), epoch)
 
     return draw
+
+
+def picture(samples: Samples, *, data: str) -> Image.Image:
+    """Draw samples: images in a grid, points in the plane over the modes of the data.
+
+    Args:
+        samples: uint8 (n, h, w, c), or float32 (n, 2).
+        data: what the generator was trained on, a data set's name or a path.
+    """
+    if samples.ndim == 2:
+        return scatter(samples, mixture_of(data))
+    return grid(samples, scale=comfortable_scale(*samples.shape[1:3]))

@@ -1,40 +1,64 @@
-"""A run's samples as files: a grid, a folder, an array or a film."""
+"""A run's samples as files: a picture, a folder, an array or a film."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from zerosum.arrays import Pixels
+from zerosum.arrays import Samples
 from zerosum.errors import UserError
 from zerosum.reporting.film import save_film
-from zerosum.reporting.grids import comfortable_scale, grid, to_picture
+from zerosum.reporting.grids import to_picture
+from zerosum.reporting.pictures import picture
 from zerosum.run import Run
 
 WALK_STEPS = 60
 WALK_MILLISECONDS = 80
 
 
-def write_samples(
-    run: Run, out: Path, *, count: int, seed: int, raw: bool, checkpoint: str
-) -> Path:
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """Which samples; the flags of the command.
+
+    Attributes:
+        count: how many images; for a walk, how many walk side by side.
+        seed: decides z.
+        label: the class of all of them; None for all classes in turn.
+        raw: use G's own weights instead of their moving average.
+        checkpoint: as `Run.sample` takes it.
+    """
+
+    count: int
+    seed: int
+    label: int | None
+    raw: bool
+    checkpoint: str
+
+
+def write_samples(run: Run, out: Path, wish: Wish) -> Path:
     """Make images and write them in the form that the file's name asks for.
 
     Args:
         run: whose generator makes them.
-        out: `.png` for one grid; `.gif` for a walk through z that ends where it began; `.npz` for
-            the array `images`, uint8 (n, h, w, c); without a suffix, a folder of PNGs.
-        count: how many images; for a walk, how many walk side by side.
-        seed: decides z.
-        raw: use G's own weights instead of their moving average.
-        checkpoint: as `Run.sample` takes it.
+        out: `.png` for one grid or, of points in the plane, a scatter plot; `.gif` for a walk
+            through z that ends where it began; `.npz` for the array `images`, uint8 (n, h, w, c),
+            or `points`, float32 (n, 2); without a suffix, a folder of PNGs.
+        wish: which samples.
 
     Raises:
         UserError: the suffix is none of these, the folder is not empty, nothing can be written
             there, or the run cannot be sampled.
     """
-    writers = {".png": write_grid, ".npz": write_array, "": write_folder}
+    data = run.config.data
+    writers: dict[str, Callable[[Samples, Path], None]] = {
+        ".png": partial(write_picture, data=data),
+        ".npz": write_array,
+        "": write_folder,
+    }
     suffix = out.suffix.lower()
     if suffix not in {*writers, ".gif"}:
         raise UserError(
@@ -49,13 +73,10 @@ def write_samples(
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if suffix == ".gif":
-            frames = run.interpolate(
-                WALK_STEPS, count=count, seed=seed, raw=raw, checkpoint=checkpoint
-            )
-            write_walk(frames, out)
+            frames = run.interpolate(WALK_STEPS, **asdict(wish))
+            write_walk(frames, out, data=data)
         else:
-            images = run.sample(count, seed=seed, raw=raw, checkpoint=checkpoint)
-            writers[suffix](images, out)
+            writers[suffix](run.sample(**asdict(wish)), out)
     except OSError as error:
         raise UserError(
             f"Could not write '{out}': {error.strerror}. Choose another place with --out."
@@ -63,25 +84,36 @@ def write_samples(
     return out
 
 
-def write_grid(images: Pixels, out: Path) -> None:
-    """Write one picture of all images."""
-    grid(images, scale=comfortable_scale(*images.shape[1:3])).save(out, format="PNG")
+def write_picture(samples: Samples, out: Path, *, data: str) -> None:
+    """Write one picture of all samples."""
+    picture(samples, data=data).save(out, format="PNG")
 
 
-def write_array(images: Pixels, out: Path) -> None:
-    """Write the array `images`, compressed."""
-    np.savez_compressed(out, images=images)
+def write_array(samples: Samples, out: Path) -> None:
+    """Write the array `images`, or `points`, compressed."""
+    if samples.ndim == 2:
+        np.savez_compressed(out, points=samples)
+    else:
+        np.savez_compressed(out, images=samples)
 
 
-def write_folder(images: Pixels, out: Path) -> None:
-    """Write one PNG an image, numbered from 0."""
+def write_folder(images: Samples, out: Path) -> None:
+    """Write one PNG an image, numbered from 0.
+
+    Raises:
+        UserError: these are points in the plane.
+    """
+    if images.ndim == 2:
+        raise UserError(
+            "Points in the plane make no folder of images. Choose a name for --out that ends in "
+            ".png, .gif or .npz."
+        )
     out.mkdir(exist_ok=True)
     for index, image in enumerate(images):
         to_picture(image).save(out / f"{index:06d}.png", format="PNG")
 
 
-def write_walk(frames: Pixels, out: Path) -> None:
-    """Write a film of grids, from uint8 (steps, n, h, w, c)."""
-    scale = comfortable_scale(*frames.shape[2:4])
-    pictures = [grid(images, scale=scale) for images in frames]
+def write_walk(frames: Samples, out: Path, *, data: str) -> None:
+    """Write a film of pictures, from uint8 (steps, n, h, w, c), or float32 (steps, n, 2)."""
+    pictures = [picture(samples, data=data) for samples in frames]
     save_film(pictures, out, frame_milliseconds=WALK_MILLISECONDS)

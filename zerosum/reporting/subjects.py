@@ -11,6 +11,7 @@ import torch
 from zerosum import data
 from zerosum.config import parse_size
 from zerosum.data.idx import is_idx_folder
+from zerosum.data.images import to_tensor
 from zerosum.errors import UserError
 from zerosum.metrics.evaluate import Subject
 from zerosum.metrics.figures import LEAST_IMAGES
@@ -84,12 +85,12 @@ def agreed_counts(terms: Terms, fakes: int, reals: int, notice: Notice) -> tuple
 
 def make_samples(run: Run, count: int, *, seed: int, raw: bool, checkpoint: str) -> Subject:
     """Let a run make samples."""
-    pixels = run.sample(count, seed=seed, raw=raw, checkpoint=checkpoint)
+    samples = run.sample(count, seed=seed, raw=raw, checkpoint=checkpoint)
     weights = "G itself" if raw else "average of G"
     return Subject(
         name=f"{run.path} ({weights}, checkpoint {checkpoint})",
         split=None,
-        images=torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(),
+        images=to_tensor(samples),
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from zerosum.game import Batch, Game
+from zerosum.game import Batch, Game, Player
 from zerosum.seeds import enter_stream
 from zerosum.training.tally import Tally
 
@@ -54,22 +54,36 @@ def play_round(
 def play_turn(game: Game, turn: str, batch: Batch, *, seen: int, bf16: bool, tally: Tally) -> None:
     """Let one player minimise the sum of its terms by one step."""
     player = game.player(turn)
-    with torch.autocast(game.device.type, torch.bfloat16, enabled=bf16):
-        play = game.deal(game, turn, batch, seen)
-        terms = {name: term(play) for name, term in player.objective.items()}
-        figures = game.deal.figures(play) if turn == "D" else {}
-
+    apply_schedules(player, seen)
     for parameter in player.parameters:
         parameter.grad = None
-    # Gradients of this player's weights and of nothing else: the opponent gets none, needs no
-    # freezing, and the half of the backward pass that would compute them is never run.
-    torch.autograd.backward(total(terms), inputs=player.parameters)
+    plays = []
+    for part in batch.split(game.parts):
+        with torch.autocast(game.device.type, torch.bfloat16, enabled=bf16):
+            play = game.deal(game, turn, part, seen)
+            terms = {name: term(play) for name, term in player.objective.items()}
+            figures = game.deal.figures(play) if turn == "D" else {}
+        # Gradients of this player's weights and of nothing else: the opponent gets none, needs no
+        # freezing, and the half of the backward pass that would compute them is never run.
+        share = len(part) / len(batch)
+        torch.autograd.backward(total(terms) * share, inputs=player.parameters)
+        values = {f"{turn}/{name}": value.detach() for name, value in terms.items()}
+        tally.add(values | dict(figures))
+        plays.append(play)
     player.optimizer.step()
     if player.constraint is not None:
         player.constraint(player.net)
+    if turn == "D":
+        for play in plays:
+            game.deal.observe(play)
 
-    tally.add({f"{turn}/{name}": value.detach() for name, value in terms.items()})
-    tally.add(figures)
+
+def apply_schedules(player: Player, seen: int) -> None:
+    """Set what changes in a player's optimizer."""
+    for name, schedule in player.schedules.items():
+        value = schedule(seen)
+        for group in player.optimizer.param_groups:
+            group[name] = value
 
 
 def total(terms: Mapping[str, Tensor]) -> Tensor:

@@ -1,6 +1,7 @@
 """The state of a run: everything that the next round depends on, as tensors and a few facts.
 
-G, D, both optimizers, the average of G, and the tally of the epoch so far are tensors. The images
+G, D, both optimizers, the average of G, what the deal remembers, and the tally of the epoch so far
+are tensors. The images
 seen, the turns played and the loader's position are facts. There is no generator state and no
 fixed z: both follow from the seed (see `zerosum/seeds.py`).
 """
@@ -59,6 +60,7 @@ class State:
             "average": self.average.net.state_dict(),
             "optimizer_G": optimizer_state(self.game.G),
             "optimizer_D": optimizer_state(self.game.D),
+            "deal": self.game.deal.memory.state_dict(),
             "tally": self.tally.state(),
         }
         tensors = {
@@ -86,6 +88,7 @@ class State:
             load_net(self.average.net, group(snapshot, "average"))
             load_optimizer(self.game.G, group(snapshot, "optimizer_G"))
             load_optimizer(self.game.D, group(snapshot, "optimizer_D"))
+            load_net(self.game.deal.memory, group(snapshot, "deal"))
             device = self.game.device
             self.tally.restore(
                 {name: values.to(device) for name, values in group(snapshot, "tally").items()}

@@ -1,0 +1,72 @@
+"""A GAN of your own: a new net and a new loss, trained by zerosum's loop, checkpoints and all.
+
+    python examples/own_game.py epochs=2
+
+The run directory is like any other's, and the same command resumes it. The commands `sample` and
+`evaluate` do not know the recipe: sample from Python, as at the end.
+"""
+
+import sys
+
+import torch
+from torch import nn
+
+import zerosum
+from zerosum.deals import Generation
+from zerosum.game import Game, Player
+from zerosum.nets.mlp import Generator
+from zerosum.recipes import RECIPES, Recipe
+from zerosum.recipes.settings import variant
+
+
+class Discriminator(nn.Module):
+    """A net: images (b, c, h, w) -> logits (b, 1). The condition is empty without classes."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(nn.Conv2d(channels, 16, 5, stride=2), nn.SiLU(), nn.Conv2d(16, 32, 5, stride=2)),
+            *(nn.SiLU(), nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Linear(32 * 9, 1)),
+        )
+
+    def forward(self, images, condition):
+        """Judge images."""
+        return self.layers(images)
+
+
+def distrust(play):
+    """A loss for D: the exponential one of boosting. A term is any function of the Play."""
+    return torch.exp(-play.real_logits / 2).mean() + torch.exp(play.fake_logits / 2).mean()
+
+
+def flattery(play):
+    """And for G."""
+    return torch.exp(-play.fake_logits / 2).mean()
+
+
+def build(config, *, image_shape, num_classes, device):
+    """Put the game together: two players, their terms, their optimizers."""
+    G = Generator(image_shape, latent_size=config.latent_size, hidden=config.hidden).to(device)
+    D = Discriminator(image_shape[0]).to(device)
+    step = {"lr": config.learning_rate, "betas": config.betas}
+    return Game(
+        G=Player(net=G, optimizer=torch.optim.Adam(G.parameters(), **step),
+                 objective={"flattery": flattery}),
+        D=Player(net=D, optimizer=torch.optim.Adam(D.parameters(), **step),
+                 objective={"distrust": distrust}),
+        deal=Generation(latent_size=config.latent_size),
+        image_shape=image_shape,
+    )  # fmt: skip
+
+
+RECIPES["boosted"] = Recipe(
+    config=variant("boosted", "Settings of our own recipe.", learning_rate=3e-4, epochs=20),
+    build=build,
+    summary="A convolutional D against an MLP, with an exponential loss.",
+    source="this file",
+)
+
+if __name__ == "__main__":
+    settings = dict(argument.split("=") for argument in sys.argv[1:])  # such as epochs=2
+    run = zerosum.train("boosted", **settings)
+    print(f"{len(run.sample(64))} samples, the first of shape {run.sample(1).shape[1:]}")

@@ -1,0 +1,259 @@
+"""Every recipe of the family through the one loop: it trains, resumes, samples; and they mix."""
+
+import numpy as np
+import pytest
+import torch
+
+import zerosum
+from zerosum.cli import run as command
+from zerosum.deals import Classified
+from zerosum.errors import UserError
+from zerosum.nets import dcgan, mlp, r3gan, resnet
+from zerosum.recipes import RECIPES
+from zerosum.recipes.family import build
+from zerosum.recipes.settings import GanSettings, parse_attention
+from zerosum.training.checkpoint import TENSORS
+
+CPU = torch.device("cpu")
+SHAPE = (1, 28, 28)
+TINY = {"width": 2, "hidden": (8, 12), "latent_size": 4}
+
+
+def game_of(name="dcgan", *, image_shape=SHAPE, num_classes=0, **settings):
+    config = RECIPES[name].config(**(TINY | settings))
+    return build(config, image_shape=image_shape, num_classes=num_classes, device=CPU)
+
+
+@pytest.fixture
+def images(tmp_path):
+    """48 labelled images of 28×28, of two classes."""
+    path = tmp_path / "images.npz"
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 28, 28), np.uint8)
+    np.savez(path, images=pixels, labels=np.arange(48) % 2)
+    return path
+
+
+@pytest.fixture
+def train(images, tmp_path, new_watcher):
+    def train(name, folder="run", **settings):
+        common = {
+            "data": images,
+            "batch_size": 8,
+            "epochs": 2,
+            "sample_every": 1,
+            "checkpoint_every": 1,
+            "evaluate_every": 1,
+            "device": "cpu",
+            "watcher": new_watcher(),
+        }
+        return zerosum.train(name, out=tmp_path / folder, **(common | TINY | settings))
+
+    return train
+
+
+def state_of(run):
+    checkpoints = run.directory.checkpoints
+    return (checkpoints.path(checkpoints.seen()[-1]) / TENSORS).read_bytes()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+class TestEveryRecipe:
+    def test_trains_resumes_bit_for_bit_and_samples(self, train, name):
+        whole = train(name, "whole")
+        train(name, "parted", epochs=1)
+        parted = train(name, "parted")
+        assert state_of(whole) == state_of(parted)
+        assert all(np.isfinite(record["loss_D"]) for record in whole.log())
+        assert whole.sample(3).shape == (3, 28, 28, 1)
+        assert (whole.path / "generated_epoch_2.png").is_file()
+
+    def test_its_defaults_are_valid(self, name):
+        config = RECIPES[name].config
+        assert config.model_validate(config().model_dump()) == config()
+
+    def test_it_is_a_command(self, name, images, tmp_path, monkeypatch, capsys):
+        monkeypatch.chdir(tmp_path)
+        flags = ["--data", str(images), "--images", "24", "--batch-size", "8", "--width", "2"]
+        assert command(["train", name, *flags, "--hidden", "8", "--evaluate-every", "0"]) == 0
+        assert capsys.readouterr().out.startswith("Epoch [1/1] Loss D: ")
+
+
+class TestMixing:
+    @pytest.mark.parametrize("loss", ["minimax", "least-squares", "wasserstein", "relativistic"])
+    @pytest.mark.parametrize("nets", ["mlp", "dcgan", "resnet", "r3gan"])
+    def test_any_nets_with_any_loss_and_penalty(self, train, nets, loss):
+        run = train("vanilla", nets=nets, loss=loss, penalty="r1:0.1", epochs=1)
+        assert {"D/r1"} < run.log()[-1].keys()
+
+    def test_a_penalised_D_with_batch_norm_is_refused_and_told_why(self, train):
+        with pytest.raises(UserError, match=r"--d-norm none beside --penalty r1:0.1"):
+            train("dcgan", loss="hinge", penalty="r1:0.1")
+        train("dcgan", loss="hinge", penalty="r1:0.1", d_norm="none", epochs=1)
+
+    @pytest.mark.parametrize(
+        ("nets", "conditioning"),
+        [
+            (nets, conditioning)
+            for nets in ("mlp", "dcgan", "resnet", "r3gan")
+            for conditioning in ("concat", "projection", "classifier")
+            if (nets, conditioning) != ("mlp", "projection")  # which is refused
+        ],
+    )
+    def test_every_conditioning_with_any_nets(self, nets, conditioning):
+        game = game_of(nets=nets, conditioning=conditioning, num_classes=3)
+        z, condition = game.deal.inputs(3, CPU, label=0)
+        _, others = game.deal.inputs(3, CPU, label=1)
+        game.G.net.eval()
+        with torch.no_grad():  # gains and shifts that a class picks start out alike
+            for weight in game.G.net.parameters():
+                weight += 0.1 * torch.randn_like(weight)
+        assert not torch.allclose(game.G.net(z, condition), game.G.net(z, others), atol=1e-6)
+
+    def test_packs_and_their_classes(self, train):
+        run = train("cgan", pack=2, epochs=1)
+        assert run.sample(2).shape == (2, 28, 28, 1)
+
+    def test_augmentation_flips_and_parts(self, train):
+        settings = {"augment": "color,cutout", "augment_target": 0.6, "flips": True, "parts": 2}
+        run = train("dragan", **settings)
+        train("dragan", "parted", **settings, epochs=1)
+        again = train("dragan", "parted", **settings)
+        assert state_of(run) == state_of(again)
+
+    def test_bf16(self, train):
+        assert np.isfinite(train("wgan-gp", precision="bf16").log()[-1]["loss_D"])
+
+
+class TestLabels:
+    def test_samples_are_of_the_class_that_was_asked_for(self, train, tmp_path, capsys):
+        run = train("cgan", epochs=1)
+        zeros, ones, both = (run.sample(4, label=label, raw=True) for label in (0, 1, None))
+        assert not np.array_equal(zeros, ones)
+        assert np.array_equal(both[::2], zeros[::2])
+        assert np.array_equal(both[1::2], ones[1::2])
+        out = str(tmp_path / "ones.png")
+        assert command(["sample", str(run.path), "--label", "1", "--out", out]) == 0
+        capsys.readouterr()
+        assert command(["sample", str(run.path), "--label", "2", "--out", out]) == 2
+        assert "The label was 2: expected 0 to 1" in capsys.readouterr().err
+
+    def test_a_run_without_classes_refuses_a_label(self, train, capsys):
+        run = train("dcgan", epochs=1)
+        assert command(["sample", str(run.path), "--label", "0"]) == 2
+        assert "knows no classes" in capsys.readouterr().err
+
+
+class TestWhatIsBuilt:
+    @pytest.mark.parametrize(
+        ("name", "nets"),
+        [("vanilla", mlp), ("dcgan", dcgan), ("wgan-gp", resnet), ("r3gan", r3gan)],
+    )
+    def test_the_nets(self, name, nets):
+        game = game_of(name)
+        assert isinstance(game.G.net, nets.Generator)
+        assert isinstance(game.D.net, nets.Discriminator)
+
+    def test_wgan(self):
+        game = game_of("wgan")
+        assert game.turns == "DDDDDG"
+        assert game.D.constraint is not None
+        assert game.G.constraint is None
+        assert type(game.D.optimizer) is torch.optim.RMSprop
+        assert game.D.optimizer.param_groups[0]["lr"] == 5e-5
+        assert game.D.objective.keys() == {"wasserstein"}
+
+    def test_wgan_gp(self):
+        game = game_of("wgan-gp")
+        assert game.D.objective.keys() == {"wasserstein", "gradient_penalty"}
+        assert not game.couples_the_batch
+
+    def test_sagan_has_two_learning_rates_attention_and_spectral_norm_in_both(self):
+        game = game_of("sagan")
+        rates = [p.optimizer.param_groups[0]["lr"] for p in (game.G, game.D)]
+        assert rates == [1e-4, 4e-4]
+        for player in (game.G, game.D):
+            names = [name for name, _ in player.net.named_parameters()]
+            assert any("parametrizations" in name for name in names)
+            assert any("gamma" in name for name in names)
+
+    def test_acgan_names_the_class(self):
+        game = game_of("acgan", num_classes=3)
+        assert isinstance(game.deal, Classified)
+        assert game.D.objective.keys() == {"cross_entropy", "classification"}
+        assert game.G.objective.keys() == {"cross_entropy", "classification"}
+
+    def test_r3gan_anneals(self):
+        game = game_of("r3gan", anneal=1000)
+        schedules = game.D.schedules
+        assert (schedules["lr"](0), schedules["lr"](1000)) == (2e-4, 5e-5)
+        assert (schedules["betas"](0), schedules["betas"](1000)) == ((0, 0.9), (0, 0.99))
+        assert game.D.objective.keys() == {"relativistic", "r1", "r2"}
+
+    def test_least_squares_takes_its_targets(self):
+        a = game_of("lsgan", targets=(-1.0, 1.0, 0.0)).D.objective["least_squares"]
+
+        class Zero:
+            real_logits = fake_logits = torch.zeros(2, 1)
+
+        assert a(Zero()) == 1  # (0 - 1)² / 2 + (0 + 1)² / 2
+
+    def test_the_opinion_in_the_log_is_a_probability_only_for_cross_entropy(self):
+        logits = torch.tensor([2.0])
+        assert game_of("dcgan").deal.opinion(logits) == logits.sigmoid()
+        assert game_of("wgan").deal.opinion(logits) == 2
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("name", ["cgan", "acgan"])
+    def test_no_labels_for_a_recipe_that_needs_them(self, name):
+        with pytest.raises(UserError, match="these images have no labels"):
+            game_of(name)
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"pack": 3}, "--pack: received 3, expected a divisor of the batch of 128 images"),
+            ({"attention": "x"}, "--attention: received 'x', expected none, auto, or a resolution"),
+            ({"penalty": "r1"}, "--penalty: received 'r1', expected a weight above 0 after r1"),
+            ({"augment": "colour"}, "did you mean color"),
+            ({"nets": "mlp", "attention": "14"}, "--nets dcgan, resnet or r3gan"),
+            ({"nets": "mlp", "conditioning": "projection"}, "--conditioning concat beside"),
+            ({"parts": 128, "pack": 2}, "--pack to divide each of the --parts"),
+            ({"conditioning": "classifier", "pack": 2}, "a pack has no class"),
+            ({"augment_target": 0.6}, "--augment color,translation,cutout beside"),
+            (
+                {"augment": "color", "augment_target": 0.6, "loss": "wasserstein"},
+                "no --augment-target beside --loss wasserstein",
+            ),
+        ],
+    )
+    def test_settings_that_make_no_sense(self, train, settings, message):
+        with pytest.raises(UserError) as caught:
+            train("dcgan", **({"batch_size": 128} | settings))
+        assert message in str(caught.value)
+
+    def test_a_resolution_that_the_nets_do_not_have(self):
+        with pytest.raises(UserError, match="14"):
+            game_of("dcgan", attention="13")
+
+    def test_a_size_that_the_nets_cannot_make(self):
+        with pytest.raises(UserError, match="3×300"):
+            game_of("dcgan", image_shape=(1, 3, 300))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("none", {}),
+        ("auto", {"G": None, "D": None}),
+        ("14", {"G": 14, "D": 14}),
+        ("G:14", {"G": 14}),
+        ("G:14,D:7", {"G": 14, "D": 7}),
+    ],
+)
+def test_attention_is_read(text, expected):
+    assert parse_attention(text) == expected
+
+
+def test_the_family_has_a_default_for_everything():
+    assert GanSettings() == GanSettings.model_validate({})

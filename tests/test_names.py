@@ -1,0 +1,87 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError, field_validator
+
+from zerosum.config import explain
+from zerosum.names import LOSSES, ONE_SIDED, PENALTIES, PenaltySpec, parse_penalties
+
+
+@pytest.mark.parametrize(
+    ("text", "specs"),
+    [
+        ("none", []),
+        ("r1:0.1", [PenaltySpec("r1", 0.1)]),
+        ("r1:0.1,r2:1e-2", [PenaltySpec("r1", 0.1), PenaltySpec("r2", 0.01)]),
+        (" dragan:10 , r2:3 ", [PenaltySpec("dragan", 10), PenaltySpec("r2", 3)]),
+        ("gradient-penalty:10", [PenaltySpec("gradient-penalty", 10)]),
+        ("gradient-penalty:10:one-sided", [PenaltySpec("gradient-penalty", 10, one_sided=True)]),
+    ],
+)
+def test_penalties_are_read(text, specs):
+    assert parse_penalties(text) == tuple(specs)
+
+
+@given(st.lists(st.sampled_from(PENALTIES), min_size=1, unique=True), st.floats(1e-6, 1e6))
+def test_any_choice_of_penalties_is_read_in_its_order(names, weight):
+    specs = parse_penalties(",".join(f"{name}:{weight!r}" for name in names))
+    assert [spec.name for spec in specs] == names
+    assert {spec.weight for spec in specs} == {weight}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "NAME:WEIGHT with commas between, such as r1:0.1,r2:0.1; names: dragan, gradient-pe"),
+        ("0.1", "NAME:WEIGHT"),
+        ("r1:1,", "NAME:WEIGHT"),
+        ("none,r1:1", "NAME:WEIGHT"),
+        ("R1:1", r"\(did you mean r1\?\)"),
+        ("gradient_penalty:10", r"\(did you mean gradient-penalty\?\)"),
+        ("r1", "a weight above 0 after r1, such as r1:0.1"),
+        ("r1:", "a weight above 0"),
+        ("r1:much", "a weight above 0"),
+        ("r1:0", "a weight above 0"),
+        ("r1:-1", "a weight above 0"),
+        ("r1:nan", "a weight above 0"),
+        ("r1:inf", "a weight above 0"),
+        ("r2:one-sided", "a weight above 0 after r2"),
+        ("gradient-penalty:one-sided:10", "a weight above 0 after gradient-penalty"),
+        ("r1:1:one-sided", "nothing after the weight of r1"),
+        ("gradient-penalty:10:two-sided", "gradient-penalty:10:one-sided"),
+        ("gradient-penalty:10:one-sided:1", "nothing after the weight"),
+        ("r1:1,r2:1,r1:2", "each penalty once, but r1 is there twice"),
+    ],
+)
+def test_other_texts_are_refused_and_say_what_was_expected(text, message):
+    with pytest.raises(ValueError, match=f"^expected .*{message}"):
+        parse_penalties(text)
+
+
+def test_no_hint_is_given_where_nothing_is_near():
+    with pytest.raises(ValueError, match=r"names: [a-z0-9, -]*$"):
+        parse_penalties("quality:1")
+
+
+def test_the_message_reads_well_after_a_flag():
+    class Config(BaseModel):
+        penalty: str
+
+        @field_validator("penalty")
+        @classmethod
+        def _is_readable(cls, text: str) -> str:
+            parse_penalties(text)
+            return text
+
+    with pytest.raises(ValidationError) as caught:
+        Config(penalty="r3:1")
+    assert explain(caught.value) == (
+        "--penalty: received 'r3:1', expected none, or NAME:WEIGHT with commas between, such as "
+        "r1:0.1,r2:0.1; names: dragan, gradient-penalty, r1, r2 (did you mean r2?)."
+    )
+
+
+def test_names_are_fit_for_a_flag():
+    for name in (*LOSSES, *PENALTIES, ONE_SIDED):
+        assert name == name.lower()
+        assert not set(name) & set(" :,_=")

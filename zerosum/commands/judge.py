@@ -1,0 +1,127 @@
+"""`zerosum evaluate` and `zerosum compare`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from zerosum.commands.show import show
+
+
+def evaluate(
+    source: str,
+    *,
+    reference: str | None = None,
+    protocol: str | None = None,
+    split: str | None = None,
+    features: str | None = None,
+    resize: str | None = None,
+    size: str | None = None,
+    channels: int | None = None,
+    count: Annotated[int | None, Parameter(name=["--count", "-n"])] = None,
+    metrics: str | None = None,
+    seed: int = 0,
+    raw: bool = False,
+    checkpoint: str = "newest",
+    neighbours: Path | None = None,
+    paired: bool = False,
+    as_json: Annotated[bool, Parameter(name="--json")] = False,
+) -> None:
+    """Measure how close samples come to real images, with a card beside every figure.
+
+    Args:
+        source: A run directory, a folder of images or an .npz file.
+        reference: The real images: a data set, a folder or an .npz. [default: the run's data]
+        protocol: lucic2018, studiogan or clean-fid: the terms of published figures, all of them.
+        split: train or test, of a reference that has both. [default: test]
+        features: digits, fashion, inception, random or module:callable. [default: by the reference]
+        resize: For inception, as torch-fidelity, clean-fid, pytorch-fid or studiogan does.
+            [default: torch-fidelity]
+        size: N or HEIGHTxWIDTH, to which images that are read are cropped and resized.
+        channels: 1 for gray, 3 for RGB, 4 for RGBA, to which images that are read are brought.
+        count: Images on either side; fewer where there are fewer. [default: 10000]
+        metrics: Names with commas between, such as fid,kid,precision. [default: all]
+        seed: Decides the samples, and which images are taken where there are more.
+        raw: Use G's own weights instead of their moving average.
+        checkpoint: newest, best, or the images seen at a checkpoint that is kept.
+        neighbours: FILE.png for samples beside their nearest training images; tells of copying.
+        paired: Compare two folders image by image, matched by name: psnr, ssim, lpips, lpips_vgg.
+        as_json: Print JSON instead of a table.
+    """
+    from zerosum.reporting.evaluation import Question, answer
+    from zerosum.reporting.pairs import answer_pairs, pairs_table
+    from zerosum.reporting.results import results_json, results_table
+
+    question = Question(
+        source=source,
+        reference=reference,
+        protocol=protocol,
+        split=split,
+        features=features,
+        resize=resize,
+        size=size,
+        channels=channels,
+        count=count,
+        metrics=metrics or "",
+        seed=seed,
+        raw=raw,
+        checkpoint=checkpoint,
+        neighbours=neighbours,
+    )
+    judge, tabulate = (answer_pairs, pairs_table) if paired else (answer, results_table)
+    results = judge(question, notice=lambda text: print(text, file=sys.stderr))
+    if as_json:
+        print(json.dumps(results_json(results), indent=2))
+    else:
+        show(tabulate(results))
+
+
+def compare(
+    *runs: Path,
+    metrics: str | None = None,
+    count: Annotated[int | None, Parameter(name=["--count", "-n"])] = None,
+    checkpoint: str = "best",
+    seed: int = 0,
+    out: Path | None = None,
+    as_json: Annotated[bool, Parameter(name="--json")] = False,
+) -> None:
+    """Compare runs over their training seeds: means, intervals, paired differences, verdicts.
+
+    Runs that differ in their seed alone are one group; every group is held against the first.
+
+    Args:
+        runs: Two run directories or more.
+        metrics: Figures to compute from the checkpoints, such as fid,precision. [default: none,
+            the logged figures alone]
+        count: Images on either side, for --metrics. [default: 10000]
+        checkpoint: newest, best, or the images seen at one that all runs keep, for --metrics.
+        seed: Decides the samples, for --metrics.
+        out: FILE.html for a page with tables, curves and pictures.
+        as_json: Print JSON instead of tables.
+    """
+    from zerosum.reporting.compare import compare as compare_runs
+    from zerosum.reporting.compare_page import insist_on_html, write_page
+    from zerosum.reporting.compare_results import comparison_json, comparison_tables
+    from zerosum.reporting.evaluation import Question
+
+    if out is not None:
+        insist_on_html(out)
+    question = None
+    if metrics:
+        question = Question(
+            source="", metrics=metrics, count=count, checkpoint=checkpoint, seed=seed
+        )
+    comparison = compare_runs(
+        runs, question=question, notice=lambda text: print(text, file=sys.stderr)
+    )
+    if as_json:
+        print(json.dumps(comparison_json(comparison), indent=2))
+    else:
+        show(comparison_tables(comparison))
+    if out is not None:
+        write_page(comparison, out)
+        print(f"Wrote {out}.", file=sys.stderr)

@@ -1,0 +1,48 @@
+"""What stands for a feature net where the data are points in the plane: their own coordinates."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+from zerosum.data.images import is_point
+from zerosum.data.mixture import Mixture
+from zerosum.errors import UserError
+
+
+def look_at_points(points: Tensor, mixture: Mixture) -> tuple[Tensor, Tensor]:
+    """See which Gaussian each point belongs to.
+
+    Args:
+        points: float (b, 2, 1, 1).
+        mixture: k Gaussians.
+
+    Returns:
+        Features (b, 2), the coordinates. And logits (b, k) of the Gaussians, of which
+        `deviations` gives the distances back: but for a constant log-likelihoods, so that the
+        most likely Gaussian is the nearest.
+
+    Raises:
+        UserError: these are images.
+    """
+    if not is_point(points.shape[1:]):
+        raise UserError(
+            f"Images of the shape {tuple(points.shape[1:])} were to be compared as points in the "
+            "plane, by their coordinates. Choose --features, and a --reference, of images."
+        )
+    places = points.flatten(1).double()
+    centres = torch.tensor(mixture.centres, dtype=torch.float64, device=points.device)
+    distances = (places[:, None] - centres).square().sum(dim=2)
+    return places, -distances / (2 * mixture.deviation**2)
+
+
+def deviations(logits: Tensor) -> Tensor:
+    """The distances of points from centres, in standard deviations: logits (b, k) -> (b, k)."""
+    return (-2 * logits.double()).sqrt()
+
+
+def sha256(mixture: Mixture) -> str:
+    """What stands for the hash of the weights: that of centres and deviation."""
+    return hashlib.sha256(repr((mixture.centres, mixture.deviation)).encode()).hexdigest()

@@ -1,0 +1,13 @@
+"""AC-GAN (Odena et al. 2017, arXiv 1610.09585): G is told the class, and D has to name it."""
+
+from zerosum.recipes.settings import variant
+
+Config = variant(
+    "acgan",
+    "AC-GAN's settings.",
+    nets="dcgan",
+    d_norm="batch",
+    conditioning="classifier",
+    learning_rate=2e-4,
+    betas=(0.5, 0.999),
+)

@@ -1,0 +1,13 @@
+"""DCGAN (Radford et al. 2015, arXiv 1511.06434): strided convolutions and BatchNorm."""
+
+from zerosum.recipes.settings import variant
+
+Config = variant(
+    "dcgan",
+    "DCGAN's settings.",
+    nets="dcgan",
+    d_norm="batch",
+    latent_size=100,
+    learning_rate=2e-4,
+    betas=(0.5, 0.999),
+)

@@ -1,0 +1,13 @@
+"""DRAGAN (Kodali et al. 2017, arXiv 1705.07215): D's gradient is penalised around the data."""
+
+from zerosum.recipes.settings import variant
+
+Config = variant(
+    "dragan",
+    "DRAGAN's settings.",
+    nets="dcgan",
+    d_norm="none",
+    penalty="dragan:10",
+    learning_rate=2e-4,
+    betas=(0.5, 0.999),
+)

@@ -1,0 +1,224 @@
+"""Builds the game that a recipe's settings describe: nets, objective, optimizers, deal.
+
+The one builder of every GAN that makes images from noise. It knows no recipe: a recipe is a set of
+defaults for these settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from zerosum.errors import UserError
+from zerosum.names import PenaltySpec, parse_penalties
+from zerosum.policies import parse_augment
+from zerosum.recipes.settings import GanSettings, parse_attention
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from zerosum.game import Deal, Game, Player, Term
+    from zerosum.losses import Objective
+
+
+def build(
+    config: GanSettings,
+    *,
+    image_shape: tuple[int, int, int],
+    num_classes: int = 0,
+    device: torch.device,
+) -> Game:
+    """Build the game; the weights come from torch's current random stream, G's first.
+
+    Args:
+        config: the settings.
+        image_shape: (c, h, w) of one image.
+        num_classes: of the data set, 0 where it has no labels.
+        device: where the nets live.
+
+    Raises:
+        UserError: the nets cannot make that shape, there are no labels and the recipe needs them,
+            or a penalty meets a D with BatchNorm.
+    """
+    # Imported here so that the command line can list the settings without waiting for torch.
+    from zerosum.game import Game
+
+    if config.conditioning == "none":
+        num_classes = 0
+    elif not num_classes:
+        raise UserError(
+            f"--conditioning {config.conditioning} tells G the class of each image, and these "
+            "images have no labels. Put the images of each class into a subfolder of its own, add "
+            "labels to the .npz, or choose --conditioning none."
+        )
+    G, D = build_nets(config, image_shape, num_classes)
+    objective = build_objective(config, D)
+    return Game(
+        G=build_player(config, G.to(device), objective.G, config.learning_rate),
+        D=build_player(
+            config,
+            D.to(device),
+            objective.D,
+            config.d_learning_rate or config.learning_rate,
+            clip=config.clip,
+        ),
+        deal=build_deal(config, image_shape[0], num_classes, device),
+        turns="D" * config.d_turns + "G",
+        parts=config.parts,
+        image_shape=image_shape,
+    )
+
+
+def build_nets(
+    config: GanSettings, image_shape: tuple[int, int, int], num_classes: int
+) -> tuple[nn.Module, nn.Module]:
+    """Make G and D, in this order."""
+    from zerosum.nets import dcgan, mlp, r3gan, resnet
+    from zerosum.nets.layers import Options
+
+    names_classes = config.conditioning == "classifier"
+    half = -(-min(image_shape[1:]) // 2)
+    attention = {
+        player: resolution or half
+        for player, resolution in parse_attention(config.attention).items()
+    }
+    options = {
+        player: Options(
+            width=config.width,
+            condition_size=0 if player == "D" and names_classes else num_classes,
+            conditioning="projection" if config.conditioning == "projection" else "concat",
+            attention=attention.get(player),
+            spectral_norm=config.spectral_norm in ("both", player),
+        )
+        for player in "GD"
+    }
+    outputs = 1 + num_classes if names_classes else 1
+    G: nn.Module
+    D: nn.Module
+    if config.nets == "mlp":
+        G = mlp.Generator(
+            image_shape,
+            latent_size=config.latent_size,
+            hidden=config.hidden,
+            condition_size=options["G"].condition_size,
+            spectral_norm=options["G"].spectral_norm,
+        )
+        D = mlp.Discriminator(
+            image_shape,
+            hidden=config.hidden[::-1],
+            condition_size=options["D"].condition_size,
+            outputs=outputs,
+            pack=config.pack,
+            spectral_norm=options["D"].spectral_norm,
+        )
+        return G, D
+    kind = {"dcgan": dcgan, "resnet": resnet, "r3gan": r3gan}[config.nets]
+    G = kind.Generator(image_shape, latent_size=config.latent_size, options=options["G"])
+    judge = partial(kind.Discriminator, image_shape, options=options["D"], outputs=outputs)
+    D = judge(pack=config.pack, norm=config.d_norm) if kind is dcgan else judge(pack=config.pack)
+    return G, D
+
+
+def build_objective(config: GanSettings, D: nn.Module) -> Objective:
+    """Choose the terms of both players.
+
+    Raises:
+        UserError: a penalty meets a D with BatchNorm.
+    """
+    from zerosum import penalties
+    from zerosum.losses import OBJECTIVES, Objective, classification, least_squares
+
+    if config.loss == "least-squares":
+        a, b, c = config.targets
+        objective = least_squares(a=a, b=b, c=c)
+    else:
+        objective = OBJECTIVES[config.loss]
+    if config.conditioning == "classifier":
+        objective |= classification()
+    specs = parse_penalties(config.penalty)
+    for spec in specs:
+        penalties.insist_on_lone_images(D, spec.name)
+    return objective | Objective(D=penalty_terms(config, specs), G={})
+
+
+def penalty_terms(config: GanSettings, specs: tuple[PenaltySpec, ...]) -> dict[str, Term]:
+    """The penalties' terms, with weights that shrink where they are annealed."""
+    from zerosum import penalties
+    from zerosum.schedules import cosine
+
+    if config.anneal is None:
+        return penalties.terms(specs)
+    images, share = config.anneal, config.anneal_penalty
+    return penalties.terms(
+        specs, weigh=lambda weight: cosine(weight, share * weight, images=images)
+    )
+
+
+def build_player(
+    config: GanSettings,
+    net: nn.Module,
+    terms: Mapping[str, Term],
+    learning_rate: float,
+    *,
+    clip: float | None = None,
+) -> Player:
+    """Give a net its objective and what steps it."""
+    from torch.optim import Adam, RMSprop
+
+    from zerosum import penalties
+    from zerosum.game import Player
+
+    optimizer: torch.optim.Optimizer
+    if config.optimizer == "adam":
+        optimizer = Adam(net.parameters(), lr=learning_rate, betas=config.betas, fused=True)
+    else:
+        optimizer = RMSprop(net.parameters(), lr=learning_rate)
+    return Player(
+        net=net,
+        optimizer=optimizer,
+        objective=terms,
+        constraint=None if clip is None else penalties.clip(clip),
+        schedules=build_schedules(config, learning_rate),
+    )
+
+
+def build_schedules(config: GanSettings, learning_rate: float) -> dict[str, Any]:
+    """What changes in an optimizer as training goes on."""
+    from zerosum.schedules import cosine
+
+    if config.anneal is None:
+        return {}
+    share, images = config.anneal_rate, config.anneal
+    found: dict[str, Any] = {"lr": cosine(learning_rate, share * learning_rate, images=images)}
+    if config.anneal_beta is not None and config.optimizer == "adam":
+        first, second = config.betas
+        beta = cosine(second, config.anneal_beta, images=images)
+        found["betas"] = lambda seen: (first, beta(seen))
+    return found
+
+
+def build_deal(config: GanSettings, channels: int, num_classes: int, device: torch.device) -> Deal:
+    """Settle what G is given and what D sees."""
+    import torch
+
+    from zerosum.augment import Augmentation
+    from zerosum.deals import Classified, Generation
+
+    names_classes = config.conditioning == "classifier"
+    generation = Generation(
+        latent_size=config.latent_size,
+        num_classes=num_classes,
+        tells_critic=not names_classes,
+        packed=config.pack,
+        flips=config.flips,
+        augmentation=Augmentation(
+            parse_augment(config.augment),
+            channels=channels,
+            target=config.augment_target,
+        ).to(device),
+        # Only cross entropy makes a probability of a logit.
+        opinion=torch.sigmoid if config.loss in ("non-saturating", "minimax") else lambda x: x,
+    )
+    return Classified(generation=generation) if names_classes else generation
