@@ -60,7 +60,7 @@ class Checkup:
             images: the training images.
             held_out: other real images of the same shape, if there are any.
             net: in whose features samples are compared.
-            seed: decides z, and which images are taken.
+            seed: decides z, and which images D is asked about.
 
         Raises:
             UserError: the net cannot look at such images.
@@ -88,7 +88,13 @@ class Checkup:
         figure = distance_of_moments(samples.moments, self._reference.moments)
         with evaluating(game.G.net, game.D.net), torch.no_grad():
             opinion = self._opinion()
-        signs = Signs(figure=figure, **opinion, **self._variety(samples), **self._copies(samples))
+        signs = Signs(
+            seen=self.state.progress.seen,
+            figure=figure,
+            **opinion,
+            **self._variety(samples),
+            **self._copies(samples),
+        )
         verdict = diagnose([*history(log), signs])
         return Examination(
             figures={name: figure},
@@ -109,13 +115,13 @@ class Checkup:
     @cached_property
     def _reference(self) -> Embedding:
         """Real images that G's samples are compared with: held-out ones where there are any."""
-        chosen = some(self.held_out or self.images, REFERENCES, "reference", self.seed)
+        chosen = some(self.held_out or self.images, REFERENCES)
         return embed_reference(self.net, chosen, keep_features=True)
 
     @cached_property
     def _training(self) -> Embedding:
         """The training images among which copies are looked for."""
-        chosen = some(self.images, SEARCHED, "searched", self.seed)
+        chosen = some(self.images, SEARCHED)
         return embed_reference(self.net, chosen, keep_features=True, keep_logits=False)
 
     def _opinion(self) -> dict[str, Any]:
@@ -145,6 +151,7 @@ class Checkup:
         """How much the samples vary, and which classes they leave out."""
         real = self._reference
         missing: list[str] = []
+        modes = None
         if samples.logits is not None and real.logits is not None:
             missing = missing_classes(
                 class_shares(samples.logits).tolist(),
@@ -152,11 +159,13 @@ class Checkup:
                 self.net.classes,
                 count=len(samples),
             )
+            modes = found_classes(samples.logits) / found_classes(real.logits[: len(samples)])
         spread = [embedding.moments.covariance.trace().item() for embedding in (samples, real)]
         return {
             "diversity": spread[0] / max(spread[1], 1e-12),
             "identical": identical_share(*(features(e)[:ASKED] for e in (samples, real))),
             "missing": missing,
+            "modes": modes,
         }
 
     def _copies(self, samples: Embedding) -> dict[str, Any]:
@@ -174,10 +183,20 @@ class Checkup:
         return {"near": found.near, "ratio": found.ratio}
 
 
-def some(images: ImageSet, count: int, purpose: str, seed: int) -> Tensor:
-    """Choose as many images as there are, up to `count`, in an order that the seed decides."""
-    generator = torch.Generator().manual_seed(stream_seed("checkup", purpose, seed))
-    return images.images[torch.randperm(len(images), generator=generator)[:count]]
+def some(images: ImageSet, count: int) -> Tensor:
+    """Choose as many images as there are, up to `count`, always the same ones.
+
+    Not by the run's seed: runs are compared by what they are held against, and what is remembered
+    of real images serves all of them.
+    """
+    generator = torch.Generator().manual_seed(stream_seed("checkup", "reals"))
+    chosen = torch.randperm(len(images), generator=generator)[:count]
+    return images.images[chosen.sort().values]
+
+
+def found_classes(logits: Tensor) -> int:
+    """How many classes are the most likely one of some image."""
+    return int(logits.argmax(dim=1).bincount().count_nonzero())
 
 
 def features(embedding: Embedding) -> Tensor:
@@ -206,7 +225,12 @@ def evaluating(*nets: nn.Module) -> Iterator[None]:
 
 
 def history(log: Sequence[Mapping[str, Any]]) -> list[Signs]:
-    """The signs that a run's log holds, of the same kinds as today's."""
+    """The signs that a run's log holds, of the same kinds as today's; no others."""
     names = {field.name for field in fields(Signs)}
-    found = [record["health"]["signs"] for record in log if "health" in record]
-    return [Signs(**signs) for signs in found if signs.keys() == names]
+    found = []
+    for record in log:
+        health = record.get("health")
+        signs = health.get("signs") if isinstance(health, dict) else None
+        if isinstance(signs, dict) and signs.keys() == names:
+            found.append(Signs(**signs))
+    return found

@@ -113,6 +113,9 @@ def run_loop(
     if progress.seen < budget:  # or the log is whole, even if it ends in mid-epoch
         with directory.storage_failures():
             directory.cut_log(progress.log_bytes)
+            forget_score(state, directory)
+    if damaged := directory.damaged_lines():
+        watcher.notice(f"WARNING: {damaged} damaged lines of '{directory.log_path}' are left out.")
     if reason := finished(config, budget, progress, directory):
         watcher.notice(f"The run '{directory.path}' is complete: {reason}.")
         make_film(directory, watcher)  # a signal may have come just before it was made
@@ -120,7 +123,10 @@ def run_loop(
     evaluate_every = config.evaluate_every
     if evaluate_every and len(images) < LEAST_IMAGES:
         evaluate_every = 0
-        watcher.notice(f"{len(images)} images are too few to compare G's with: no evaluations.")
+        watcher.notice(
+            f"{len(images)} images are too few to compare G's with: there will be no evaluations"
+            + (", and so no stop for want of gain." if config.stop_after_no_gain else ".")
+        )
     if progress.seen:
         watcher.notice(f"Going on with '{directory.path}' at {progress.seen:,} images.")
 
@@ -140,7 +146,7 @@ def run_loop(
         ),
         watcher=watcher,
         draw=drawer(state, directory, seed=config.seed),
-        examine=checkup(state, config, images, directory),
+        examine=checkup(state, config, images, directory) if evaluate_every else never,
     ).run()
     make_film(directory, watcher)
     watcher.notice(summary(directory, progress))
@@ -155,6 +161,18 @@ def drawer(state: State, directory: RunDirectory, *, seed: int) -> Callable[[int
         draw_curve(directory)
 
     return draw
+
+
+def forget_score(state: State, directory: RunDirectory) -> None:
+    """Let a checkpoint go unscored whose record was cut from the log.
+
+    A budget that ended in mid-epoch and is raised replaces that epoch's record by a later one. What
+    the log, the curve and `--checkpoint best` call best must be the same.
+    """
+    seen = state.progress.seen
+    logged = {record.get("seen") for record in directory.log() if score_of(record) is not None}
+    if seen not in logged and directory.checkpoints.best() == seen:
+        directory.checkpoints.save(state.snapshot(), seen=seen)
 
 
 def finished(
@@ -207,6 +225,11 @@ def checkup(
     net = feature_net(cheap_net(config.data), device=state.game.device)
     examine = Checkup(state, images, held_out, net=net, seed=config.seed)
     return lambda: examine(directory.log())
+
+
+def never() -> Examination:
+    """What examines a run that is not evaluated."""
+    raise AssertionError("a run without evaluations was examined")
 
 
 def skipped_summary(images: ImageSet) -> str:

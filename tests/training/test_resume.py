@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -481,3 +482,29 @@ class TestAfterTrouble:
     def test_a_run_that_never_saved_may_begin_with_another_config(self, train_tiny, run):
         shutil.rmtree(run.directory.checkpoints.directory)
         assert train_tiny(run.path, hidden=(7,)).config.hidden == (7,)
+
+
+def test_a_damaged_line_of_the_log_is_told_and_stops_nothing(train_tiny, tmp_path, watcher):
+    run = train_tiny(tmp_path / "run")
+    path = run.directory.log_path
+    path.write_bytes(path.read_bytes().replace(b'{"epoch": 2', b'<"epoch": 2'))
+    train_tiny(tmp_path / "run", epochs=4, watcher=watcher, stop_after_no_gain=50)
+    assert any("1 damaged lines" in notice for notice in watcher.notices)
+    assert [record["epoch"] for record in run.log()] == [1, 3, 4]
+
+
+def test_best_means_the_same_in_the_log_and_among_checkpoints(train_tiny, tmp_path, monkeypatch):
+    """A budget that ends in mid-epoch and is raised, when the state there was the best."""
+    figures = iter([5.0, 1.0, 4.0, 3.0])
+    plain = Checkup.__call__
+
+    def scripted(self, log):
+        return replace(plain(self, log), figures={"distance": next(figures)})
+
+    monkeypatch.setattr(Checkup, "__call__", scripted)
+    run = train_tiny(tmp_path / "run", images=60)
+    assert run.directory.checkpoints.best() == 72
+    train_tiny(tmp_path / "run", images=120)
+    logged = [record["figures"]["distance"] for record in run.log()]
+    assert logged == [5, 4, 3]
+    assert run.directory.checkpoints.best() == 120

@@ -143,6 +143,15 @@ class TestLog:
             log.write('{"epo')
         assert directory.log() == [{"epoch": 1}]
 
+    @pytest.mark.parametrize("line", [b"{{", b"\xff\xfe", b"[1, 2]", b"{}", b"3"])
+    def test_a_damaged_line_is_left_out_and_counted(self, directory, line):
+        for epoch in (1, 2):
+            directory.append_log({"epoch": epoch})
+        first, second, rest = directory.log_path.read_bytes().split(b"\n")
+        directory.log_path.write_bytes(b"\n".join([first, line, second, rest]))
+        assert directory.log() == [{"epoch": 1}, {"epoch": 2}]
+        assert directory.damaged_lines() == 1
+
 
 class TestPictures:
     def test_are_in_the_order_of_their_epochs(self, directory):

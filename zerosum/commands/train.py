@@ -51,7 +51,7 @@ def train_command(recipe: str) -> Callable[..., None]:
             train_config(recipe, checked, out=out, fresh=fresh)
         else:
             runs = train_seeds(recipe, checked, count=seeds, out=out, fresh=fresh)
-            if seeds > 1:
+            if seeds > 1 and checked.evaluate_every:  # else there is nothing to compare them by
                 compare(*(run.path for run in runs))
 
     kind: type[Settings] = RECIPES[recipe].config

@@ -177,11 +177,17 @@ class RunDirectory:
             os.truncate(self.log_path, kept.rfind(b"\n") + 1)
 
     def log(self) -> list[dict[str, Any]]:
-        """Read the log; a last line that was cut short, by a full disk say, is left out."""
+        """Read the log; lines that somebody has damaged, or a full disk cut short, are left out."""
         if not self.log_path.exists():
             return []
-        *lines, _ = self.log_path.read_text("utf-8").split("\n")
-        return [json.loads(line) for line in lines]
+        *lines, _ = self.log_path.read_text("utf-8", errors="replace").split("\n")
+        return [record for line in lines if (record := read_record(line)) is not None]
+
+    def damaged_lines(self) -> int:
+        """How many lines of the log cannot be read."""
+        if not self.log_path.exists():
+            return 0
+        return self.log_path.read_bytes().count(b"\n") - len(self.log())
 
     @contextmanager
     def storage_failures(self) -> Iterator[None]:
@@ -223,6 +229,15 @@ class RunDirectory:
                 "folder with --out."
             ) from None
         return file
+
+
+def read_record(line: str) -> dict[str, Any] | None:
+    """Read a line of the log, or None if it is not as `append_log` writes it."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) and "epoch" in record else None
 
 
 def no_run_here(path: Path) -> str:
