@@ -318,3 +318,42 @@ class TestMistakes:
         assert "needs a classifier" in refused(capsys, *asked, "--metrics", "classes")
         found = figures(capsys, *asked, "--metrics", "fid")["metrics"]
         assert found["frechet_my_net:f"]["card"]["features_sha256"] is None
+
+
+class TestWhatAUserMayGetWrong:
+    def test_a_run_that_is_not_there(self, here, capsys):
+        message = refused(capsys, "runs/vanilla-mnsit")
+        assert "There is no run in 'runs/vanilla-mnsit'" in message
+
+    @pytest.mark.parametrize("seed", ["-1", str(2**32)])
+    def test_a_seed_that_no_generator_takes(self, digits, capsys, seed):
+        message = refused(capsys, "digits.npz", "--reference", "mnist", "--seed", seed)
+        assert f"The seed was {seed}: expected 0 to 4294967295" in message
+
+    @pytest.mark.parametrize(
+        ("code", "message"),
+        [
+            ("def net(:", "cannot be imported"),
+            ("net = 3", "is of type int: expected a function"),
+            ("class net: pass", "is of type type: expected a function"),
+            ("def net(images): raise RuntimeError('boom')", "RuntimeError: boom"),
+        ],
+    )
+    def test_a_net_of_ones_own_that_fails(
+        self, digits, capsys, tmp_path, monkeypatch, code, message
+    ):
+        name = f"own{abs(hash(code))}"
+        (tmp_path / f"{name}.py").write_text(code)
+        monkeypatch.syspath_prepend(tmp_path)
+        asked = ("--reference", "mnist", "-n", "20", "--features", f"{name}:net")
+        assert message in refused(capsys, "digits.npz", *asked)
+
+    def test_spaces_between_metrics_do_no_harm(self, digits, capsys):
+        asked = ("digits.npz", "--reference", "mnist", "-n", "20", "--metrics", "fid, precision")
+        assert figures(capsys, *asked)["metrics"].keys() == {"frechet_digits", "precision"}
+
+    def test_a_score_of_few_images_is_doubted(self, digits, capsys):
+        asked = ("digits.npz", "--reference", "mnist", "-n", "20", "--metrics", "classifier_score")
+        assert (
+            "ten parts" in figures(capsys, *asked)["metrics"]["classifier_score"]["card"]["warning"]
+        )

@@ -100,5 +100,5 @@ class TestCounts:
             terms.insist_on_samples(50_000, 49_999)
 
     def test_a_protocol_without_a_number_needs_some_images_too(self):
-        with pytest.raises(UserError, match="takes 10 reference images, and there are 9"):
+        with pytest.raises(UserError, match="takes 10,000 reference images, and there are 9"):
             PROTOCOLS["studiogan"].counts(9)

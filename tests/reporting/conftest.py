@@ -33,7 +33,10 @@ def make_run(tmp_path, monkeypatch):
             record = {"epoch": epoch, "seen": 10 * epoch, "loss_D": 1.0 / epoch, "loss_G": 1.5}
             if epoch % 2 == 0 and figures:
                 record["figures"] = {"frechet_digits": figures[epoch // 2 - 1]}
-                record["health"] = {"verdict": health}
+                record["health"] = {
+                    "verdict": health,
+                    "alarm": health not in ("healthy", "forming"),
+                }
             directory.append_log(record)
         pixels = np.full((4, 4, 4, 1), settings.seed % 256, np.uint8)
         directory.save_picture(grid(pixels), 4)

@@ -4,10 +4,13 @@ from xml.etree import ElementTree
 import pytest
 
 from zerosum.reporting.charts import (
+    BOTTOM,
     COLOURS,
     DASHES,
+    HEIGHT,
     MOST_POINTS,
     TEXT,
+    TOP,
     Line,
     Scale,
     curve_svg,
@@ -78,6 +81,26 @@ def test_a_long_legend_makes_the_chart_higher_and_stays_inside():
     height = int(svg.get("viewBox").split()[3])
     assert height > int(drawn(lines[:1]).get("viewBox").split()[3])
     assert all(0 < float(text.get("y")) < height for text in svg.iter(f"{SVG}text"))
+
+
+def test_names_of_wide_letters_end_before_the_next_one_begins():
+    names = ["spectral_norm=true mm", "batch_size=128 mm"]
+    svg = drawn([Line(name=name, points=[(1, 1)], style=n) for n, name in enumerate(names)])
+    start = next(float(each.get("x")) for each in svg.iter(f"{SVG}text") if each.text == names[0])
+    second = [each for each in svg.iter(f"{SVG}line") if each.get("stroke-dasharray")][1]
+    # DejaVu Sans, among the widest: 0.64 of its size a letter on average.
+    assert float(second.get("x1")) > start + 0.64 * 12 * len(names[0])
+
+
+@pytest.mark.parametrize(("shape", "side"), [((9, 1, 9), 1), ((1, 9, 1), -1)])
+def test_the_label_stands_where_the_line_is_not(shape, side):
+    """Below a minimum, above a maximum; inside the chart, above the numbers of the axis."""
+    points = list(enumerate(shape, 1))
+    svg = drawn([Line(name="", points=points, mark=points[1], label="best")])
+    label = next(each for each in svg.iter(f"{SVG}text") if each.text == "best")
+    y, mark = float(label.get("y")), float(svg.find(f"{SVG}circle").get("cy"))
+    assert side * (y - mark) > 0
+    assert TOP < y - 9 < y + 3 < HEIGHT - BOTTOM
 
 
 def test_names_are_escaped():

@@ -4,6 +4,7 @@ import pytest
 
 from zerosum.errors import UserError
 from zerosum.reporting.compare import compare
+from zerosum.reporting.compare_results import seed_shown
 
 NOISE = (0.0, 0.3, -0.2, 0.1, -0.1)
 
@@ -142,6 +143,27 @@ class TestRemarks:
         with make_run("b", seed=1).log_path.open("a") as log:
             log.write("{...\n")
         assert "in the log of 'b' 1 damaged line was left out" in remarks_of("a", "b")
+
+    def test_forming_is_no_alarm(self, make_run):
+        make_run("a")
+        make_run("b", seed=1, health="forming")
+        comparison = compare([Path("a"), Path("b")])
+        assert "forming" not in "\n".join(comparison.remarks)
+        assert seed_shown(comparison.groups[0].runs[1], 8.0) == "1: 8"
+
+    def test_alarms_that_were_over_in_the_end(self, make_run):
+        make_run("a")
+        directory = make_run("b", seed=1)
+        for epoch, verdict in ((5, "D has won"), (10, "D has won"), (15, "healthy")):
+            health = {"verdict": verdict, "alarm": verdict != "healthy"}
+            directory.append_log({"epoch": epoch, "seen": 10 * epoch, "health": health})
+        text = remarks_of("a", "b")
+        assert "'b' had alarms in mid-run: 'D has won' at epochs 5 to 10." in text
+        assert "last judged" not in text
+        directory.append_log({"epoch": 20, "seen": 200, "health": {"verdict": "collapsing"}})
+        text = remarks_of("a", "b")
+        assert "mid-run: 'D has won' at epochs 5 to 10." in text
+        assert "'b' was last judged 'collapsing'" in text
 
     def test_versions(self, make_run):
         make_run("a")

@@ -51,6 +51,9 @@ def test_mistakes_are_said_before_anything_is_done(capsys):
         (["base-seed-0"], "needs two or more"),
         (["base-seed-0", "nowhere"], "no run in 'nowhere'"),
         (["base-seed-0", "base-seed-1", "--out", "config.json"], "ends in .html"),
+        ([*BASE, "-n", "100", "--seed", "1"], "Received --count, --seed without --metrics"),
+        ([*BASE, "--checkpoint", "newest"], "Received --checkpoint without --metrics"),
+        ([*BASE, "--metrics", "classes"], "a figure for each class"),
     ):
         assert run(["compare", *tokens]) == 2
         assert message in capsys.readouterr().err

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from zerosum.errors import UserError
-from zerosum.reporting.groups import grouped, open_runs
+from zerosum.recipes.vanilla import Config
+from zerosum.reporting.groups import Trained, grouped, open_runs
 
 
 def groups_of(*names):
@@ -38,6 +39,15 @@ def test_budget_and_every_other_setting_do(make_run):
     assert groups_of("a", "b") == {
         "epochs=4 hidden=256-512": ["a"],
         "epochs=8 hidden=12-20": ["b"],
+    }
+
+
+def test_the_budget_that_holds_is_named_and_nothing_is_none(make_run):
+    make_run("a", images=40)
+    make_run("b", stop_after_no_gain=5)
+    assert groups_of("a", "b") == {
+        "images=40 stop_after_no_gain=none": ["a"],
+        "epochs=4 stop_after_no_gain=5": ["b"],
     }
 
 
@@ -81,3 +91,23 @@ def test_a_log_that_cannot_be_read_is_said(make_run):
     directory.log_path.mkdir()
     with pytest.raises(UserError, match=r"log\.jsonl' cannot be read"):
         groups_of("a")
+
+
+class TestWhatTellsGroupsApart:
+    """By config alone: which of two budgets holds, and the rule to stop by."""
+
+    def settings(self, **changes):
+        class Run:
+            recipe = "vanilla"
+            config = Config(**changes)
+
+        return Trained(run=Run(), saved={"data_sha256": "x"}, history=None).settings
+
+    def test_the_budget_that_holds(self):
+        assert self.settings(images=100, epochs=2) == self.settings(images=100, epochs=3)
+        assert self.settings(epochs=2) != self.settings(epochs=3)
+        assert "images" not in self.settings(epochs=2)
+
+    def test_when_to_stop(self):
+        assert self.settings(stop_after_no_gain=5) != self.settings()
+        assert self.settings(evaluate_every=1) == self.settings()

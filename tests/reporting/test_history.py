@@ -78,3 +78,24 @@ def test_a_run_without_a_log_has_no_records(make_run):
     directory.log_path.unlink()
     history = read_history(directory)
     assert (history.records, history.seen, history.epochs, history.health) == ((), 0, 0, None)
+
+
+def judged(*verdicts):
+    return History(
+        tuple({"epoch": 5 * n, "seen": n, "health": each} for n, each in enumerate(verdicts, 1))
+    )
+
+
+def test_alarms_are_told_with_their_epochs():
+    won = {"verdict": "D has won", "alarm": True}
+    forming = {"verdict": "forming", "alarm": False}
+    fine = {"verdict": "healthy", "alarm": False}
+    history = judged(forming, won, won, fine, won, forming)
+    assert history.alarms == [("D has won", 10, 15), ("D has won", 25, 25)]
+    assert (history.health, history.alarm) == ("forming", None)
+    assert judged(fine, won).alarm == "D has won"
+
+
+def test_of_old_logs_all_but_healthy_is_an_alarm():
+    old = judged({"verdict": "healthy"}, {"verdict": "collapsing"})
+    assert (old.alarm, old.alarms) == ("collapsing", [("collapsing", 10, 10)])

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,17 +10,30 @@ from zerosum.reporting import measurements
 from zerosum.reporting.compare import compare
 from zerosum.reporting.compare_results import comparison_json
 from zerosum.reporting.evaluation import Question
+from zerosum.run import Run
 
 CARD = {
     "better": "higher",
     "warning": None,
-    "evaluated": {"n": 40},
-    "reference": {"n": 40, "name": "digits", "split": "test"},
+    "evaluated": {"n": 40, "name": "?"},
+    "reference": {"n": 40, "name": "?", "split": "test"},
+    "floor_of": None,
     "seed": 0,
     "features": "digits",
     "features_sha256": "ef" * 32,
     "resize": "none",
 }
+
+
+def named(source):
+    """The card of a run's figures."""
+    fake = {**CARD["evaluated"], "name": f"{source} (average of G)"}
+    real = {**CARD["reference"], "name": reference(source)}
+    return {**CARD, "evaluated": fake, "reference": real}
+
+
+def reference(source):
+    return Run(source).config.data
 
 
 @pytest.fixture
@@ -40,24 +54,25 @@ def asked(monkeypatch):
     def answer(question, *, notice):
         questions.append(question)
         value = float(len(questions))
+        card = named(question.source)
         shares = {"a": 0.5, "b": 0.5}
         return {
-            "recall": Result(value=value, card=CARD),
-            "psnr": Result(value=None if value == 1 else value, card=CARD),
-            "classes": Result(value=shares, card={**CARD, "better": "like real"}),
+            "recall": Result(value=value, card=card),
+            "psnr": Result(value=None if value == 1 else value, card=card),
+            "classes": Result(value=shares, card={**card, "better": "like real"}),
         }
 
     monkeypatch.setattr(measurements, "answer", answer)
     return questions
 
 
-QUESTION = Question(source="", metrics="recall,classes", count=40, checkpoint="newest")
+QUESTION = Question(source="", metrics="recall,precision", count=40, checkpoint="newest")
 
 
 def test_the_same_is_asked_of_every_run_once(runs, asked):
     first = compare(runs, question=QUESTION)
     assert [question.source for question in asked] == ["seed-0", "seed-1"]
-    assert {(q.metrics, q.count, q.checkpoint) for q in asked} == {("recall,classes", 40, "120")}
+    assert {(q.metrics, q.count, q.checkpoint) for q in asked} == {("recall,precision", 40, "120")}
     again = compare(runs, question=QUESTION)
     assert len(asked) == 2
     assert again.measured == first.measured
@@ -72,8 +87,33 @@ def test_other_questions_and_other_weights_are_asked_anew(runs, asked):
     # The same weights elsewhere are the same.
     runs[0].rename("moved")
     before = len(asked)
-    compare([Path("moved"), runs[1]], question=QUESTION)
+    moved = compare([Path("moved"), runs[1]], question=QUESTION).measured[Path("moved")]
     assert len(asked) == before
+    assert moved["recall"]["card"] == named("moved")
+
+
+@pytest.mark.parametrize("change", [{"name": "inception"}, {"sha256": "0"}, {"resize": "other"}])
+def test_another_net_for_the_same_question_is_asked_anew(runs, asked, monkeypatch, change):
+    """Such as Inception, whose weights were not there before."""
+    compare(runs, question=QUESTION)
+    chosen = measurements.choose_net
+    monkeypatch.setattr(measurements, "choose_net", lambda *a: replace(chosen(*a), **change))
+    compare(runs, question=QUESTION)
+    assert len(asked) == 4
+
+
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [
+        ("fid,classes", "'classes' is a figure for each class.*single value: fid, kid"),
+        ("fid, recal", "There is no metric 'recal'. Did you mean 'recall'"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_before_all_else(asked, metrics, message):
+    question = replace(QUESTION, metrics=metrics)
+    with pytest.raises(UserError, match=message):
+        compare([Path("nowhere"), Path("neither")], question=question)
+    assert not asked
 
 
 def test_figures_are_compared_and_cards_kept(runs, asked):
@@ -84,7 +124,7 @@ def test_figures_are_compared_and_cards_kept(runs, asked):
     assert all(each.name != "classes" for each in comparison.measures)
     written = json.loads(json.dumps(comparison_json(comparison), allow_nan=False))
     measured = written["groups"][0]["runs"][1]["measured"]
-    assert measured["recall"] == {"value": 2.0, "card": CARD}
+    assert measured["recall"] == {"value": 2.0, "card": named("seed-1")}
     assert measured["classes"]["value"] == {"a": 0.5, "b": 0.5}
 
 
@@ -98,7 +138,8 @@ def test_circumstances_and_warnings_are_told_even_if_remembered(runs, asked, mon
     monkeypatch.setitem(CARD, "warning", "40 are few.")
     for _ in range(2):
         text = "\n".join(compare(runs, question=QUESTION).remarks)
-        assert text.count("40 samples of each against 40 images of digits, split test") == 1
+        circumstances = f"40 samples of each against 40 images of {reference('seed-0')}, split test"
+        assert text.count(circumstances) == 1
         assert "features: digits (sha256 efefefefefef)" in text
         assert "Do not rely on recall: 40 are few." in text
 

@@ -110,6 +110,9 @@ def compare(
 
     if out is not None:
         insist_on_html(out)
+    given = {"--count": count is not None, "--checkpoint": checkpoint != "best", "--seed": seed}
+    if not metrics:
+        insist_on_none([flag for flag, differs in given.items() if differs])
     question = None
     if metrics:
         question = Question(
@@ -125,3 +128,19 @@ def compare(
     if out is not None:
         write_page(comparison, out)
         print(f"Wrote {out}.", file=sys.stderr)
+
+
+def insist_on_none(flags: list[str]) -> None:
+    """Refuse flags that say how to compute figures where none is computed.
+
+    Raises:
+        UserError: there are such flags.
+    """
+    from zerosum.errors import UserError
+
+    if flags:
+        raise UserError(
+            f"Received {', '.join(flags)} without --metrics: logged figures are as the trainings "
+            "computed them. Name the figures to compute, as in --metrics fid,precision, or leave "
+            f"{'it' if len(flags) == 1 else 'them'} out."
+        )

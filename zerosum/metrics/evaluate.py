@@ -73,9 +73,9 @@ def evaluate(
     Returns:
         A result for each name, under the name by which it may be reported.
     """
-    keep = any(FIGURES[name].needs == "features" for name in names)
-    reference = embed_reference(net, real.images, keep_features=keep)
-    samples = embed(net, fake.images, keep_features=keep)
+    features, logits = needed(names)
+    reference = embed_reference(net, real.images, keep_features=features, keep_logits=logits)
+    samples = embed(net, fake.images, keep_features=features, keep_logits=logits)
     pair = Comparison(samples, reference, net=net, seed=seed)
     floors = {} if others is None else floor(others, real, net=net, names=names, seed=seed)
     common = circumstances(fake, real, others, net=net, seed=seed)
@@ -98,6 +98,12 @@ def evaluate(
         }
         results[reported_name(name, net.name)] = Result(value=figure.value(pair), card=card)
     return results
+
+
+def needed(names: Sequence[str]) -> tuple[bool, bool]:
+    """Whether figures need each image's features, and each image's logits."""
+    needs = {FIGURES[name].needs for name in names}
+    return "features" in needs, not needs.isdisjoint({"logits", "gaussians"})
 
 
 def circumstances(
@@ -124,9 +130,10 @@ def floor(
     key = content_key("floor", VERSION, __version__, net.sha256, net.resize, *sets, *names, seed)
     if net.sha256 is not None and (known := read_json(key)) is not None:
         return dict(known)
-    keep = any(FIGURES[name].needs == "features" for name in names)
+    features, logits = needed(names)
     first, second = (
-        embed_reference(net, subject.images, keep_features=keep) for subject in (others, real)
+        embed_reference(net, subject.images, keep_features=features, keep_logits=logits)
+        for subject in (others, real)
     )
     pair = Comparison(first, second, net=net, seed=seed)
     floors = {name: FIGURES[name].value(pair) for name in names}

@@ -219,14 +219,25 @@ def users_net(name: str, device: torch.device) -> FeatureNet:
     module, _, attribute = name.partition(":")
     try:
         function = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # a user's module may raise anything
         raise UserError(
             f"The feature net '{name}' cannot be imported: {error}. Expected module:callable, of a "
             "module that is installed or on PYTHONPATH."
         ) from error
+    if not callable(function) or isinstance(function, type):
+        raise UserError(
+            f"The feature net '{name}' is of type {type(function).__name__}: expected a function, "
+            "or a net that is made already, which takes uint8 images (b, c, h, w)."
+        )
 
     def look(images: Tensor) -> Answer:
-        features = function(images.to(device))
+        try:
+            features = function(images.to(device))
+        except Exception as error:
+            raise UserError(
+                f"The feature net '{name}' failed on uint8 images of the shape "
+                f"{tuple(images.shape)}: {type(error).__name__}: {error}."
+            ) from error
         if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != len(images):
             raise UserError(
                 f"The feature net '{name}' returned {described(features)} for {len(images)} "

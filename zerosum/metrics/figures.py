@@ -213,6 +213,11 @@ def doubt(name: str, *, count: int, num_features: int, num_classes: int = 0) -> 
             "missed by chance, and shares come out uneven. Published figures are of "
             f"{IMAGES_PER_MODE} a mode: take {IMAGES_PER_MODE * num_classes:,} with -n."
         )
+    if name == "classifier_score" and count < FEW_IMAGES:
+        return (
+            f"it is the mean over ten parts, and {count:,} images leave few for each: the score "
+            f"comes out too small. Take {FEW_IMAGES:,} or more."
+        )
     if FIGURES[name].needs == "features" and count < FEW_IMAGES:
         return f"it moves with the number of images, and {count:,} are few."
     return None

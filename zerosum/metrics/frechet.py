@@ -72,7 +72,8 @@ def distance_of_moments(first: Moments, second: Moments) -> float:
     root = symmetric_root(cov1)
     cross: Tensor = torch.linalg.eigvalsh(root @ cov2 @ root).clamp(min=0).sqrt().sum()
     means = (first.mean - second.mean).square().sum()
-    return max(0.0, float(means + cov1.trace() + cov2.trace() - 2 * cross))
+    # Below 0 only by rounding; max(0.0, nan) would be 0, the best there is, and clamp keeps nan.
+    return float((means + cov1.trace() + cov2.trace() - 2 * cross).clamp(min=0))
 
 
 def symmetric_root(matrix: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from zerosum.metrics.memorization import are_copies
 from zerosum.metrics.precision_recall import squared_radii
 
 IDENTICAL = 0.01
@@ -235,10 +236,19 @@ def ranking(above: Tensor, below: Tensor) -> float:
 
 
 def identical_share(fake: Tensor, real: Tensor) -> float:
-    """The share of fakes (n, d) nearer to another one than 99 % of reals (m, d) are to another."""
+    """The share of fakes (n, d) nearer to another one than 99 % of reals (m, d) are to another.
+
+    Reals that are copies of another do not count, and fakes may be copies as often as they are.
+    Where all reals are copies the share is 0: a data set of one image shows no collapse.
+    """
     (fake_radius,) = squared_radii(fake.double(), 1)
     (real_radius,) = squared_radii(real.double(), 1)
-    return (fake_radius <= real_radius.quantile(IDENTICAL)).double().mean().item()
+    differ = ~are_copies(real, real_radius.sqrt())
+    if not differ.any():
+        return 0.0
+    alike = fake_radius <= real_radius[differ].quantile(IDENTICAL)
+    unique = differ.double().mean().item()
+    return max(0.0, 1 - (1 - alike.double().mean().item()) / unique)
 
 
 def missing_classes(

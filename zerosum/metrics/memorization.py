@@ -3,6 +3,7 @@
 The nearest training image of any picture looks like it, so a sheet of pairs alone proves nothing.
 What counts is the comparison with real images that were held out of the training: no copies, yet
 of the same kind. Samples that lie nearer to training images than those do are evidence of copying.
+An image that both sets hold is evidence of nothing: whoever knows the kind may make it.
 (The idea of the baseline: Stein et al. 2023, arXiv 2306.04675, section 5; dgm-eval.)
 """
 
@@ -17,14 +18,17 @@ from zerosum.metrics.precision_recall import chunks, squared_distances
 
 NEAR = 0.01
 """The quantile of the held-out images' distances below which a sample counts as near."""
+SAME = 1e-5
+"""The distance, relative to its length, below which a vector is a copy of another: above what is
+rounded off, of `squared_distances` in float64 and of features in float32."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Memorization:
-    """Evidence, not a verdict."""
+    """Evidence, not a verdict. `near` and `ratio` are both None where there is none."""
 
-    near: float  # share of samples nearer than 99 % of held-out images are; 0.01 without copying
-    ratio: float  # median distance of samples over that of held-out images; 1 without copying
+    near: float | None  # share of samples nearer than 99 % of held-out images; 0.01 if not copied
+    ratio: float | None  # median distance of samples over held-out images'; 1 without copying
     closest: Tensor  # int64 (n,): the samples, those nearest to a training image first
     neighbours: Tensor  # int64 (n,): the training image of each in `closest`
 
@@ -35,19 +39,51 @@ def memorization(samples: Tensor, training: Tensor, held_out: Tensor) -> Memoriz
     Args:
         samples: pixels or features (n, ...), of any type.
         training: of the images that the generator was trained on, (m, ...).
-        held_out: of other real images, (k, ...).
+        held_out: of other real images, (k, ...). Training images that occur among them count for
+            neither side, and samples that lie nearest to such an image are not judged. Where
+            nothing else is left, there is no evidence.
     """
     distances, neighbours = nearest(samples, training)
-    baseline, _ = nearest(held_out, training)
+    baseline, shared = yardstick(training, held_out)
+    judged = distances[~shared[neighbours]]
     order = distances.argsort(stable=True)
-    # A held-out image that is itself in the training set would make the baseline 0.
-    smallest = torch.finfo(baseline.dtype).tiny
+    known = len(judged) > 0 and len(baseline) > 0
     return Memorization(
-        near=(distances < baseline.quantile(NEAR)).double().mean().item(),
-        ratio=(distances.median() / baseline.median().clamp(min=smallest)).item(),
+        near=(judged < baseline.quantile(NEAR)).double().mean().item() if known else None,
+        ratio=(judged.median() / baseline.median()).item() if known else None,
         closest=order,
         neighbours=neighbours[order],
     )
+
+
+def yardstick(training: Tensor, held_out: Tensor) -> tuple[Tensor, Tensor]:
+    """Measure how far held-out images are from those training images that they are no copies of.
+
+    Returns:
+        Distances, float64 (at most k,), all above 0; (0,) where no such training image is there.
+        And which training images have a copy among the held-out ones, bool (m,).
+    """
+    shared = torch.zeros(len(training), dtype=torch.bool, device=training.device)
+    nothing = torch.zeros(0, dtype=torch.float64, device=training.device)
+    if len(held_out) == 0:
+        return nothing, shared
+    baseline, _ = nearest(held_out, training)
+    copies = are_copies(held_out, baseline)
+    if copies.any():
+        found, _ = nearest(training, held_out[copies])
+        shared = are_copies(training, found)
+        if shared.all():
+            return nothing, shared
+        baseline, _ = nearest(held_out, training[~shared])
+        # A pair at the very edge may be copies seen from one side alone.
+        baseline = baseline[~are_copies(held_out, baseline)]
+    return baseline, shared
+
+
+def are_copies(points: Tensor, distances: Tensor) -> Tensor:
+    """Which points (n, ...) are the same as their nearest neighbours, at distances (n,)."""
+    lengths: Tensor = points.flatten(1).double().norm(dim=1)
+    return distances <= SAME * lengths
 
 
 def nearest(queries: Tensor, among: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,8 @@ from zerosum.metrics.figures import BESIDE, FIGURES, LEAST_IMAGES
 
 DEFAULT_SPLIT = "test"
 DEFAULT_COUNT = 10_000
+LEAST_REFERENCE = 10_000
+"""What a protocol that takes all reference images must find: no published set is smaller."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +41,9 @@ class Terms:
         if self.protocol is None:
             count = min(reals, self.samples or reals)
             return count, count
-        wanted = self.reference or reals
-        if reals < max(wanted, LEAST_IMAGES):
-            raise self._too_few("reference images", max(wanted, LEAST_IMAGES), reals)
+        wanted = self.reference or max(reals, LEAST_REFERENCE)
+        if reals < wanted:
+            raise self._too_few("reference images", wanted, reals)
         return self.samples or wanted, wanted
 
     def insist_on_samples(self, wanted: int, there: int) -> None:

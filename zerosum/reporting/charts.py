@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from zerosum.reporting.labels import label_base, text_width
+
 # Blue, vermillion, green and purple of Okabe and Ito's palette for the colour-blind; its other
 # colours are too pale on white, and give way to a brown and a gray.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#c06a98", "#8f6a00", "#767676")
@@ -20,6 +22,7 @@ TEXT, GRID = "#767676", "#8888884d"
 WIDTH, HEIGHT = 640, 260  # and one row of the legend
 LEFT, RIGHT, TOP, BOTTOM = 58, 16, 34, 40
 ROW, LONGEST_NAME = 19, 60
+AIR, AIR_FOR_LABEL = 0.06, 0.16  # beyond the values, as a share of their range
 MOST_POINTS = 800
 LOG_RATIO = 20
 
@@ -74,7 +77,9 @@ def curve_svg(lines: Sequence[Line], *, title: str, x_label: str = "epoch") -> s
     xs, ys = ([point[axis] for line in lines for point in line.points] for axis in (0, 1))
     log = min(ys) > 0 and max(ys) / min(ys) > LOG_RATIO
     across = Scale(0, max(xs), LEFT, WIDTH - RIGHT)
-    up = Scale(*(padded_log(ys) if log else padded(ys)), HEIGHT - BOTTOM, TOP, log)
+    air = AIR_FOR_LABEL if any(line.label for line in lines) else AIR
+    pad = padded_log if log else padded
+    up = Scale(*pad(ys, air), HEIGHT - BOTTOM, TOP, log)
     entries, height = legend(lines)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
@@ -92,16 +97,16 @@ def curve_svg(lines: Sequence[Line], *, title: str, x_label: str = "epoch") -> s
     return "\n".join(parts) + "\n"
 
 
-def padded(values: Sequence[float]) -> tuple[float, float]:
+def padded(values: Sequence[float], share: float = AIR) -> tuple[float, float]:
     """The range of values with some air; never empty."""
     low, high = min(values), max(values)
-    air = 0.06 * (high - low) if high > low else max(abs(high) * 0.1, 0.5)
+    air = share * (high - low) if high > low else max(abs(high) * 0.1, 0.5)
     return low - air, high + air
 
 
-def padded_log(values: Sequence[float]) -> tuple[float, float]:
+def padded_log(values: Sequence[float], share: float = AIR) -> tuple[float, float]:
     """The same for a logarithmic axis."""
-    air = (max(values) / min(values)) ** 0.06
+    air = (max(values) / min(values)) ** share
     return min(values) / air, max(values) * air
 
 
@@ -169,9 +174,14 @@ def draw_mark(line: Line, across: Scale, up: Scale) -> list[str]:
     )
     if not line.label:
         return [ring]
-    # Above the point, where a line that has its minimum there is not; inside on either side.
-    anchor = "start" if x < WIDTH / 3 else "end" if x > 2 * WIDTH / 3 else "middle"
-    return [ring, text(x, max(y - 12, TOP + 10), line.label, anchor=anchor)]
+    anchor, share = ("start", 0.0) if x < WIDTH / 3 else ("middle", 0.5)
+    if x > 2 * WIDTH / 3:
+        anchor, share = "end", 1.0
+    width = text_width(line.label)
+    places = [(across.at(a), up.at(b)) for a, b in thinned(line.points)]
+    left = x - share * width
+    base = label_base(places, (x, y), left=left, right=left + width)
+    return [ring, text(x, base, line.label, anchor=anchor)]
 
 
 def legend(lines: Sequence[Line]) -> tuple[list[str], int]:
@@ -188,7 +198,7 @@ def legend(lines: Sequence[Line]) -> tuple[list[str], int]:
     for name, line in named.items():
         colour, dash = style(line)
         shown = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
-        width = 46 + 6.6 * len(shown)  # no way to measure it here
+        width = 46 + text_width(shown)
         if x > LEFT and x + width > WIDTH:
             x, y = float(LEFT), y + ROW
         parts.append(

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zerosum.errors import UserError
+from zerosum.errors import UserError, unknown_name
 from zerosum.metrics.bootstrap import Estimate, estimate
+from zerosum.metrics.figures import BESIDE, FIGURES
 from zerosum.reporting.evaluation import Question
 from zerosum.reporting.groups import Group, grouped, open_runs
 from zerosum.reporting.history import History, better, is_number
@@ -21,6 +22,8 @@ from zerosum.reporting.remarks import on_cards, remarks
 from zerosum.reporting.verdicts import Difference, judge
 
 Notice = Callable[[str], None]
+BY_CLASS = ("classes",)
+"""The figures that are no single number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +81,8 @@ def compare(
     Raises:
         UserError: a path is no run, there are fewer than two, or there is nothing to compare.
     """
+    if question is not None:
+        insist_on_single_values(question.metrics)
     runs = open_runs(paths)
     if len(runs) < 2:
         raise UserError(
@@ -107,6 +112,25 @@ def compare(
         ),
         measured=measured,
     )
+
+
+def insist_on_single_values(metrics: str) -> None:
+    """Refuse figures that nobody knows, or that are no single number, before any is computed.
+
+    Raises:
+        UserError: there is such a figure.
+    """
+    known = (*FIGURES, *BESIDE)
+    single = [name for name in known if name not in BY_CLASS]
+    for name in (name.strip() for name in metrics.split(",") if name.strip()):
+        if name not in known:
+            raise unknown_name("metric", name, single)
+        if name not in single:
+            raise UserError(
+                f"The metric '{name}' is a figure for each class, of which there is no mean over "
+                f"seeds. Expected figures of a single value: {', '.join(single)}. To see it, "
+                f"there is 'zerosum evaluate RUN --metrics {name}'."
+            )
 
 
 def logged_figures(groups: Sequence[Group]) -> list[Measure]:

@@ -177,10 +177,9 @@ def group_pictures(group: Group) -> dict[str, Any]:
 
 def last_picture(run: Trained) -> dict[str, Any]:
     """The last picture of a run that can be read, with its caption."""
-    health = run.history.health
     shown = {
         "path": str(run.path),
-        "health": None if health == "healthy" else health,
+        "health": run.history.alarm,
         "source": None,
         "caption": f"{run.path}, seed {run.seed}: no picture",
     }

@@ -98,10 +98,10 @@ def interval_shown(interval: Interval | None, sign: str = "") -> str:
 
 
 def seed_shown(run: Trained, value: float | None) -> str:
-    """A seed with its figure, and with the verdict on the run's health if that is bad."""
+    """A seed with its figure, and with the last verdict on the run's health if it is an alarm."""
     shown = "none" if value is None else f"{value:.4g}"
-    health = run.history.health
-    return f"{run.seed}: {shown}" + (f" ({health})" if health not in (None, "healthy") else "")
+    alarm = run.history.alarm
+    return f"{run.seed}: {shown}" + (f" ({alarm})" if alarm else "")
 
 
 def seeds_shown(group: Group, values: dict[int, float]) -> str:
@@ -134,6 +134,10 @@ def group_json(group: Group, measured: dict[Any, Any]) -> dict[str, Any]:
             "seen": run.history.seen,
             "whole": run.is_whole,
             "health": run.history.health,
+            "alarms": [
+                dict(zip(("verdict", "first_epoch", "last_epoch"), alarm, strict=True))
+                for alarm in run.history.alarms
+            ],
             "logged": {
                 name: {
                     kind: dict(zip(("epoch", "value"), point, strict=True))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from zerosum.data.catalog import mixture_of
+from zerosum.data.catalog import DATASETS, mixture_of
 from zerosum.errors import UserError
 from zerosum.metrics import diversity, lpips
 from zerosum.metrics.evaluate import Result, Subject, evaluate
@@ -28,9 +28,11 @@ from zerosum.reporting.subjects import (
 )
 from zerosum.run import Run
 from zerosum.training.machine import choose_device, tuned_processor
-from zerosum.training.run_directory import RunDirectory
+from zerosum.training.run_directory import RunDirectory, no_run_here
 
 PACE_SECONDS = 30
+MOST_SEEDS = 2**32
+MOST_SEARCHED = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +65,14 @@ def answer(question: Question, *, notice: Notice) -> dict[str, Result]:
     Raises:
         UserError: something named is not there or cannot be compared.
     """
+    insist_on_seed(question.seed)
     terms = agree(
         question.protocol,
         features=question.features,
         resize=question.resize,
         split=question.split,
         count=question.count,
-        metrics=tuple(name for name in question.metrics.split(",") if name),
+        metrics=tuple(name.strip() for name in question.metrics.split(",") if name.strip()),
     )
     run = Run(question.source) if is_run(question.source) else None
     reference = find_reference(question, run, notice)
@@ -175,6 +178,12 @@ def copies(
             "leave --neighbours out."
         )
     training, held_out = reference.load("train"), reference.load("test")
+    if len(training.images) > MOST_SEARCHED:
+        notice(
+            f"Copies are looked for among {MOST_SEARCHED:,} of the {len(training.images):,} images "
+            "of the training split."
+        )
+        training = draw(training, MOST_SEARCHED, "searched", 0)
     results, sheet = judge_copies(fake, training, held_out, net=net, seed=question.seed)
     if sheet is None:
         notice("The samples differ in shape from the training images: no pixels were compared.")
@@ -202,6 +211,16 @@ def telling_pace(net: FeatureNet, notice: Notice) -> FeatureNet:
     return replace(net, look=look)
 
 
+def insist_on_seed(seed: int) -> None:
+    """Refuse a seed that numpy's generator, whose subsets torch-fidelity draws, does not take.
+
+    Raises:
+        UserError: it is below 0 or too large.
+    """
+    if not 0 <= seed < MOST_SEEDS:
+        raise UserError(f"The seed was {seed}: expected 0 to {MOST_SEEDS - 1}.")
+
+
 def is_run(source: str) -> bool:
     """Whether a path is a run directory, and not a folder of images."""
     return RunDirectory(source).exists()
@@ -216,6 +235,9 @@ def find_reference(question: Question, run: Run | None, notice: Notice) -> Sourc
     size, channels = read_size(question.size), question.channels
     if question.reference is not None:
         return Source(question.reference, size, channels, notice)
+    named = question.source in DATASETS
+    if run is None and not named and not Path(question.source).expanduser().exists():
+        raise UserError(no_run_here(Path(question.source)))
     if run is None:
         raise UserError(
             f"'{question.source}' is no run, so the real images to compare with are not known. "

@@ -53,7 +53,10 @@ class Trained:
         told by their content: where they lay does not matter.
         """
         config = self.run.config.model_dump(mode="json")
-        free = FREE_ON_RESUME | {"seed"}
+        # When to stop is another matter than when to report: it decides what comes of a run. Of
+        # the two budgets only the one that holds.
+        unused = "images" if config["images"] is None else "epochs"
+        free = (FREE_ON_RESUME - {"stop_after_no_gain"}) | {"seed", unused}
         kept = {name: value for name, value in config.items() if name not in free}
         return {"recipe": self.run.recipe, "data": self.data_sha256, **kept}
 
@@ -158,4 +161,6 @@ def shown_setting(run: Trained, name: str) -> str:
     value = run.settings.get(name, "")
     if name == "data":
         return f"{run.run.config.data} ({value[:SHORT_SHA256]})"
+    if value is None:
+        return "none"
     return "-".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -10,6 +10,7 @@ import json
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from typing import Any
 
 from zerosum.metrics.figures import FIGURES
@@ -69,14 +70,38 @@ class History:
         """The last of a logged figure."""
         return self.figures[name][-1]
 
+    @cached_property
+    def judged(self) -> list[tuple[int, str, bool]]:
+        """Every verdict on the training's health: its epoch, its name, whether it is an alarm."""
+        found = []
+        for record in self.records:
+            health = record.get("health")
+            if isinstance(health, dict) and isinstance(health.get("verdict"), str):
+                verdict = health["verdict"]
+                # Logs of older versions do not say what is an alarm.
+                alarm = bool(health.get("alarm", verdict != "healthy"))
+                found.append((record["epoch"], verdict, alarm))
+        return found
+
     @property
     def health(self) -> str | None:
         """The last verdict on the training's health, if there is any."""
-        for record in reversed(self.records):
-            health = record.get("health")
-            if isinstance(health, dict) and isinstance(health.get("verdict"), str):
-                return str(health["verdict"])
-        return None
+        return self.judged[-1][1] if self.judged else None
+
+    @property
+    def alarm(self) -> str | None:
+        """The last verdict, if it is an alarm."""
+        return self.health if self.judged and self.judged[-1][2] else None
+
+    @property
+    def alarms(self) -> list[tuple[str, int, int]]:
+        """Every alarm, with the first and the last of the successive verdicts that were this."""
+        found: list[tuple[str, int, int]] = []
+        for (verdict, alarm), same in groupby(self.judged, key=lambda each: each[1:]):
+            epochs = [epoch for epoch, _, _ in same]
+            if alarm:
+                found.append((verdict, epochs[0], epochs[-1]))
+        return found
 
 
 def read_history(directory: RunDirectory) -> History:
@@ -119,7 +144,7 @@ def is_number(value: object) -> bool:
 def better(name: str) -> str:
     """Which way a figure is better: "lower", "higher", or what it should be like.
 
-    Fréchet and sliced Wasserstein distances, which a training logs, are better when lower, and so
-    is what nobody here knows.
+    Fréchet distances, which a training logs, are better when lower, and so is what nobody here
+    knows.
     """
     return FIGURES[name].better if name in FIGURES else "lower"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Callable
@@ -9,12 +10,13 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from zerosum import data
-from zerosum.config import parse_size
 from zerosum.errors import UserError
 from zerosum.metrics import cache
 from zerosum.metrics.evaluate import versions
-from zerosum.reporting.evaluation import Question, answer
+from zerosum.metrics.protocols import agree
+from zerosum.reporting.evaluation import Question, answer, choose_net, find_reference
 from zerosum.reporting.groups import Trained
+from zerosum.reporting.subjects import Source
 from zerosum.training.checkpoint import MANIFEST
 
 
@@ -39,14 +41,38 @@ def measure(
     """
     checkpoint = resolve(run, question.checkpoint)
     question = replace(question, source=str(run.path), checkpoint=str(checkpoint))
-    key = measurement_key(run, question, checkpoint)
+    reference = find_reference(question, run.run, notice)
+    key = measurement_key(run, question, checkpoint, reference)
     known = cache.read_json(key)
     if known is None:
         notice(f"Evaluating '{run.path}' at {checkpoint:,} images.")
         results = answer(question, notice=notice)
         known = {name: asdict(result) for name, result in results.items()}
-        cache.write_json(key, known)
+        cache.write_json(key, renamed(known, before=str(run.path), after=""))
+    else:
+        known = renamed(known, before="", after=str(run.path), reference=reference.name)
     return dict(known)
+
+
+def renamed(
+    results: dict[str, dict[str, Any]], *, before: str, after: str, reference: str | None = None
+) -> dict[str, dict[str, Any]]:
+    """Copy figures, with other paths in their cards: where things lie is not remembered.
+
+    Args:
+        results: by figure, its `value` and `card`.
+        before: what the name of what was evaluated begins with.
+        after: what it shall begin with.
+        reference: what to call the real images; None to leave their name.
+    """
+    copied = copy.deepcopy(results)
+    for result in copied.values():
+        fake, *reals = (result["card"].get(key) for key in ("evaluated", "reference", "floor_of"))
+        fake["name"] = after + fake["name"].removeprefix(before)
+        for real in reals:
+            if real is not None and reference is not None:
+                real["name"] = reference
+    return copied
 
 
 def resolve(run: Trained, checkpoint: str) -> int:
@@ -68,7 +94,7 @@ def resolve(run: Trained, checkpoint: str) -> int:
     return found
 
 
-def measurement_key(run: Trained, question: Question, checkpoint: int) -> str:
+def measurement_key(run: Trained, question: Question, checkpoint: int, reference: Source) -> str:
     """Name the figures by all that decides them.
 
     Raises:
@@ -79,19 +105,28 @@ def measurement_key(run: Trained, question: Question, checkpoint: int) -> str:
         content = hashlib.sha256(manifest.read_bytes()).hexdigest()
     except OSError as error:
         raise UserError(f"The checkpoint '{manifest.parent}' is damaged: {error}.") from None
-    config = run.run.config
-    reference = data.load(
-        config.data,
-        split=question.split or "test",
-        size=parse_size(config.size) if config.size else None,
-        channels=config.channels,
+    terms = agree(
+        question.protocol,
+        features=question.features,
+        resize=question.resize,
+        split=question.split,
+        count=question.count,
+        metrics=(),
     )
-    asked = {**asdict(question), "source": None}
+    reals = data.load(
+        reference.name, split=terms.split, size=reference.size, channels=reference.channels
+    )
+    # Which net it is depends on what is installed. Whoever computes says what there is to say.
+    net = choose_net(terms, reference, lambda text: None)
+    asked = {**asdict(question), "source": None, "reference": None}
     return cache.content_key(
         "measured",
         content,
         json.dumps(asked, default=str, sort_keys=True),
         run.data_sha256,
-        reference.fingerprint(),
+        reals.fingerprint(),
+        net.name,
+        net.sha256,
+        net.resize,
         json.dumps(versions(), sort_keys=True),
     )

@@ -73,14 +73,20 @@ def features(embedding: Embedding) -> Tensor:
 
 def result(found: Memorization, card: dict[str, Any]) -> Result:
     """A figure with its card; what real images would give is known without looking."""
+    value = None
+    if found.near is not None and found.ratio is not None:
+        value = {"near": found.near, "ratio": found.ratio}
     return Result(
-        value={"near": found.near, "ratio": found.ratio},
+        value=value,
         card={
             **card,
             "better": "like real",
             "floor": {"near": NEAR, "ratio": 1.0},
             "spread": None,
-            "warning": None,
+            "warning": None
+            if value
+            else "too many training images occur among the held-out ones too, so nothing can be "
+            "told of copies.",
         },
     )
 

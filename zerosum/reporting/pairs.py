@@ -241,7 +241,9 @@ def pairs_table(results: dict[str, Result]) -> Table:
         spread = "" if card["spread"] is None else f"± {shown(card['spread'])}"
         sha256 = f" (sha256 {card['features_sha256'][:12]})" if card["features_sha256"] else ""
         title = "psnr (dB)" if name == "psnr" else name
-        made.add_row(title, shown(found.value), spread, card["better"], card["features"] + sha256)
+        # Pairs that are the same have no error, and so no finite ratio of signal to error.
+        value = "infinite" if found.value is None else shown(found.value)
+        made.add_row(title, value, spread, card["better"], card["features"] + sha256)
     fake, real = card["evaluated"], card["reference"]
     made.caption = f"{fake['n']:,} pairs of {fake['name']} and {real['name']}"
     made.caption_justify = "left"

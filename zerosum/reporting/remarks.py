@@ -10,7 +10,6 @@ from zerosum.reporting.groups import Group, Trained
 from zerosum.reporting.results import described, seen_by
 
 FEW_SEEDS = 10
-HEALTHY = "healthy"
 
 
 def remarks(groups: Sequence[Group], *, counts: Sequence[int], judged: int) -> Iterator[str]:
@@ -71,13 +70,26 @@ def on_runs(runs: Sequence[Trained]) -> Iterator[str]:
             )
         if not history.figures:
             yield f"'{run.path}' has logged no figure: it is not in the logged figures' means."
-        if history.health not in (None, HEALTHY):
-            yield f"'{run.path}' was last judged '{history.health}'. It counts like the rest."
+        yield from on_health(run)
     versions = sorted({str(run.saved.get("zerosum")) for run in runs})
     if len(versions) > 1:
         yield (
             f"The runs were last trained by different versions of zerosum: {', '.join(versions)}."
         )
+
+
+def on_health(run: Trained) -> Iterator[str]:
+    """The alarms of a training: the one it ended with, and those that were over by then."""
+    history = run.history
+    over = history.alarms[:-1] if history.alarm else history.alarms
+    if history.alarm:
+        yield f"'{run.path}' was last judged '{history.alarm}'. It counts like the rest."
+    if over:
+        told = ", ".join(
+            f"'{verdict}' at {f'epoch {first}' if first == last else f'epochs {first} to {last}'}"
+            for verdict, first, last in over
+        )
+        yield f"'{run.path}' had alarms in mid-run: {told}."
 
 
 def on_budgets(groups: Sequence[Group]) -> Iterator[str]:

@@ -76,7 +76,7 @@ def described(card: dict[str, Any]) -> str:
 def shown(value: Value | None) -> str:
     """A figure for people: five digits, or a share in percent for each class."""
     if value is None:
-        return "infinite"
+        return "unknown"
     if isinstance(value, dict):
         return shown_shares(value)
     return f"{value:.5g}"

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 
 from zerosum import data
 from zerosum.config import parse_size
-from zerosum.data.idx import is_idx_folder
 from zerosum.data.images import to_tensor
 from zerosum.errors import UserError
 from zerosum.metrics.evaluate import Subject
@@ -34,7 +32,7 @@ class Source:
     @property
     def has_splits(self) -> bool:
         """Whether train and test images differ."""
-        return self.name in data.DATASETS or is_idx_folder(Path(self.name).expanduser())
+        return data.has_splits(self.name)
 
     def load(self, split: str) -> Subject:
         """Load a split, or all there is of a source that has none."""
