@@ -4,7 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zerosum.errors import UserError
-from zerosum.packing import check_pack, pack, unpack
+from zerosum.packing import check_pack, pack
+
+
+def unpack(packs, count):
+    """The images of packs (n, count * c, ...), end to end again: (n * count, c, ...)."""
+    return packs.reshape(len(packs) * count, packs.shape[1] // count, *packs.shape[2:])
+
 
 SMALL = st.integers(1, 4)
 

@@ -201,4 +201,9 @@ class Game:
         gradient with respect to one image, which R1 and the gradient penalty need, is not that
         image's own.
         """
-        return any(isinstance(module, _BatchNorm) for module in self.D.net.modules())
+        return couples_the_batch(self.D.net)
+
+
+def couples_the_batch(net: nn.Module) -> bool:
+    """Whether a net has BatchNorm, through which the images of a batch tell on one another."""
+    return any(isinstance(module, _BatchNorm) for module in net.modules())

@@ -31,11 +31,6 @@ def pack(images: Tensor, count: int) -> Tensor:
     return images.reshape(len(images) // count, count * images.shape[1], *images.shape[2:])
 
 
-def unpack(packs: Tensor, count: int) -> Tensor:
-    """Lay the images of packs (n, count * c, ...) end to end again: (n * count, c, ...)."""
-    return packs.reshape(len(packs) * count, packs.shape[1] // count, *packs.shape[2:])
-
-
 def check_pack(count: int, batch_size: int) -> None:
     """Refuse packs that a batch can't be divided into.
 

@@ -17,10 +17,9 @@ from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from zerosum.errors import UserError
-from zerosum.game import Constraint, Play, Schedule, Term
+from zerosum.game import Constraint, Play, Schedule, Term, couples_the_batch
 from zerosum.names import PenaltySpec
 
 Weight = float | Schedule
@@ -128,7 +127,7 @@ def insist_on_lone_images(D: nn.Module, penalty: str) -> None:
     Raises:
         UserError: D has BatchNorm.
     """
-    if any(isinstance(module, _BatchNorm) for module in D.modules()):
+    if couples_the_batch(D):
         raise UserError(
             f"The penalty '{penalty}' charges D for its gradient with respect to each image, but "
             "this D has BatchNorm, through which every image's logit depends on the whole batch: "

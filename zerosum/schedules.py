@@ -13,11 +13,6 @@ if TYPE_CHECKING:
     from zerosum.game import Schedule
 
 
-def constant(value: float) -> Schedule:
-    """The same value throughout."""
-    return lambda seen: value
-
-
 def cosine(start: float, end: float, *, images: int) -> Schedule:
     """From `start` along half a wave of the cosine to `end`, there at `images` seen; then constant.
 

@@ -11,7 +11,7 @@ from zerosum.errors import UserError
 from zerosum.nets import dcgan, mlp, r3gan, resnet
 from zerosum.recipes import RECIPES
 from zerosum.recipes.family import build
-from zerosum.recipes.settings import GanSettings, parse_attention
+from zerosum.recipes.settings import parse_attention
 from zerosum.training.checkpoint import TENSORS
 
 CPU = torch.device("cpu")
@@ -253,7 +253,3 @@ class TestRefusals:
 )
 def test_attention_is_read(text, expected):
     assert parse_attention(text) == expected
-
-
-def test_the_family_has_a_default_for_everything():
-    assert GanSettings() == GanSettings.model_validate({})

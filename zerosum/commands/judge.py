@@ -38,7 +38,8 @@ def evaluate(
         reference: The real images: a data set, a folder or an .npz. [default: the run's data]
         protocol: lucic2018, studiogan or clean-fid: the terms of published figures, all of them.
         split: train or test, of a reference that has both. [default: test]
-        features: digits, fashion, inception, random or module:callable. [default: by the reference]
+        features: digits, fashion, stacked-digits, inception, random, for points ring or grid, or
+            your own as module:callable. [default: by the reference]
         resize: For inception, as torch-fidelity, clean-fid, pytorch-fid or studiogan does.
             [default: torch-fidelity]
         size: N or HEIGHTxWIDTH, to which images that are read are cropped and resized.
