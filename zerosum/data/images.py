@@ -30,6 +30,10 @@ class ImageSet:
     classes: tuple[str, ...]  # () when unlabelled
     name: str  # safe as a part of a file name: it becomes part of the run directory's
     skipped: tuple[str, ...] = ()  # "file: reason" for every image that could not be decoded
+    # Of a set to translate between: how many of the c channels, the first ones, are the source; the
+    # others are the target. Stacked so, both are cropped and mirrored alike by whatever does it.
+    source_channels: int = 0
+    matched: bool = True  # whether a source and the target stacked on it belong together
 
     def __len__(self) -> int:
         return len(self.images)

@@ -28,7 +28,8 @@ class Position:
 class Loader:
     """Deals every image once an epoch, in an order that (seed, epoch) alone decides.
 
-    The images stay on the device as uint8 and are scaled batch by batch.
+    The images stay on the device as uint8 and are scaled batch by batch. Of sources and targets
+    that do not belong together, the targets go in an order of their own.
 
     Args:
         data: the images to deal.
@@ -43,6 +44,7 @@ class Loader:
         self.batch_size = batch_size
         self._images = data.images.to(device)
         self._labels = None if data.labels is None else data.labels.to(device)
+        self._unmatched_from = None if data.matched else data.source_channels
         self.seek(Position(seed=seed, epoch=0, offset=0))
 
     @property
@@ -67,7 +69,10 @@ class Loader:
                 "it was saved with other data, or is damaged."
             )
         self._position = position
-        self._order = self._shuffle(position)
+        self._order = self._shuffle(position, "data")
+        self._others = None
+        if self._unmatched_from is not None:
+            self._others = self._shuffle(position, "targets")
 
     def next_batch(self) -> tuple[Tensor, Tensor | None]:
         """Deal the next batch, of the next epoch when one is done.
@@ -78,10 +83,13 @@ class Loader:
         start = self._position.offset
         indices = self._order[start : start + self.batch_size]
         # index_select rather than [indices]: seven times as fast on a CPU.
-        images = to_float(self._images.index_select(0, indices))
+        images = self._images.index_select(0, indices)
+        if self._others is not None:
+            others = self._images.index_select(0, self._others[start : start + self.batch_size])
+            images[:, self._unmatched_from :] = others[:, self._unmatched_from :]
         labels = None if self._labels is None else self._labels.index_select(0, indices)
         self._advance(len(indices))
-        return images, labels
+        return to_float(images), labels
 
     def _advance(self, num_images: int) -> None:
         here = self._position
@@ -91,8 +99,8 @@ class Loader:
         else:
             self.seek(Position(seed=here.seed, epoch=here.epoch + 1, offset=0))
 
-    def _shuffle(self, position: Position) -> Tensor:
+    def _shuffle(self, position: Position, what: str) -> Tensor:
         """Order of the position's epoch, drawn on the CPU so that every device sees the same."""
-        seed = stream_seed("data", position.seed, position.epoch)
+        seed = stream_seed(what, position.seed, position.epoch)
         generator = torch.Generator().manual_seed(seed)
         return torch.randperm(len(self._images), generator=generator).to(self._images.device)
