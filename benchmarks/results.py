@@ -1,13 +1,17 @@
-"""Trains recipes over several seeds, judges them, and writes their rows of docs/results.md.
+"""Trains recipes, judges them, and writes their rows of docs/results.md and docs/recipes.md.
 
     python benchmarks/results.py                  # every row that is not complete yet: hours
     python benchmarks/results.py vanilla-mnist    # one row
+    python benchmarks/results.py --pace           # images a second of every recipe, a minute in all
 
-Each row is `zerosum train --seeds 5`, in runs/results/, and `zerosum evaluate` of each run's best
+Each row is `zerosum train --seeds N`, in runs/results/, and `zerosum evaluate` of each run's best
 and newest checkpoint: 10,000 samples of the average of G against the 10,000 test images, in the
 features of the classifier that knows the data's classes. A run that was begun goes on, one that is
-complete is judged from what is kept. Figures go to docs/results.json, from which the table in
-docs/results.md is made anew: a row more leaves the others as they are.
+complete is judged from what is kept. Figures go to docs/results.json, from which both tables are
+made anew: a row more leaves the others as they are. The picture of a row is `zerosum sample -n 32`
+of the last checkpoint of its first seed.
+
+The pace is measured apart from the training, which may have shared the machine: run it alone.
 """
 
 from __future__ import annotations
@@ -15,62 +19,126 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zerosum import recipes
+import torch
+
+from zerosum import data, recipes
 from zerosum.api import print_notice, train_seeds
-from zerosum.config import validate
+from zerosum.config import Settings, validate
+from zerosum.data.loader import Loader
 from zerosum.metrics.bootstrap import estimate
 from zerosum.reporting.evaluation import Question
+from zerosum.reporting.grids import grid
 from zerosum.reporting.groups import Trained, open_runs
 from zerosum.reporting.measurements import measure
+from zerosum.session import build_game
 from zerosum.training.gain import best_record
+from zerosum.training.machine import tuned_processor
+from zerosum.training.round import play_round
+from zerosum.training.tally import Tally
 
-HERE = Path(__file__).parent.parent
-FIGURES, PAGE = HERE / "docs" / "results.json", HERE / "docs" / "results.md"
+DOCS = Path(__file__).parent.parent / "docs"
+FIGURES, PACES = DOCS / "results.json", DOCS / "paces.json"
+PICTURES = Path("images") / "recipes"  # within the docs
 BEGIN, END = "<!-- made by benchmarks/results.py: begin -->", "<!-- end -->"
 METRICS = "fid,kid,precision,recall,density,coverage,classifier_score,modes"
-SEEDS = 5
+PACE_SECONDS = 5
+SAMPLES, COLUMNS = 32, 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A recipe on a data set."""
+    """A recipe on a data set, with settings of its own where they differ from its defaults."""
 
     recipe: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    seeds: int = 1
 
 
 ROWS = {
-    "vanilla-mnist": Row(recipe="vanilla", settings={"data": "mnist", "epochs": 50}),
+    "vanilla-mnist": Row(recipe="vanilla", settings={"data": "mnist", "epochs": 50}, seeds=5),
     "vanilla-fashion-mnist": Row(
-        recipe="vanilla", settings={"data": "fashion-mnist", "epochs": 50}
+        recipe="vanilla", settings={"data": "fashion-mnist", "epochs": 50}, seeds=5
     ),
+    **{
+        f"{recipe}-mnist": Row(recipe=recipe, settings={"data": "mnist", "precision": "bf16"})
+        for recipe in (
+            *("dcgan", "lsgan", "wgan", "wgan-gp", "sngan"),
+            *("sagan", "cgan", "acgan", "dragan", "r3gan"),
+        )
+    },
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}")
-    names = parser.parse_args().rows or list(ROWS)
+    parser.add_argument("--pace", action="store_true", help="measure the pace, train nothing")
+    arguments = parser.parse_args()
+    names = arguments.rows or list(ROWS)
     if unknown := set(names) - ROWS.keys():
         sys.exit(f"There is no row {', '.join(sorted(unknown))}. Choose of {', '.join(ROWS)}.")
     for name in names:
-        known = json.loads(FIGURES.read_text("utf-8")) if FIGURES.exists() else {}
-        known[name] = judged(name, ROWS[name])
-        FIGURES.write_text(json.dumps(known, indent=1) + "\n", "utf-8")
-        write_table(known)
+        if arguments.pace:
+            keep(PACES, name, pace(ROWS[name]))
+        else:
+            keep(FIGURES, name, judged(name, ROWS[name]))
+        write_tables()
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What is known so far, by row."""
+    known: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return known
+
+
+def keep(path: Path, name: str, found: Any) -> None:
+    """Add what was found of a row, or replace what was known of it."""
+    path.write_text(json.dumps(read(path) | {name: found}, indent=1) + "\n", "utf-8")
+
+
+def config_of(row: Row) -> Settings:
+    """The settings that a row is trained with."""
+    return validate(recipes.get(row.recipe).config, dict(row.settings))
+
+
+def pace(row: Row) -> float:
+    """Real images a second, while the rounds of a few seconds are played, on all of our share."""
+    config, device = config_of(row), torch.device("cpu")
+    with tuned_processor():
+        images = data.load(config.data)
+        config = config.settled(config.budget(len(images)))
+        game = build_game(row.recipe, config, images, device=device)
+        loader = Loader(images, batch_size=config.batch_size, seed=0, device=device)
+        bf16, tally, dealt = config.precision == "bf16", Tally(), 0
+        rules = {"seed": 0, "turn_index": 0, "seen": 0, "bf16": bf16, "tally": tally}
+        play_round(game, loader.next_batch, **rules)
+        began = time.monotonic()
+        while time.monotonic() - began < PACE_SECONDS:
+            dealt += play_round(game, loader.next_batch, **rules)
+    return dealt / (time.monotonic() - began)
 
 
 def judged(name: str, row: Row) -> dict[str, Any]:
     """Train a row's runs, or go on with them, and compute the figures of every seed."""
-    config = validate(recipes.get(row.recipe).config, dict(row.settings))
-    runs = train_seeds(row.recipe, config, count=SEEDS, out=Path("runs") / "results" / name)
+    config = config_of(row)
+    runs = train_seeds(row.recipe, config, count=row.seeds, out=Path("runs") / "results" / name)
+    pixels = runs[0].sample(SAMPLES)
+    picture = grid(pixels, columns=COLUMNS, scale=2)
+    (DOCS / PICTURES).mkdir(parents=True, exist_ok=True)
+    picture.save(DOCS / PICTURES / f"{name}.png", optimize=True)
     trained = open_runs([run.path for run in runs])
-    found: dict[str, Any] = {"recipe": row.recipe, "settings": dict(row.settings), "seeds": {}}
+    found: dict[str, Any] = {
+        "recipe": row.recipe,
+        "settings": dict(row.settings),
+        "images": runs[0].log()[-1]["seen"],
+        "seeds": {},
+    }
     for run in trained:
         best = best_record(run.run.log())
         found["seeds"][run.seed] = {
@@ -95,18 +163,47 @@ def figures(run: Trained, checkpoint: str) -> dict[str, Any]:
     }
 
 
-def write_table(known: Mapping[str, Any]) -> None:
-    """Put the table of all rows between the marks in docs/results.md."""
-    page = PAGE.read_text("utf-8")
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    lines = [
+def write_tables() -> None:
+    """Put the tables of all rows between the marks in the docs."""
+    known = {name: row for name, row in read(FIGURES).items() if name in ROWS}
+    results = [
         "| row | checkpoint | Fréchet distance, every seed | mean (95 % interval) | median "
         "| precision | recall | modes | floor |",
         "|---|---|---|---|---|---|---|---|---|",
         *(line for name, row in known.items() for line in table_rows(name, row)),
     ]
-    PAGE.write_text(f"{before}{BEGIN}\n{chr(10).join(lines)}\n{END}{after}", "utf-8")
+    insert(DOCS / "results.md", results)
+    gallery = [
+        "| recipe | 32 samples, not chosen | Fréchet distance, last (best, epoch) | precision "
+        "| recall | trained on | at this pace |",
+        "|---|---|---|---|---|---|---|",
+        *(gallery_row(name, row) for name, row in known.items() if len(row["seeds"]) == 1),
+    ]
+    insert(DOCS / "recipes.md", gallery)
+
+
+def insert(page: Path, lines: list[str]) -> None:
+    """Put lines between the marks of a page."""
+    before, _, rest = page.read_text("utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{BEGIN}\n{chr(10).join(lines)}\n{END}{after}", "utf-8")
+
+
+def gallery_row(name: str, row: Mapping[str, Any]) -> str:
+    """The line of a recipe that was trained once, with its picture."""
+    (seed,) = row["seeds"].values()
+    newest, best = seed["newest"], seed["best"]
+    distance = next(key for key in newest if key.startswith(("frechet_", "fid")))
+    speed = read(PACES).get(name)
+    time_taken = f"{row['images'] / speed / 60:.0f} min at {speed:,.0f}/s" if speed else ""
+    command = f"`zerosum train {row['recipe']} --precision bf16`"
+    picture = f'<img src="{PICTURES / name}.png" width="246" alt="Samples of {row["recipe"]}">'
+    return (
+        f"| {command} | {picture} | {newest[distance]['value']:.2f} "
+        f"({best[distance]['value']:.2f}, {seed['best_epoch']}) "
+        f"| {newest['precision']['value']:.2f} | {newest['recall']['value']:.2f} "
+        f"| {row['images']:,} images | {time_taken} |"
+    )
 
 
 def table_rows(name: str, row: Mapping[str, Any]) -> Iterator[str]:

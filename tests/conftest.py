@@ -1,6 +1,7 @@
-"""What the tests share: a tiny data set, a tiny training, a watcher that remembers."""
+"""What the tests share: tiny data sets, a tiny training, a watcher that remembers."""
 
 import signal
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from PIL import Image
 
 import zerosum
 from zerosum.run import Run
@@ -97,3 +99,27 @@ def train_tiny(tiny_images) -> Callable[..., Run]:
 def run(train_tiny, tmp_path) -> Run:
     """A finished run of three epochs."""
     return train_tiny(tmp_path / "run")
+
+
+@pytest.fixture
+def write_images():
+    """Write random images of a size, (height, width), as 0.png, 1.png and so on."""
+
+    def write(folder, count, *, size=(16, 16), gray=False):
+        folder.mkdir(parents=True)
+        numbers = np.random.default_rng(zlib.crc32("/".join(folder.parts[-2:]).encode()))
+        for index in range(count):
+            pixels = numbers.integers(0, 256, size if gray else (*size, 3), np.uint8)
+            Image.fromarray(pixels).save(folder / f"{index}.png")
+
+    return write
+
+
+@pytest.fixture
+def pairs(tmp_path, write_images):
+    """12 pairs of 16×16 to train on and 10 held out: at 5 a batch, an epoch is 5 + 5 + 2."""
+    root = tmp_path / "pairs"
+    for domain in "AB":
+        write_images(root / domain / "train", 12)
+        write_images(root / domain / "val", 10)
+    return root

@@ -156,6 +156,33 @@ class TestSample:
             assert np.array_equal(run.sample(count), many[:count])
         assert len(np.unique(many.reshape(600, -1), axis=0)) == 600
 
+    def test_labels_are_the_classes_that_G_is_told(self, train_tiny, tmp_path, monkeypatch):
+        told = []
+        generate = run_module.generate
+
+        def noted(net, inputs):
+            told.append(inputs[1].argmax(dim=1))
+            return generate(net, inputs)
+
+        # Of three classes, so that a chunk ends within a turn.
+        pixels = np.random.default_rng(0).integers(0, 256, (48, 8, 8), np.uint8)
+        np.savez(tmp_path / "three.npz", images=pixels, labels=np.arange(48) % 3)
+        data = str(tmp_path / "three.npz")
+        run = train_tiny(tmp_path / "told", data=data, conditioning="concat", epochs=1)
+        monkeypatch.setattr(run_module, "generate", noted)
+        for label in (None, 1):
+            told.clear()
+            run.sample(600, label=label)
+            labels = run.labels(600, label=label)
+            assert labels.dtype == np.int64
+            assert labels.tolist() == torch.cat(told)[:600].tolist()
+        with pytest.raises(UserError, match="The label was 3: expected 0 to 2"):
+            run.labels(label=3)
+
+    def test_there_are_no_labels_where_G_is_told_none(self, run):
+        assert run.classes == ("0", "1")
+        assert run.labels() is None
+
     def test_is_the_averages_unless_raw_is_asked_for(self, run, drawn):
         averaged, raw = run.sample(4), run.sample(4, raw=True)
         assert not np.array_equal(averaged, raw)

@@ -134,12 +134,12 @@ class TestTrain:
             "ema-half-life": "100", "sample-every": "1", "checkpoint-every": "1",
             "evaluate-every": "1", "stop-after-no-gain": "9",
             "nets": "resnet", "latent-size": "3", "hidden": "12", "width": "2",
-            "spectral-norm": "both", "d-norm": "batch", "attention": "14", "conditioning": "concat",
-            "pack": "2", "loss": "hinge", "penalty": "r1:0.1", "clip": "0.5",
-            "d-turns": "2", "optimizer": "rmsprop", "learning-rate": "0.001",
-            "d-learning-rate": "0.002", "anneal": "99", "anneal-rate": "0.5",
-            "anneal-penalty": "0.5", "anneal-beta": "0.9", "augment": "cutout",
-            "augment-target": "0.5", "flips": None, "parts": "2",
+            "tapers-above": "7", "spectral-norm": "both", "d-norm": "batch", "attention": "14",
+            "conditioning": "concat", "pack": "2", "loss": "hinge", "penalty": "r1:0.1",
+            "clip": "0.5", "d-turns": "2", "optimizer": "rmsprop", "learning-rate": "0.001",
+            "d-learning-rate": "0.002", "anneal": "99", "anneal-along": "line",
+            "anneal-rate": "0.5", "anneal-penalty": "0.5", "anneal-beta": "0.9",
+            "augment": "cutout", "augment-target": "0.5", "flips": None, "parts": "2",
         }  # fmt: skip
         fields = RECIPES["vanilla"].config.model_fields
         assert {name.replace("_", "-") for name in fields} == {*values, "betas", "targets"}
@@ -191,9 +191,19 @@ class TestSample:
 
     def test_an_array(self, trained):
         assert run(["sample", "runs/vanilla-tiny", "-n", "5", "--out", "some.npz"]) == 0
-        images = np.load("some.npz")["images"]
-        assert images.shape == (5, 8, 8, 1)
-        assert images.dtype == np.uint8
+        arrays = np.load("some.npz")
+        assert list(arrays) == ["images"]
+        assert arrays["images"].shape == (5, 8, 8, 1)
+        assert arrays["images"].dtype == np.uint8
+
+    def test_an_array_of_a_conditional_run_has_labels(self, here):
+        assert run([*TRAIN, "--epochs", "1", "--conditioning", "concat", "--out", "told"]) == 0
+        for flags, labels in (([], [0, 1, 2, 0, 1]), (["--label", "1"], [1] * 5)):
+            assert run(["sample", "told", "-n", "5", "--out", "some.npz", *flags]) == 0
+            arrays = np.load("some.npz")
+            assert arrays["labels"].dtype == np.int64
+            assert arrays["labels"].tolist() == labels
+            assert len(arrays["images"]) == 5
 
     def test_a_folder(self, trained):
         assert run(["sample", "runs/vanilla-tiny", "-n", "3", "--out", "new/folder"]) == 0
@@ -256,6 +266,17 @@ class TestHelp:
         text = capsys.readouterr().out
         for field in RECIPES["vanilla"].config.model_fields:
             assert f"--{field.replace('_', '-')}" in text
+
+    def test_it_names_the_defaults_that_go_with_the_data(self, capsys):
+        assert run(["train", "dcgan", "--help"]) == 0
+        text = " ".join(capsys.readouterr().out.split())
+        assert (
+            "Defaults with --data mnist or fashion-mnist: --epochs 12 --width 32 --batch-size 64"
+        ) in text
+        assert "Defaults with --data ring or grid: --nets mlp" in text
+        assert "--hidden 128 128 128" in text
+        assert run(["train", "pix2pix", "--help"]) == 0
+        assert "Defaults with --data" not in capsys.readouterr().out
 
 
 class TestMistakes:
@@ -336,7 +357,7 @@ class TestMistakes:
         flags = ["--data", "photos", "--epochs", "1", "--hidden", "8"]
         assert run(["train", *flags]) == 0
         printed = capsys.readouterr().out
-        assert printed.count("Skipped 5 undecodable files") == 1
+        assert printed.count("Skipped 5 unusable files") == 1
         assert "and 2 more" in printed
         assert "bad0.png" in refused(["train", *flags, "--strict", "--fresh"], capsys)
 

@@ -11,7 +11,7 @@ from zerosum.cli import run
 from zerosum.metrics import inception, lpips
 from zerosum.metrics.figures import FIGURES
 from zerosum.metrics.protocols import PROTOCOLS, Terms
-from zerosum.reporting import evaluation
+from zerosum.reporting import instruments
 
 
 @pytest.fixture(autouse=True)
@@ -143,7 +143,7 @@ class TestFiles:
         assert "real against real: 60 images of mnist, split train" in shown
 
     def test_a_slow_net_says_how_far_it_is(self, digits, monkeypatch, capsys):
-        monkeypatch.setattr(evaluation, "PACE_SECONDS", 0)
+        monkeypatch.setattr(instruments, "PACE_SECONDS", 0)
         figures_asked = ("--reference", "mnist", "-n", "60", "--metrics", "fid")
         assert run(["evaluate", "digits.npz", *figures_asked]) == 0
         assert "digits has seen 180 images" in capsys.readouterr().err

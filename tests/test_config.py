@@ -5,13 +5,17 @@ from pydantic import ValidationError
 
 from zerosum.config import (
     FREE_ON_RESUME,
+    PARTS,
     Settings,
     conflicts,
     parse_size,
     read_toml,
     validate,
+    with_defaults,
 )
 from zerosum.errors import UserError
+from zerosum.recipes import RECIPES
+from zerosum.recipes.settings import variant
 from zerosum.recipes.vanilla import Config
 
 
@@ -130,6 +134,121 @@ def test_a_gain_must_be_seen_to_be_missed():
         validate(Config, {"stop_after_no_gain": 10, "evaluate_every": 0})
 
 
+class TestBudget:
+    def test_it_is_in_epochs_or_in_images_which_count_where_both_are_given(self):
+        assert Settings(epochs=3).budget(40) == 120
+        assert Settings(epochs=None, images=50).budget(40) == 50
+        assert Settings(epochs=3, images=50).budget(40) == 50
+
+    @pytest.mark.parametrize("kind", [Settings, Config, RECIPES["dcgan"].config])
+    def test_there_has_to_be_one(self, kind):
+        with pytest.raises(UserError, match="expected --epochs or --images"):
+            validate(kind, {"epochs": None, "images": None})
+        assert validate(kind, {"epochs": None, "images": 5}).budget(40) == 5
+
+    @pytest.mark.parametrize("name", RECIPES)
+    def test_every_recipe_has_one_of_its_own(self, name):
+        for data in ("mnist", "my-folder"):
+            config = validate(RECIPES[name].config, {"data": data})
+            assert (config.epochs is None) != (config.images is None)
+
+    def test_what_follows_from_it_is_settled_once_it_is_known(self):
+        assert Settings().settled(1000) == Settings()
+        for asked, settled in (("budget", 1000), (300, 300), (None, None)):
+            config = validate(Config, {"anneal": asked})
+            assert config.settled(1000).anneal == config.settled(1000).anneal_images == settled
+            assert config.settled(1000).settled(2000) == config.settled(1000)
+        assert validate(Config, {"anneal": "300"}).anneal == 300
+        with pytest.raises(ValueError, match="settle them first"):
+            _ = Config(anneal="budget").anneal_images
+
+
+class TestEvery:
+    @pytest.mark.parametrize("name", PARTS)
+    @given(epochs=st.integers(1, 1000), num_images=st.integers(1, 10**6))
+    def test_left_open_the_budget_is_divided(self, name, epochs, num_images):
+        every = Settings(epochs=epochs).every(name, num_images)
+        assert every == Settings(epochs=None, images=epochs * num_images).every(name, num_images)
+        assert every == max(1, round(epochs / PARTS[name]))
+
+    def test_there_are_about_ten_pictures_and_twenty_checkpoints_and_evaluations(self):
+        settings = Settings(epochs=100)
+        assert [settings.every(name, 40) for name in PARTS] == [10, 5, 5]
+
+    def test_less_than_an_epoch_is_one(self):
+        assert Settings(epochs=None, images=5).every("sample_every", 40) == 1
+
+    @pytest.mark.parametrize("name", PARTS)
+    def test_what_is_asked_for_counts(self, name):
+        assert Settings(epochs=100, **{name: 7}).every(name, 40) == 7
+
+    def test_no_evaluations_are_none(self):
+        assert Settings(evaluate_every=0).every("evaluate_every", 40) == 0
+
+
+class TestDefaultsOnData:
+    KIND = variant(
+        "own",
+        "Of a recipe for large data, with other defaults for one small set.",
+        data="large",
+        epochs=None,
+        images=10**6,
+        width=64,
+        on_data={"small": {"epochs": 8, "width": 16}, "medium": {"images": 500}},
+    )
+
+    def budget(self, **values):
+        config = validate(self.KIND, values)
+        return config.epochs, config.images
+
+    def test_they_are_of_the_data_that_is_asked_for(self):
+        assert validate(self.KIND, {}).width == 64
+        assert validate(self.KIND, {"data": "small"}).width == 16
+        assert validate(self.KIND, {"data": "folder/small"}).width == 64
+        assert with_defaults(self.KIND, {"data": "small", "seed": 3}) == {
+            **{"data": "small", "seed": 3},
+            **{"epochs": 8, "width": 16, "images": None},
+        }
+
+    def test_what_the_user_says_counts_before_them(self):
+        assert validate(self.KIND, {"data": "small", "width": 5}).width == 5
+
+    def test_epochs_are_a_budget_even_where_the_recipes_own_is_in_images(self):
+        assert self.budget() == (None, 10**6)
+        assert self.budget(epochs=3) == (3, None)
+        assert self.budget(data="small") == (8, None)
+        assert self.budget(data="small", epochs=3) == (3, None)
+        assert self.budget(epochs=3, images=7) == (3, 7)
+
+    def test_images_are_a_budget_wherever_it_is_given(self):
+        assert self.budget(images=7) == (None, 7)
+        assert self.budget(data="medium") == (None, 500)
+        assert validate(self.KIND, {"data": "small", "images": 7}).budget(40) == 7
+
+    def test_epochs_are_a_budget_where_the_data_s_own_is_in_images(self):
+        assert self.budget(data="medium", epochs=3) == (3, None)
+        assert self.budget(data="medium", epochs=3, images=7) == (3, 7)
+
+    @pytest.mark.parametrize("values", [{"epochs": None}, {"epochs": None, "images": 7}], ids=str)
+    def test_no_epochs_are_no_budget(self, values):
+        assert self.budget(**values) == (None, values.get("images", 10**6))
+
+    def test_data_that_a_file_names_counts_and_so_do_its_other_lines(self, tmp_path):
+        (tmp_path / "my.toml").write_text('data = "small"\nwidth = 5\n')
+        values = read_toml(tmp_path / "my.toml")
+        assert validate(self.KIND, values).width == 5
+        assert self.budget(**values) == (8, None)
+        assert self.budget(**{**values, "data": "large"}) == (None, 10**6)  # as a flag overrules it
+
+    @pytest.mark.parametrize("name", RECIPES)
+    def test_what_was_saved_is_read_as_it_was(self, name):
+        for data in ("mnist", "my-folder"):
+            for values in ({}, {"epochs": 3}, {"images": 7}, {"epochs": 3, "images": 7}):
+                config = validate(RECIPES[name].config, {"data": data, **values})
+                saved = config.model_dump(mode="json")
+                assert validate(RECIPES[name].config, saved) == config
+
+
 SAVED = Config(epochs=5, images=1000)
 OTHER = {  # another valid value for every field
     "data": "fashion-mnist",
@@ -149,6 +268,7 @@ OTHER = {  # another valid value for every field
     "latent_size": 2,
     "hidden": (8,),
     "width": 8,
+    "tapers_above": 7,
     "spectral_norm": "both",
     "d_norm": "batch",
     "attention": "14",
@@ -164,6 +284,7 @@ OTHER = {  # another valid value for every field
     "d_learning_rate": 4e-4,
     "betas": (0.0, 0.9),
     "anneal": 1000,
+    "anneal_along": "line",
     "anneal_rate": 0.5,
     "anneal_penalty": 0.1,
     "anneal_beta": 0.99,
@@ -203,10 +324,18 @@ class TestConflicts:
     def test_the_budget_may_grow(self, name, now):
         assert conflicts(SAVED, SAVED.model_copy(update={name: now})) == []
 
-    @pytest.mark.parametrize(("name", "now"), [("epochs", 4), ("images", 999), ("images", None)])
-    def test_the_budget_may_not_shrink_or_change_its_kind(self, name, now):
-        (line,) = conflicts(SAVED, SAVED.model_copy(update={name: now}))
-        assert line == f"{name}: the run has {getattr(SAVED, name)}, received {now}"
+    @pytest.mark.parametrize(
+        ("name", "before", "now"),
+        [("epochs", 5, 4), ("epochs", 5, None), ("images", 1000, 999), ("images", 1000, None)],
+    )
+    def test_the_budget_may_not_shrink_or_change_its_kind(self, name, before, now):
+        saved = Config(**({"epochs": None} | {name: before}))
+        (line,) = conflicts(saved, saved.model_copy(update={name: now}))
+        assert line == f"{name}: the run has {before}, received {now}"
+
+    @pytest.mark.parametrize("now", [None, 1, 9])
+    def test_epochs_are_of_no_account_where_the_budget_is_in_images(self, now):
+        assert conflicts(SAVED, SAVED.model_copy(update={"epochs": now})) == []
 
     def test_every_field_that_differs_is_listed(self):
         asked = SAVED.model_copy(update={"seed": 1, "batch_size": 2})

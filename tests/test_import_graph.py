@@ -103,8 +103,22 @@ def reachable(module):
                 *("zerosum.augment", "zerosum.policies", "zerosum.names"),
             ],
         ),
-        (["zerosum.deals"], ["zerosum.game", "zerosum.augment", "zerosum.packing"]),
+        (
+            ["zerosum.deals"],
+            [
+                *("zerosum.deals", "zerosum.game", "zerosum.losses", "zerosum.augment"),
+                "zerosum.packing",
+            ],
+        ),
         (["zerosum.training"], ["zerosum.training", "zerosum.game", "zerosum.config"]),
+        (
+            ["zerosum.tasks"],
+            [
+                *("zerosum.tasks", "zerosum.config", "zerosum.data", "zerosum.metrics"),
+                *("zerosum.reporting", "zerosum.training", "zerosum.checkup"),
+                "zerosum.recipes.translators",
+            ],
+        ),
     ],
     ids=lambda value: value[0].removeprefix("zerosum.") if value else "nothing",
 )
@@ -117,6 +131,8 @@ def test_a_part_knows_only_what_it_is_made_of(modules, may_import):
 def test_the_loop_ends_up_with_no_recipe_net_loss_metric_or_data_set():
     strangers = (
         "recipes",
+        "tasks",
+        "deals",
         "nets",
         "losses",
         "penalties",
@@ -136,6 +152,8 @@ def test_the_loop_ends_up_with_no_recipe_net_loss_metric_or_data_set():
         "zerosum.training.loop",
         "zerosum.losses",
         "zerosum.nets.mlp",
+        "zerosum.tasks.translation",
+        "zerosum.deals.cycle",
         "zerosum.data.images",
     }
     assert everything <= reachable("zerosum.api")

@@ -16,6 +16,7 @@ from zerosum.losses import (
     discriminator_cross_entropy,
     generator_cross_entropy,
     generator_minimax,
+    l1,
     least_squares,
 )
 
@@ -258,6 +259,29 @@ class TestRelativistic:
             _, of_real, of_fake = with_gradients(loss_of("relativistic", turn), REAL, FAKE)
             assert torch.equal(of_real, -of_fake)
             assert of_fake.abs().min() > 0
+
+
+class TestL1:
+    """Of images (2, 1, 1, 2), the D of which is of no account."""
+
+    def play(self, real, fake):
+        images = [torch.tensor(values).reshape(2, 1, 1, 2) for values in (real, fake)]
+        none = torch.empty(2, 0)
+        return Play(critic=None, real=images[0], fake=images[1], condition=none, seen=0)
+
+    @pytest.mark.parametrize("weight", [1.0, 100.0])
+    def test_it_is_the_mean_over_pixels_times_the_weight(self, weight):
+        play = self.play([0.0, 1.0, -1.0, 0.5], [0.25, 1.0, 1.0, 0.0])
+        assert l1(weight)(play) == weight * (0.25 + 0 + 2 + 0.5) / 4
+
+    def test_it_is_nothing_where_the_output_is_the_target(self):
+        assert l1(100)(self.play([0.5] * 4, [0.5] * 4)) == 0
+
+    def test_each_pixel_has_the_same_say_however_wrong_it_is(self):
+        play = self.play([0.0] * 4, [0.1, -0.1, 0.9, -0.9])
+        play.fake.requires_grad_()
+        (gradient,) = torch.autograd.grad(l1(100)(play), play.fake)
+        assert gradient.flatten().tolist() == [25, -25, 25, -25]
 
 
 class TestClassification:

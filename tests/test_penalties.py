@@ -1,6 +1,7 @@
 """Penalties against closed forms, finite differences and a double backward written differently."""
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -11,7 +12,7 @@ from torch.func import functional_call, grad, vmap
 from zerosum import names
 from zerosum.deals import Generation
 from zerosum.errors import UserError
-from zerosum.game import Game, Play, Player
+from zerosum.game import Game, Play, Player, image_gradients
 from zerosum.nets import mlp
 from zerosum.packing import pack
 from zerosum.penalties import (
@@ -19,7 +20,6 @@ from zerosum.penalties import (
     clip,
     dragan,
     gradient_penalty,
-    gradients,
     insist_on_lone_images,
     r1,
     r2,
@@ -73,7 +73,7 @@ def of_weights(term, play, net, bf16=False):
     """
     torch.manual_seed(7)
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        value = term(play)
+        value = term(replace(play))  # which has seen nothing yet
     parts = torch.autograd.grad(value, [*net.parameters()], materialize_grads=True)
     return torch.cat([part.flatten() for part in parts])
 
@@ -124,7 +124,7 @@ class TestWhereDIsAsked:
             seen.append(images.detach().clone())
             return self.critic(images)
 
-        penalty(1.0)(Play(**{**vars(play), "critic": spy}))
+        penalty(1.0)(replace(play, critic=spy))
         (images,) = seen
         return images
 
@@ -225,7 +225,7 @@ def test_the_gradient_is_that_of_finite_differences(penalty):
     def value(shift):
         nn.utils.vector_to_parameters(weights + shift * direction, net.parameters())
         torch.manual_seed(7)
-        return penalty(0.7)(play).item()
+        return penalty(0.7)(replace(play)).item()  # a Play remembers what it has seen
 
     slope = (value(step) - value(-step)) / (2 * step)
     assert slope == pytest.approx((ours @ direction).item(), rel=1e-6)
@@ -237,7 +237,7 @@ class TestWhatLearns:
         net = smooth_net()
         play = play_of(net)
         maker = torch.ones((), dtype=torch.float64, requires_grad=True)
-        play = Play(**{**vars(play), "fake": play.fake * maker, "real": play.real * maker})
+        play = replace(play, fake=play.fake * maker, real=play.real * maker)
         assert of_weights(penalty(1.0), play, net).abs().max() > 0 or penalty is ONE_SIDED
         (nothing,) = torch.autograd.grad(penalty(1.0)(play), maker, allow_unused=True)
         assert nothing is None
@@ -256,7 +256,7 @@ class TestWhatLearns:
         net = smooth_net()
         play = play_of(net)
         for penalty, other in ((r1, "fake"), (r2, "real")):
-            changed = Play(**{**vars(play), other: getattr(play, other) * 5})
+            changed = replace(play, **{other: getattr(play, other) * 5})
             assert penalty(1.0)(changed).item() == penalty(1.0)(play).item()
 
     @pytest.mark.parametrize("name", PENALTIES)
@@ -317,7 +317,7 @@ class TestPacks:
             return pack(images, 2).flatten(1) @ weights[:, None].requires_grad_()
 
         play = play_of(packed)
-        assert gradients(packed, play.real).shape == (3, 48)
+        assert image_gradients(packed, play.real).shape == (3, 48)
         assert r1(1.0)(play).item() == pytest.approx(2**2 / 2)
         assert gradient_penalty(10)(play).item() == pytest.approx(10 * (2 - 1) ** 2)
         assert dragan(10)(play).item() == pytest.approx(10 * (2 - 1) ** 2)
@@ -325,9 +325,9 @@ class TestPacks:
     def test_rows_are_the_gradients_of_their_own_packs(self):
         net = nn.Sequential(nn.Conv2d(4, 3, 3), nn.Tanh(), nn.Flatten(), nn.Linear(6, 1)).double()
         images = torch.randn(6, *SHAPE, dtype=torch.float64)
-        ours = gradients(lambda images: net(pack(images, 2)), images)
+        ours = image_gradients(lambda images: net(pack(images, 2)), images)
         for row, two in zip(ours, images.split(2), strict=True):
-            alone = gradients(lambda images: net(pack(images, 2)), two)
+            alone = image_gradients(lambda images: net(pack(images, 2)), two)
             torch.testing.assert_close(row, alone[0])
 
 
@@ -352,7 +352,7 @@ class TestHalfPrecision:
 
     @staticmethod
     def with_slope(slope, net):
-        mean = gradients(net, torch.randn(64, *SHAPE)).norm(dim=1).mean().item()
+        mean = image_gradients(net, torch.randn(64, *SHAPE)).norm(dim=1).mean().item()
         with torch.no_grad():
             net[-1].weight.mul_(slope / mean)
         return net
@@ -369,7 +369,7 @@ class TestHalfPrecision:
 
     def test_because_bf16_would_be_far_off_where_the_slope_is_right(self):
         def careless(play):
-            return (gradients(play.critic, play.real).norm(dim=1) - 1).square().mean()
+            return (image_gradients(play.critic, play.real).norm(dim=1) - 1).square().mean()
 
         def nearly_linear(slope):
             torch.manual_seed(0)
@@ -419,7 +419,7 @@ class TestHalfPrecision:
         net = self.net(slope=5.0)
         play = play_of(net, dtype=torch.float32)
         half, same = (
-            Play(**{**vars(play), "fake": fake})
+            replace(play, fake=fake)
             for fake in (play.fake.bfloat16(), play.fake.bfloat16().float())
         )
         ours, theirs = (of_weights(penalty(1.0), play, net, bf16=True) for play in (half, same))
@@ -489,4 +489,4 @@ class TestBatchNorm:
         D = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(24), nn.Tanh(), nn.Linear(24, 1)).double()
         images = torch.randn(4, *SHAPE, dtype=torch.float64)
         others = torch.cat([images[:1], 3 * images[1:]])
-        assert not torch.allclose(gradients(D, images)[0], gradients(D, others)[0])
+        assert not torch.allclose(image_gradients(D, images)[0], image_gradients(D, others)[0])

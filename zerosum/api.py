@@ -185,13 +185,14 @@ def train_config(
     watcher = watcher or ConsoleWatcher()
     device = choose_device(config.device)
     with one_at_a_time(), tuned_processor(), own_randomness(device), gradients_allowed():
-        images = load_images(config, watcher)
+        images = load_images(recipe, config, watcher)
+        config = config.settled(config.budget(len(images)))
         directory = RunDirectory(out or default_directory(recipe, config))
         game = build_game(recipe, config, images, device=device)
         directory.claim()
         with directory.locked():  # before anything in it is read, changed or removed
             open_run(directory, describe(recipe, config, images), config, fresh=fresh)
-            run_loop(game, config, images, directory, watcher=watcher)
+            run_loop(recipe, game, config, images, directory, watcher=watcher)
     return Run(directory.path)
 
 

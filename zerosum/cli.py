@@ -19,6 +19,7 @@ from zerosum._version import __version__
 from zerosum.commands.judge import compare, evaluate
 from zerosum.commands.show import show
 from zerosum.commands.train import train
+from zerosum.commands.translate import translate
 from zerosum.config import explain
 from zerosum.errors import UserError
 
@@ -35,6 +36,7 @@ app = App(
 app.command(train)
 app.command(evaluate)
 app.command(compare)
+app.command(translate)
 
 
 @app.command

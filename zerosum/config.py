@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -20,6 +21,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from zerosum.errors import UserError, unknown_name
@@ -40,6 +42,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    on_data: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Defaults for data sets of certain names, where they differ."""
+
     data: str = Field("mnist", description="A data set's name, or the path of your own images.")
     size: str | None = Field(
         None, description="Crop and resize images to N or HEIGHTxWIDTH pixels, such as 64 or 48x64."
@@ -48,7 +53,7 @@ class Settings(BaseModel):
         None, description="1 for gray, 3 for RGB, 4 for RGBA. By default what the images have."
     )
     strict: bool = Field(False, description="Stop at an undecodable image instead of skipping it.")
-    epochs: Count = Field(100, description="Passes over the data set.")
+    epochs: Count | None = Field(100, description="Passes over the data set.")
     images: Count | None = Field(
         None, description="Real images to train on in all, instead of --epochs."
     )
@@ -61,16 +66,27 @@ class Settings(BaseModel):
     ema_half_life: int = Field(
         20_000, ge=0, description="Images over which the average of G forgets half; 0: no average."
     )
-    sample_every: Count = Field(10, description="Epochs between pictures.")
-    checkpoint_every: Count = Field(5, description="Epochs between checkpoints.")
-    evaluate_every: int = Field(
-        5,
+    sample_every: Count | None = Field(
+        None, description="Epochs between pictures. [default: so that there are about ten]"
+    )
+    checkpoint_every: Count | None = Field(
+        None, description="Epochs between checkpoints. [default: so that there are about twenty]"
+    )
+    evaluate_every: int | None = Field(
+        None,
         ge=0,
-        description="Epochs between evaluations of the average of G; the best is kept. 0: none.",
+        description="Epochs between evaluations of the average of G; the best is kept. 0: none. "
+        "[default: so that there are about twenty]",
     )
     stop_after_no_gain: Count | None = Field(
         None, description="Stop when so many epochs have brought no better figure."
     )
+
+    @model_validator(mode="after")
+    def _there_is_a_budget(self) -> Settings:
+        if self.epochs is None and self.images is None:
+            raise ValueError("expected --epochs or --images")
+        return self
 
     @field_validator("stop_after_no_gain")
     @classmethod
@@ -104,6 +120,27 @@ class Settings(BaseModel):
             raise ValueError("expected auto, cpu, cuda, cuda:N or mps")
         return text
 
+    def budget(self, num_images: int) -> int:
+        """Real images to train on in all, with so many in the data set."""
+        return self.images or (self.epochs or 0) * num_images
+
+    def settled(self, budget: int) -> Self:
+        """Put numbers in the place of what follows from the budget, in images."""
+        return self
+
+    def every(self, name: str, num_images: int) -> int:
+        """Epochs between two of what `name`, such as "sample_every", asks for.
+
+        Where nothing is asked for, the budget's epochs are divided into as many parts as
+        `PARTS` says.
+        """
+        asked: int | None = getattr(self, name)
+        epochs = self.budget(num_images) / num_images
+        return max(1, round(epochs / PARTS[name])) if asked is None else asked
+
+
+PARTS = {"sample_every": 10, "checkpoint_every": 20, "evaluate_every": 20}
+"""How often a run shows, saves and examines itself, unless told otherwise."""
 
 # What a resumed run may change: how often it reports; where the images are, since a checksum sees
 # to it that they are the same; and the device, whose arithmetic differs in the last bits. The
@@ -145,18 +182,36 @@ def validate(kind: type[SomeSettings], values: dict[str, Any]) -> SomeSettings:
         if name not in kind.model_fields:
             raise unknown_name("setting", name, kind.model_fields)
     try:
-        return kind.model_validate(values)
+        return kind.model_validate(with_defaults(kind, values))
     except ValidationError as error:
         raise UserError(explain(error)) from None
+
+
+def with_defaults(kind: type[Settings], values: dict[str, Any]) -> dict[str, Any]:
+    """Add a recipe's defaults for the data that is asked for, if it has any.
+
+    A number of epochs counts, even where a recipe's or a data set's own budget is in images.
+    """
+    data = values.get("data", kind.model_fields["data"].default)
+    defaults = dict(kind.on_data.get(str(data), {}))
+    if "epochs" in defaults:
+        defaults = {"images": None, **defaults}
+    if values.get("epochs") is not None:
+        defaults["images"] = None
+    return {**defaults, **values}
 
 
 def explain(error: ValidationError) -> str:
     """Say what is wrong with each field, in one line each."""
     lines = []
     for problem in error.errors():
-        flag = "--" + str(problem["loc"][0]).replace("_", "-") if problem["loc"] else "the config"
         message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-        lines.append(f"{flag}: received {problem['input']!r}, expected {expected(message)}.")
+        if problem["loc"]:
+            flag = str(problem["loc"][0]).replace("_", "-")
+            received = f"--{flag}: received {problem['input']!r},"
+        else:  # of several settings that do not go together
+            received = "The settings do not fit together:"
+        lines.append(f"{received} expected {expected(message)}.")
     return "\n".join(lines)
 
 
@@ -195,6 +250,8 @@ def conflicts(saved: Settings, asked: Settings) -> list[str]:
         before, now = getattr(saved, name), getattr(asked, name)
         if before == now or name in FREE_ON_RESUME:
             continue
+        if name == "epochs" and None not in (saved.images, asked.images):
+            continue  # the budget is in images
         if name in ("epochs", "images") and None not in (before, now) and now > before:
             continue
         lines.append(f"{name}: the run has {before!r}, received {now!r}")

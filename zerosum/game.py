@@ -73,23 +73,113 @@ class Play:
     seen: int
     in_one_pass: bool = False
 
-    @cached_property
-    def _both_logits(self) -> tuple[Tensor, Tensor]:
-        logits = self.critic(torch.cat([self.real, self.fake])).float()
-        # Halves, and not by the number of images: a D that sees packs has a logit for each pack.
-        return logits[: len(logits) // 2], logits[len(logits) // 2 :]
+    # All of these are computed on first use, so that a turn pays only for what its terms ask.
 
-    # Computed on first use, so that a turn pays only for what its terms ask.
-
-    @cached_property
+    @property
     def real_logits(self) -> Tensor:
         """D's logits of the real images, float32 (b, 1)."""
-        return self._both_logits[0] if self.in_one_pass else self.critic(self.real).float()
+        return self._both.first if self.in_one_pass else self._real.logits
 
-    @cached_property
+    @property
     def fake_logits(self) -> Tensor:
         """D's logits of the fake images, float32 (b, 1)."""
-        return self._both_logits[1] if self.in_one_pass else self.critic(self.fake).float()
+        return self._both.second if self.in_one_pass else self._fake.logits
+
+    @property
+    def real_gradient(self) -> Tensor:
+        """The gradient of D's logits at the real images, see `image_gradients`, (b, c·h·w).
+
+        Differentiable by D's weights. Where the images are constants, as on D's turn, it is taken
+        of the pass that gave the logits, which saves one.
+        """
+        if self._carries_a_graph:
+            return image_gradients(self.critic, self.real)
+        gradient = self._both.gradient if self.in_one_pass else self._real.gradient
+        return gradient[: len(self.real_logits)]
+
+    @property
+    def fake_gradient(self) -> Tensor:
+        """The gradient of D's logits at the fake images, likewise; they are taken as constants."""
+        if self._carries_a_graph:
+            return image_gradients(self.critic, self._fake_images)
+        gradient = self._both.gradient if self.in_one_pass else self._fake.gradient
+        return gradient[-len(self.fake_logits) :]
+
+    @property
+    def _carries_a_graph(self) -> bool:
+        return self.real.requires_grad or self.fake.requires_grad
+
+    @cached_property
+    def _real(self) -> Judged:
+        return Judged.of(self.critic, self.real)
+
+    @property
+    def _fake_images(self) -> Tensor:
+        # In the data's precision: under autocast G may have made them in half of it, and their
+        # gradients would then be squared and summed in as little.
+        return self.fake.to(self.real.dtype)
+
+    @cached_property
+    def _fake(self) -> Judged:
+        return Judged.of(self.critic, self._fake_images)
+
+    @cached_property
+    def _both(self) -> Judged:
+        return Judged.of(self.critic, torch.cat([self.real, self.fake]))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Images and D's logits of them, from one pass.
+
+    Attributes:
+        images: (n, c, h, w). Where they are constants, they are ready to be differentiated by.
+        logits: float32 (r, 1); r is n, or less where D sees packs.
+    """
+
+    images: Tensor
+    logits: Tensor
+
+    @classmethod
+    def of(cls, critic: Callable[[Tensor], Tensor], images: Tensor) -> Judged:
+        """Let D judge images.
+
+        Those that carry G's graph are left as they are, for G to learn through. Asking for the
+        gradient by the others costs nothing until it is asked for.
+        """
+        leaf = images if images.requires_grad else images.detach().requires_grad_()
+        return cls(leaf, critic(leaf).float())
+
+    # Halves, and not by the number of images: a D that sees packs has a logit for each pack.
+
+    @property
+    def first(self) -> Tensor:
+        """The logits of the first half of the images."""
+        return self.logits[: len(self.logits) // 2]
+
+    @property
+    def second(self) -> Tensor:
+        """The logits of the second half of the images."""
+        return self.logits[len(self.logits) // 2 :]
+
+    @cached_property
+    def gradient(self) -> Tensor:
+        """As `image_gradients`."""
+        # Rows of logits do not depend on one another's images, so the sum's gradient is each one's.
+        (gradient,) = torch.autograd.grad(self.logits.sum(), self.images, create_graph=True)
+        return gradient.reshape(len(self.logits), -1)
+
+
+def image_gradients(critic: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """The critic's gradient at images (n, c, h, w), itself differentiable by the critic's weights.
+
+    The images are taken as constants: whatever made them, G among it, learns nothing from this.
+
+    Returns:
+        Shape (r, n / r * c * h * w) for r rows of logits. Of a row of several logits, such as a
+        PatchGAN's, it is the gradient of their sum.
+    """
+    return Judged.of(critic, images.detach()).gradient
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -135,6 +135,15 @@ def generator_relativistic(play: Play) -> Tensor:
     return softplus(play.real_logits - play.fake_logits).mean()
 
 
+def l1(weight: float) -> Term:
+    """E |target - G(source)|: what G makes of a source should be the target, pixel by pixel.
+
+    The mean over pixels and channels, times the weight. Source: Pix2Pix, Isola et al. 2017,
+    arXiv 1611.07004, equation 3; its weight is 100.
+    """
+    return lambda play: weight * (play.real - play.fake).abs().mean()
+
+
 class PlayWithClasses(Protocol):
     """What the auxiliary classifier's terms read of a Play.
 

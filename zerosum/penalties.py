@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from zerosum.errors import UserError
-from zerosum.game import Constraint, Play, Schedule, Term, couples_the_batch
+from zerosum.game import Constraint, Play, Schedule, Term, couples_the_batch, image_gradients
 from zerosum.names import PenaltySpec
 
 Weight = float | Schedule
@@ -68,7 +68,7 @@ def r1(weight: Weight) -> Term:
 
     Source: Mescheder et al. 2018, arXiv 1801.04406, equation 9.
     """
-    return lambda play: at(weight, play) / 2 * steepness(play, play.real)
+    return lambda play: at(weight, play) / 2 * steepness(play.real_gradient)
 
 
 def r2(weight: Weight) -> Term:
@@ -76,9 +76,7 @@ def r2(weight: Weight) -> Term:
 
     Source: Mescheder et al. 2018, arXiv 1801.04406, equation 10.
     """
-    # In the data's precision: under autocast G may have made them in half of it, and their
-    # gradients would then be squared and summed in as little.
-    return lambda play: at(weight, play) / 2 * steepness(play, play.fake.to(play.real))
+    return lambda play: at(weight, play) / 2 * steepness(play.fake_gradient)
 
 
 def clip(bound: float) -> Constraint:
@@ -146,28 +144,13 @@ def one_per_image(images: Tensor) -> Tensor:
     return torch.rand(len(images), *[1] * (images.dim() - 1), device=images.device).to(images)
 
 
-def steepness(play: Play, images: Tensor) -> Tensor:
-    """E |grad D|^2 at the images."""
-    return gradients(play.critic, images).square().sum(dim=1).mean()
+def steepness(gradient: Tensor) -> Tensor:
+    """E |grad D|^2 of gradients, a row each."""
+    return gradient.square().sum(dim=1).mean()
 
 
 def deviation(play: Play, images: Tensor, *, one_sided: bool = False) -> Tensor:
     """E (|grad D| - 1)^2 at the images, in full precision whatever autocast is around."""
     with torch.autocast(images.device.type, enabled=False):
-        surplus: Tensor = torch.linalg.vector_norm(gradients(play.critic, images), dim=1) - 1
+        surplus: Tensor = torch.linalg.vector_norm(image_gradients(play.critic, images), dim=1) - 1
     return (surplus.relu() if one_sided else surplus).square().mean()
-
-
-def gradients(critic: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """The critic's gradient at images (n, c, h, w), itself differentiable by the critic's weights.
-
-    The images are taken as constants: whatever made them, G among it, learns nothing from this.
-
-    Returns:
-        Shape (r, n / r * c * h * w) for r rows of logits.
-    """
-    leaf = images.detach().requires_grad_()
-    logits = critic(leaf)
-    # Rows of logits do not depend on one another's images, so the sum's gradient is that of each.
-    (gradient,) = torch.autograd.grad(logits.sum(), leaf, create_graph=True)
-    return gradient.reshape(len(logits), -1)

@@ -1,27 +1,29 @@
-"""A run to look at and to sample from: what `train` returns and `load` finds again."""
+"""A run to sample from or to translate with: what `train` returns and `load` finds again."""
 
 from __future__ import annotations
 
 import math
-import sys
+import shlex
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from zerosum import recipes
-from zerosum.arrays import Samples
+from zerosum.arrays import Pixels, Samples
 from zerosum.config import Settings, validate
 from zerosum.data.images import at_rest, to_array
 from zerosum.errors import UserError
 from zerosum.game import Game
 from zerosum.seeds import enter_stream, own_randomness
-from zerosum.training.checkpoint import Damaged, Snapshot, read
+from zerosum.training.choosing import choose
 from zerosum.training.machine import choose_device
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import group, load_net
+from zerosum.translate import Translator, one_way
 
 CHUNK = 256
 """Images made at a time, which bounds the memory; also what makes samples nest, see `sample`."""
@@ -35,7 +37,8 @@ class Run:
         recipe: the recipe's name.
         config: its settings.
         classes: the names of the data's classes, () where it has no labels.
-        image_shape: (c, h, w) of one image.
+        image_shape: (c, h, w) of one image of the data.
+        source_channels: how many of c are the source's, where images are translated; else 0.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -51,6 +54,8 @@ class Run:
             self.recipe: str = saved["recipe"]
             self.config: Settings = validate(recipes.get(self.recipe).config, saved["config"])
             self.classes: tuple[str, ...] = tuple(saved["classes"])
+            # Runs of older versions do not say it.
+            self.source_channels: int = saved.get("source_channels", 0)
             channels, height, width = saved["image_shape"]
             self.image_shape: tuple[int, int, int] = (channels, height, width)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -100,6 +105,22 @@ class Run:
                 chunks.append(to_samples(generate(game.G.net, inputs)))
         return np.concatenate(chunks)[:count]
 
+    def labels(self, count: int = 16, *, label: int | None = None) -> NDArray[np.int64] | None:
+        """The classes that `sample` tells G, int64 (count,), or None where it tells none.
+
+        Raises:
+            UserError: there is no such class.
+        """
+        device = torch.device("cpu")
+        with own_randomness(device), torch.device("meta"):  # of the game only the deal is asked
+            deal = self._untrained(torch.device("meta")).deal
+        with own_randomness(device):
+            _, *condition = deal.inputs(CHUNK, device, label=label)
+        if not condition or not condition[0].shape[1]:
+            return None
+        # Each chunk of samples begins with the first class.
+        return np.resize(condition[0].argmax(dim=1).numpy(), count)
+
     def interpolate(
         self,
         steps: int,
@@ -133,18 +154,66 @@ class Run:
             frames.append(to_samples(generate(game.G.net, (z, *others))))
         return np.stack(frames)
 
+    def translate(
+        self,
+        images: Pixels,
+        *,
+        seed: int = 0,
+        raw: bool = False,
+        checkpoint: str | int = "newest",
+        reverse: bool = False,
+    ) -> Pixels:
+        """Let G make images of images, uint8 (n, h, w, c) -> uint8 (n, h, w, c of the target).
+
+        They may be of any size, and larger ones than 1024×1024 pixels are translated in tiles, see
+        `zerosum.translate`; but what G knows is the scale of the images that it was trained on.
+        An image's output depends on nothing but the image, the run and the seed.
+
+        Args:
+            images: of as many channels as the run's sources.
+            seed: decides the noise, the dropout in G.
+            raw: use G's own weights instead of their moving average.
+            checkpoint: as for `sample`.
+            reverse: go from target to source, in a run that learnt both ways.
+
+        Raises:
+            UserError: the run translates no images or not in reverse, the array does not hold
+                such images, or there is no such checkpoint.
+        """
+        translator = self.translator(seed=seed, raw=raw, checkpoint=checkpoint, reverse=reverse)
+        return translator.translate_all(images)
+
+    def translator(
+        self,
+        *,
+        seed: int = 0,
+        raw: bool = False,
+        checkpoint: str | int = "newest",
+        reverse: bool = False,
+    ) -> Translator:
+        """What `translate` works with, for images of different sizes; it raises the same errors."""
+        if not self.source_channels:
+            raise UserError(
+                f"The run '{self.path}' makes images of noise, not of images. Sample it instead: "
+                f"zerosum sample {shlex.quote(str(self.path))}."
+            )
+        game = self._game(raw=raw, checkpoint=checkpoint)
+        channels = self.source_channels, self.image_shape[0] - self.source_channels
+        source_channels, target_channels = reversed(channels) if reverse else channels
+        return Translator(
+            net=one_way(game.G.net, reverse=reverse, run=f"The run '{self.path}'"),
+            source_channels=source_channels,
+            target_channels=target_channels,
+            device=game.device,
+            seed=seed,
+        )
+
     def _game(self, *, raw: bool, checkpoint: str | int) -> Game:
         """Build the game with the weights of a checkpoint in G."""
         device = choose_device("auto")
         with own_randomness(device):
-            game = recipes.build(
-                self.recipe,
-                self.config,
-                image_shape=self.image_shape,
-                num_classes=len(self.classes),
-                device=device,
-            )
-        snapshot = self._snapshot(checkpoint)
+            game = self._untrained(device)
+        snapshot = choose(self.directory, checkpoint)
         try:
             load_net(game.G.net, group(snapshot, "G" if raw else "average"))
         except RuntimeError as error:
@@ -155,48 +224,15 @@ class Run:
         game.G.net.eval()
         return game
 
-    def _snapshot(self, checkpoint: str | int) -> Snapshot:
-        which = str(checkpoint)
-        checkpoints = self.directory.checkpoints
-        kept = checkpoints.seen()
-        if not kept:
-            raise UserError(
-                f"The run '{self.path}' has no checkpoint yet: train it first, or longer."
-            )
-        if which == "newest":
-            return self._newest_whole()
-        wanted = checkpoints.best() if which == "best" else None
-        if wanted is None and which.isdecimal():
-            wanted = int(which)
-        if wanted not in kept:
-            raise UserError(
-                f"The run '{self.path}' has no checkpoint '{which}'. It keeps: "
-                f"{', '.join(map(str, kept))}; expected one of them, newest or best."
-            )
-        try:
-            return read(checkpoints.path(wanted))
-        except Damaged as damage:
-            raise UserError(
-                f"The checkpoint '{checkpoints.path(wanted)}' is damaged: {damage}. Choose another "
-                f"with --checkpoint; the run keeps {', '.join(map(str, kept))}."
-            ) from None
-
-    def _newest_whole(self) -> Snapshot:
-        """Read the newest checkpoint that is whole; say loudly which newer ones are not."""
-        damages: list[str] = []
-        for seen, snapshot in self.directory.checkpoints.newest():
-            if not isinstance(snapshot, Damaged):
-                for damage in damages:
-                    print(
-                        f"WARNING: {damage} Using the one before, at {seen:,} images.",
-                        file=sys.stderr,
-                    )
-                return snapshot
-            damages.append(
-                f"damaged checkpoint {self.directory.checkpoints.path(seen)}: {snapshot}."
-            )
-        raise UserError(
-            f"No checkpoint of '{self.path}' is whole: {' '.join(damages)} Restore one from a copy."
+    def _untrained(self, device: torch.device) -> Game:
+        """Build the game, with weights from torch's current random stream."""
+        return recipes.build(
+            self.recipe,
+            self.config,
+            image_shape=self.image_shape,
+            num_classes=len(self.classes),
+            source_channels=self.source_channels,
+            device=device,
         )
 
 

@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 
-from zerosum import data, recipes
+from zerosum import recipes
 from zerosum._version import __version__
-from zerosum.checkup import Checkup
-from zerosum.config import Settings, parse_size
+from zerosum.config import Settings
 from zerosum.data.images import ImageSet
 from zerosum.data.loader import Loader, Position
 from zerosum.game import Game
 from zerosum.memory import insist_on_memory, memory_bytes
-from zerosum.metrics.features import cheap_net, feature_net
-from zerosum.metrics.figures import LEAST_IMAGES
 from zerosum.reporting.console import in_words
 from zerosum.reporting.curves import draw_curve
 from zerosum.reporting.film import FRAME_MILLISECONDS, read_frame, save_film
-from zerosum.reporting.pictures import painter
 from zerosum.seeds import enter_stream
+from zerosum.tasks import TASKS, Task
 from zerosum.training.ema import Average
 from zerosum.training.gain import best_record, score_of, stalled
 from zerosum.training.interfaces import Examination, Watcher
@@ -40,20 +38,12 @@ from zerosum.training.state import Progress, State
 BYTES_PER_WEIGHT = 4 * (4.5 + 2 * 3.5)
 
 
-def load_images(config: Settings, watcher: Watcher) -> ImageSet:
-    """Load what the config says, and tell which files could not be decoded."""
-    images = load_split(config, "train")
+def load_images(recipe: str, config: Settings, watcher: Watcher) -> ImageSet:
+    """Load what the config says, and tell which files could not be used."""
+    images = task_of(recipe).load(config)
     if images.skipped:
         watcher.notice(skipped_summary(images))
     return images
-
-
-def load_split(config: Settings, split: str) -> ImageSet:
-    """Load one split of the data that the config names, in the shape that it says."""
-    size = parse_size(config.size) if config.size else None
-    return data.load(
-        config.data, split=split, size=size, channels=config.channels, strict=config.strict
-    )
 
 
 def build_game(recipe: str, config: Settings, images: ImageSet, *, device: torch.device) -> Game:
@@ -62,26 +52,25 @@ def build_game(recipe: str, config: Settings, images: ImageSet, *, device: torch
     Raises:
         UserError: it cannot.
     """
-    num_classes = len(images.classes) if images.labels is not None else 0
+    make = partial(
+        recipes.build,
+        recipe,
+        config,
+        image_shape=images.shape,
+        num_classes=len(images.classes) if images.labels is not None else 0,
+        source_channels=images.source_channels,
+    )
     if device.type == "cpu":
         # On the "meta" device weights have shapes and take no memory.
         with torch.device("meta"):
-            outline = recipes.build(
-                recipe,
-                config,
-                image_shape=images.shape,
-                num_classes=num_classes,
-                device=torch.device("meta"),
-            )
+            outline = make(device=torch.device("meta"))
         insist_on_memory(
             BYTES_PER_WEIGHT * outline.num_weights,
             memory=memory_bytes(),
             what=f"Training the {outline.num_weights:,} weights of G and D at this size",
         )
     enter_stream(torch.device("cpu"), "init", config.seed)
-    return recipes.build(
-        recipe, config, image_shape=images.shape, num_classes=num_classes, device=device
-    )
+    return make(device=device)
 
 
 def open_run(
@@ -100,12 +89,19 @@ def open_run(
 
 
 def run_loop(
-    game: Game, config: Settings, images: ImageSet, directory: RunDirectory, *, watcher: Watcher
+    recipe: str,
+    game: Game,
+    config: Settings,
+    images: ImageSet,
+    directory: RunDirectory,
+    *,
+    watcher: Watcher,
 ) -> None:
     """Restore the game, where there is something to restore, and play it to the budget's end."""
+    task = task_of(recipe)
     state = State(game, Average(game.G.net, half_life=config.ema_half_life))
     loader = Loader(images, batch_size=config.batch_size, seed=config.seed, device=game.device)
-    budget = config.images or config.epochs * len(images)
+    budget = config.budget(len(images))
 
     restore_newest(state, directory, watcher)
     progress = state.progress
@@ -120,8 +116,8 @@ def run_loop(
         watcher.notice(f"The run '{directory.path}' is complete: {reason}.")
         make_film(directory, watcher)  # a signal may have come just before it was made
         return
-    evaluate_every = config.evaluate_every
-    if evaluate_every and len(images) < LEAST_IMAGES:
+    evaluate_every = config.every("evaluate_every", len(images))
+    if evaluate_every and len(images) < task.least_images:
         evaluate_every = 0
         watcher.notice(
             f"{len(images)} images are too few to compare G's with: there will be no evaluations"
@@ -130,6 +126,8 @@ def run_loop(
     if progress.seen:
         watcher.notice(f"Going on with '{directory.path}' at {progress.seen:,} images.")
 
+    held_out = task.held_out(config, images, watcher.notice)
+    examine = task.examiner(state, config, images, held_out, directory) if evaluate_every else never
     Loop(
         state,
         loader,
@@ -137,24 +135,28 @@ def run_loop(
         schedule=Schedule(
             budget=budget,
             images_per_epoch=len(images),
-            sample_every=config.sample_every,
-            checkpoint_every=config.checkpoint_every,
+            sample_every=config.every("sample_every", len(images)),
+            checkpoint_every=config.every("checkpoint_every", len(images)),
             evaluate_every=evaluate_every,
             stop_after_no_gain=config.stop_after_no_gain,
             seed=config.seed,
             bf16=config.precision == "bf16",
         ),
         watcher=watcher,
-        draw=drawer(state, directory, seed=config.seed),
-        examine=checkup(state, config, images, directory) if evaluate_every else never,
+        draw=with_curve(task.painter(state, config, held_out, directory), directory),
+        examine=examine,
     ).run()
     make_film(directory, watcher)
-    watcher.notice(summary(directory, progress))
+    watcher.notice(summary(directory, progress, task))
 
 
-def drawer(state: State, directory: RunDirectory, *, seed: int) -> Callable[[int], None]:
+def task_of(recipe: str) -> Task:
+    """What a recipe's G does."""
+    return TASKS[recipes.get(recipe).task]
+
+
+def with_curve(paint: Callable[[int], None], directory: RunDirectory) -> Callable[[int], None]:
     """Make the function that draws what is due at an epoch: its picture, and the curve so far."""
-    paint = painter(state.game, state.average.net, directory, seed=seed)
 
     def draw(epoch: int) -> None:
         paint(epoch)
@@ -212,19 +214,10 @@ def describe(recipe: str, config: Settings, images: ImageSet) -> dict[str, Any]:
         "recipe": recipe,
         "image_shape": list(images.shape),
         "classes": list(images.classes),
+        "source_channels": images.source_channels,
         "data_sha256": images.fingerprint(),
         "config": config.model_dump(mode="json"),
     }
-
-
-def checkup(
-    state: State, config: Settings, images: ImageSet, directory: RunDirectory
-) -> Callable[[], Examination]:
-    """Make the function that examines the players as they stand, and remembers by the log."""
-    held_out = load_split(config, "test") if data.has_splits(config.data) else None
-    net = feature_net(cheap_net(config.data), device=state.game.device)
-    examine = Checkup(state, images, held_out, net=net, seed=config.seed)
-    return lambda: examine(directory.log())
 
 
 def never() -> Examination:
@@ -233,13 +226,13 @@ def never() -> Examination:
 
 
 def skipped_summary(images: ImageSet) -> str:
-    """One line on the files that could not be decoded."""
+    """One line on the files that could not be decoded, or had no partner."""
     shown = "; ".join(images.skipped[:3])
     more = f"; and {len(images.skipped) - 3} more" if len(images.skipped) > 3 else ""
-    return f"Skipped {len(images.skipped)} undecodable files: {shown}{more}."
+    return f"Skipped {len(images.skipped)} unusable files: {shown}{more}."
 
 
-def summary(directory: RunDirectory, progress: Progress) -> str:
+def summary(directory: RunDirectory, progress: Progress, task: Task) -> str:
     """Say what came of a run and what to try next."""
     path = shlex.quote(str(directory.path))
     pace = progress.seen / max(progress.seconds, 1e-9)
@@ -247,17 +240,18 @@ def summary(directory: RunDirectory, progress: Progress) -> str:
     log = directory.log()
     if best := best_record(log):
         name, value = next(iter(best["figures"].items()))
-        newest = [record for record in log if "health" in record][-1]
-        lines += [
+        newest = [record for record in log if score_of(record) is not None][-1]
+        lines.append(
             f"  best      {name} {value:.4g} at epoch {best['epoch']} "
-            f"(now {score_of(newest):.4g}); sample it with --checkpoint best",
-            f"  health    {in_words(newest['health'])}",
-        ]
+            f"(now {score_of(newest):.4g}); use it with --checkpoint best"
+        )
+        if "health" in newest:
+            lines.append(f"  health    {in_words(newest['health'])}")
     lines += [
         f"  pictures  {directory.pictures()[-1]}",
         f"  curve     {directory.curve_path}",
         f"  film      {directory.film_path}",
-        f"  try       zerosum sample {path} -n 64 --out samples.png",
-        f"            zerosum sample {path} --out walk.gif",
     ]
+    heads = ["  try       ", *[" " * 12] * 9]
+    lines += [head + step for head, step in zip(heads, task.next_steps(path), strict=False)]
     return "\n".join(lines)

@@ -106,6 +106,50 @@ def test_batches_are_scaled_floats_and_labels_only_where_there_are_any():
     assert sorted(images[:, 0, 0, 0].tolist()) == [-1, 1]
 
 
+def stacked(num_images: int, *, matched: bool) -> ImageSet:
+    """Sources of one channel whose only pixel is their number, and targets of two alike."""
+    numbers = torch.arange(num_images, dtype=torch.uint8).view(-1, 1, 1, 1)
+    return ImageSet(
+        images=numbers.expand(-1, 3, 1, 1),
+        labels=None,
+        classes=(),
+        name="pairs",
+        source_channels=1,
+        matched=matched,
+    )
+
+
+@pytest.mark.parametrize("matched", [True, False])
+def test_sources_go_with_their_own_targets_or_with_others(matched):
+    def deal_pairs(loader: Loader, num_batches: int) -> list[tuple[list[int], list[int]]]:
+        dealt = []
+        for _ in range(num_batches):
+            images = to_uint8(loader.next_batch()[0])[:, :, 0, 0]
+            assert torch.equal(images[:, 1], images[:, 2])
+            dealt.append((images[:, 0].tolist(), images[:, 1].tolist()))
+        return dealt
+
+    data = stacked(30, matched=matched)
+    loader = Loader(data, batch_size=8, seed=0, device=CPU)
+    orders = []
+    for _ in range(2):
+        sources, targets = (
+            list(chain(*half)) for half in zip(*deal_pairs(loader, loader.num_batches), strict=True)
+        )
+        assert sorted(sources) == sorted(targets) == list(range(30))
+        assert (sources == targets) == matched
+        orders.append([targets.index(source) for source in sources])
+    # Chance brings others together in each epoch.
+    assert (orders[0] == orders[1]) == matched
+
+    loader.next_batch()
+    position = loader.position
+    rest = deal_pairs(loader, 9)
+    resumed = Loader(data, batch_size=8, seed=1, device=CPU)
+    resumed.seek(position)
+    assert deal_pairs(resumed, 9) == rest
+
+
 @pytest.mark.parametrize(("epoch", "offset"), [(0, 10), (0, -1), (-1, 0)])
 def test_a_position_that_does_not_exist_is_refused(epoch, offset):
     with pytest.raises(UserError, match=r"There is no Position\(.*data set of 10 images"):

@@ -1,4 +1,4 @@
-"""PSNR and SSIM against closed forms and straight references."""
+"""L1, PSNR and SSIM against closed forms and straight references."""
 
 import math
 
@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
+from torch.nn import functional
 
 from zerosum import data
+from zerosum.data.images import to_float
 from zerosum.errors import UserError
-from zerosum.metrics.paired import psnr, spread_of, ssim
+from zerosum.metrics.evaluate import Subject
+from zerosum.metrics.paired import choose_measures, judge_pairs, l1, psnr, spread_of, ssim
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +31,18 @@ def noisy(image, strength, seed=1):
 
 def blurred(image, sigma):
     return torch.from_numpy(gaussian_filter(image.numpy(), (0, sigma, sigma)))
+
+
+class TestL1:
+    def test_is_of_pixels_in_minus_1_to_1(self):
+        low, high = (torch.full((1, 2, 2), level, dtype=torch.uint8) for level in (0, 255))
+        assert l1(low, high) == l1(high, low) == 2
+        assert l1(low, low) == 0
+
+    def test_is_what_G_learns_to_lessen(self, photo):
+        other = noisy(photo, 20)
+        error = functional.l1_loss(to_float(photo), to_float(other)).item()
+        assert l1(photo, other) == pytest.approx(error, rel=1e-6)
 
 
 class TestPsnr:
@@ -127,3 +142,31 @@ def test_the_mean_of_one_has_no_deviation():
     assert spread_of([3.0]).mean == 3
     assert spread_of([3.0]).deviation is None
     assert spread_of([1.0, 3.0]).deviation == 1
+
+
+class TestSets:
+    def judged(self, fake, real):
+        subjects = (
+            Subject(name=name, split=None, images=i) for name, i in (("a", fake), ("b", real))
+        )
+        measures = choose_measures(["psnr"], device=torch.device("cpu"), notice=print)
+        return judge_pairs(*subjects, measures=measures, seed=5)["psnr"]
+
+    def test_images_at_the_same_places_are_compared(self):
+        fake = torch.full((3, 1, 4, 4), 100, dtype=torch.uint8)
+        real = fake + torch.tensor([10, 20, 50], dtype=torch.uint8).view(3, 1, 1, 1)
+        each = [20 * math.log10(255 / gap) for gap in (10, 20, 50)]
+        found = self.judged(fake, real)
+        assert found.value == pytest.approx(np.mean(each))
+        card = found.card
+        assert card["spread"] == pytest.approx(np.std(each))
+        assert (card["better"], card["features"], card["paired"]) == ("higher", "pixels", True)
+        assert (card["evaluated"]["name"], card["reference"]["n"], card["seed"]) == ("a", 3, 5)
+        assert card["floor"] is card["warning"] is None
+
+    def test_identical_ones_are_left_out_of_the_mean_and_counted(self):
+        fake = torch.full((2, 1, 4, 4), 100, dtype=torch.uint8)
+        real = fake + torch.tensor([0, 10], dtype=torch.uint8).view(2, 1, 1, 1)
+        found = self.judged(fake, real)
+        assert found.value == pytest.approx(20 * math.log10(25.5))
+        assert found.card["warning"].startswith("1 of 2 pairs are identical")

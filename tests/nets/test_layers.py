@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from zerosum.errors import UserError
+from zerosum.nets import r3gan, resnet
 from zerosum.nets.layers import Options, SelfAttention, initialise_normal, with_spectral_norm
 
 
@@ -167,3 +168,48 @@ def test_conditioning_is_one_of_two():
     assert (told.concatenated, told.projected) == (3, 0)
     projected = Options(width=8, condition_size=3, conditioning="projection")
     assert (projected.concatenated, projected.projected) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("size", "above", "expected"),
+    [
+        ((4, 4), None, 24),
+        ((16, 16), None, 24),
+        ((17, 40), None, 12),  # the shorter side counts, and an odd one is rounded up
+        ((64, 64), None, 6),
+        ((64, 64), 64, 24),
+        ((64, 128), 7, 1),
+        ((28, 28), 7, 6),
+        ((14, 14), 7, 12),
+        ((1024, 1024), 1, 1),  # there is always one
+    ],
+)
+def test_channels_are_halved_for_each_doubling_beyond_a_resolution(size, above, expected):
+    options = Options(width=24, tapers_above=above)
+    assert options.channels(size, full_up_to=16) == expected
+
+
+@pytest.mark.parametrize(("net", "full_up_to"), [(resnet, 64), (r3gan, 32)])
+def test_where_they_taper_is_an_option_of_nets_that_do_not_all_the_way(net, full_up_to):
+    def of_levels(**options):
+        return [net.channels((side, side), Options(width=64, **options)) for side in (8, 28, 128)]
+
+    own = of_levels()
+    assert own == of_levels(tapers_above=full_up_to)
+    assert own[0] == own[1] > own[2]
+    assert of_levels(tapers_above=7) == [32, 16, *of_levels(tapers_above=7)[2:]]
+
+
+@pytest.mark.parametrize("net", [resnet, r3gan])
+def test_both_players_taper(net):
+    def weights(**options):
+        chosen = Options(width=16, **options)
+        G = net.Generator((1, 28, 28), latent_size=4, options=chosen)
+        D = net.Discriminator((1, 28, 28), options=chosen)
+        z, images, none = torch.randn(2, 4), torch.randn(2, 1, 28, 28), torch.empty(2, 0)
+        assert G(z, none).shape == images.shape
+        assert D(images, none).shape == (2, 1)
+        return [sum(p.numel() for p in player.parameters()) for player in (G, D)]
+
+    full, tapering = weights(), weights(tapers_above=7)
+    assert all(less < more for less, more in zip(tapering, full, strict=True))

@@ -35,8 +35,15 @@ def test_at_width_768_they_are_about_as_large_as_published(side, published):
 
 def test_widths_follow_the_resolution_in_groups_of_16():
     sides = (4, 7, 32, 64, 128, 256)
-    assert [channels((side, 999), width=768) for side in sides] == [768, 768, 768, 384, 192, 96]
-    assert [channels((side, side), width=10) for side in sides] == [16, 16, 16, 8, 8, 8]
+    assert [channels((side, 999), Options(width=768)) for side in sides] == [
+        768,
+        768,
+        768,
+        384,
+        192,
+        96,
+    ]
+    assert [channels((side, side), Options(width=10)) for side in sides] == [16, 16, 16, 8, 8, 8]
     G, _ = make((1, 28, 28), width=24)
     grouped = [m for m in G.modules() if isinstance(m, nn.Conv2d) and m.groups > 1]
     assert {(m.in_channels, m.in_channels // m.groups) for m in grouped} == {(48, 16)}

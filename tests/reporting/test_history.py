@@ -34,6 +34,13 @@ def test_some_figures_are_better_when_higher():
     assert better("frechet_random") == better("fid") == "lower"
 
 
+def test_figures_of_held_out_images_are_better_as_their_likes_are():
+    assert better("val_psnr") == better("val_ssim") == better("psnr") == "higher"
+    assert better("val_l1") == better("val_lpips") == "lower"
+    records = ({"epoch": e, "seen": e, "figures": {"val_ssim": e / 10}} for e in (1, 2))
+    assert History(tuple(records)).best("val_ssim") == (2, 0.2)
+
+
 def test_what_is_no_number_is_no_figure():
     assert history_of(None, "nan", True, float("nan"), 2).figures == {"frechet_digits": [(5, 2.0)]}
     assert not is_number(float("inf"))

@@ -10,6 +10,7 @@ from zerosum.reporting import measurements
 from zerosum.reporting.compare import compare
 from zerosum.reporting.compare_results import comparison_json
 from zerosum.reporting.evaluation import Question
+from zerosum.reporting.subjects import Source
 from zerosum.run import Run
 
 CARD = {
@@ -98,6 +99,13 @@ def test_another_net_for_the_same_question_is_asked_anew(runs, asked, monkeypatc
     compare(runs, question=QUESTION)
     chosen = measurements.choose_net
     monkeypatch.setattr(measurements, "choose_net", lambda *a: replace(chosen(*a), **change))
+    compare(runs, question=QUESTION)
+    assert len(asked) == 4
+
+
+def test_other_images_for_the_same_question_are_asked_anew(runs, asked, monkeypatch):
+    compare(runs, question=QUESTION)
+    monkeypatch.setattr(Source, "fingerprint", lambda source, split: f"other of {split}")
     compare(runs, question=QUESTION)
     assert len(asked) == 4
 

@@ -123,6 +123,14 @@ class TestFigures:
         assert list(found) == ["lpips_vgg", "psnr"]
         assert found["lpips_vgg"]["card"]["features"] == "gap vgg"
 
+    def test_l1_comes_when_it_is_named(self, folders, capsys):
+        asked = ("fake", "--reference", "real", "--metrics", "l1")
+        found, _ = figures(capsys, *asked)
+        assert found["l1"]["value"] == pytest.approx(np.mean([10, 20, 50]) / 127.5)
+        assert found["l1"]["card"]["basis"] == "pixels in [-1, 1], so it is 0 to 2"
+        assert run(["evaluate", *asked, "--paired"]) == 0
+        assert "l1 (of pixels in [-1, 1])" in " ".join(capsys.readouterr().out.split())
+
     def test_identical_pairs_are_counted_apart(self, folders, capsys):
         save("real/4.png", 0)
         found, said = figures(capsys, "fake", "--reference", "real")
@@ -251,7 +259,10 @@ class TestMistakes:
             (("fake",), "name the second one with --reference"),
             (("fake", "--reference", "mnist"), "'mnist' is none"),
             (("fake", "--reference", "real", "--metrics", "snr"), "Did you mean 'psnr'?"),
-            (("fake", "--reference", "real", "--metrics", "fid"), "Valid names: lpips, lpips_vgg"),
+            (
+                ("fake", "--reference", "real", "--metrics", "fid"),
+                "Valid names: l1, lpips, lpips_vgg",
+            ),
             (("fake", "--reference", "real", "--features", "digits"), "--features has no meaning"),
             (("fake", "--reference", "real", "--raw"), "--raw has no meaning"),
             (("fake", "--reference", "real", "-n", "0"), "number of pairs was 0"),

@@ -33,11 +33,15 @@ def evaluate(
 ) -> None:
     """Measure how close samples come to real images, with a card beside every figure.
 
+    A run that translates images is given held-out ones. If it learnt from pairs,
+    l1, psnr, ssim, lpips and lpips_vgg hold each output against its own target.
+
     Args:
         source: A run directory, a folder of images or an .npz file.
         reference: The real images: a data set, a folder or an .npz. [default: the run's data]
         protocol: lucic2018, studiogan or clean-fid: the terms of published figures, all of them.
-        split: train or test, of a reference that has both. [default: test]
+        split: train or test, of a reference that has both; for translation val too. [default:
+            test, or val]
         features: digits, fashion, stacked-digits, inception, random, for points ring or grid, or
             your own as module:callable. [default: by the reference]
         resize: For inception, as torch-fidelity, clean-fid, pytorch-fid or studiogan does.
@@ -50,7 +54,8 @@ def evaluate(
         raw: Use G's own weights instead of their moving average.
         checkpoint: newest, best, or the images seen at a checkpoint that is kept.
         neighbours: FILE.png for samples beside their nearest training images; tells of copying.
-        paired: Compare two folders image by image, matched by name: psnr, ssim, lpips, lpips_vgg.
+        paired: Compare two folders image by image, matched by name: l1, psnr, ssim, lpips,
+            lpips_vgg.
         as_json: Print JSON instead of a table.
     """
     from zerosum.reporting.evaluation import Question, answer

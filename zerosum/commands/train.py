@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,13 +51,34 @@ def train_command(recipe: str) -> Callable[..., None]:
             train_config(recipe, checked, out=out, fresh=fresh)
         else:
             runs = train_seeds(recipe, checked, count=seeds, out=out, fresh=fresh)
-            if seeds > 1 and checked.evaluate_every:  # else there is nothing to compare them by
+            evaluated = checked.evaluate_every != 0
+            if seeds > 1 and evaluated:  # or there is nothing to compare them by
                 compare(*(run.path for run in runs))
 
     kind: type[Settings] = RECIPES[recipe].config
     command.__annotations__["settings"] = Annotated[kind | None, Parameter(name="*")]
-    command.__doc__ = f"{RECIPES[recipe].summary} ({RECIPES[recipe].source})"
+    about = f"{RECIPES[recipe].summary} ({RECIPES[recipe].source})"
+    command.__doc__ = "\n\n".join([about, *defaults_on_data(kind)])
     return command
+
+
+def defaults_on_data(kind: type[Settings]) -> Iterator[str]:
+    """Say which defaults differ for which data sets, in the words of the flags."""
+    by_flags: dict[str, list[str]] = {}
+    for data, defaults in kind.on_data.items():
+        spelling = " ".join(
+            f"--{name.replace('_', '-')} {spelled(value)}"
+            for name, value in defaults.items()
+            if value is not None  # which no flag can say
+        )
+        by_flags.setdefault(spelling, []).append(data)
+    for flags, names in by_flags.items():
+        yield f"Defaults with --data {' or '.join(names)}: {flags}"
+
+
+def spelled(value: object) -> str:
+    """A setting's value as a flag takes it."""
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def default_train_command() -> Callable[..., None]:

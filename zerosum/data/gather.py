@@ -13,6 +13,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -27,6 +28,19 @@ from zerosum.memory import insist_on_memory, memory_bytes
 MAX_THREADS = 4  # beyond it Python's own lock leaves little to gain
 MAX_FILE_BYTES = 256 * 2**20  # more than an uncompressed image of the largest safe pixel count
 NUM_EXAMPLES = 3  # of undecodable files in an error's message
+
+Decoder = Callable[[str, bytes], Pixels]
+"""A file's name and content -> the k images in it, (k, c, h, w), or `Undecodable` is raised. Called
+in threads. Every file of a source has the same k; c may be 1 for some, which become RGB."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered:
+    """What could be decoded of a source's files, in their names' natural order."""
+
+    images: Pixels  # (n, k * c, h, w): the k images of a file stacked on the channels
+    names: tuple[str, ...]  # of the n files
+    skipped: tuple[str, ...]  # "file: reason" for all others
 
 
 def gather(
@@ -53,11 +67,41 @@ def gather(
     names = [name for name in files if is_image(name)]
     if not names:
         raise UserError(f"{source} holds no images: expected files ending in {' '.join(SUFFIXES)}.")
+
+    def decode_one(_name: str, content: bytes) -> Pixels:
+        return decode(content, wanted).transpose(2, 0, 1)[np.newaxis]
+
+    found = gather_pixels(names, read, decode_one, source=source, wanted=wanted, strict=strict)
+    ordered = sorted(names, key=natural_key)
+    classes, labels = find_classes(ordered)
+    label_of = dict(zip(ordered, labels, strict=False))  # no labels when there are no classes
+    return ImageSet(
+        images=torch.from_numpy(found.images),
+        labels=torch.tensor([label_of[name] for name in found.names]) if classes else None,
+        classes=classes,
+        name=safe_name(source),
+        skipped=found.skipped,
+    )
+
+
+def gather_pixels(
+    names: Sequence[str],
+    read: Callable[[str], bytes],
+    decode: Decoder,
+    *,
+    source: Path,
+    wanted: Format,
+    strict: bool,
+) -> Gathered:
+    """Decode files, at least one and all of them images by name, into one array.
+
+    See `gather` for the arguments and for what is raised; `decode` brings to the wanted shape.
+    """
     if wanted.size is not None:
         # Before the first one is decoded: a single image of that size may be too much.
         _insist_on_memory(len(names), wanted.channels or 1, *wanted.size)
     canvas = _Canvas(sorted(names, key=natural_key))
-    reasons = _fill(canvas, names, read=read, wanted=wanted)
+    reasons = _fill(canvas, names, read=read, decode=decode)
     skipped = tuple(
         f"{printable(name)}: {reasons[name]}" for name in canvas.names if name in reasons
     )
@@ -67,14 +111,9 @@ def gather(
             f"{len(skipped)} of the {len(names)} images in {source} cannot be decoded: "
             f"{'; '.join(skipped[:NUM_EXAMPLES])}{more}."
         )
-    classes, labels = find_classes(canvas.names)
     kept = [slot for slot, name in enumerate(canvas.names) if name not in reasons]
-    return ImageSet(
-        images=torch.from_numpy(canvas.keep(kept)),
-        labels=torch.tensor([labels[slot] for slot in kept]) if classes else None,
-        classes=classes,
-        name=safe_name(source),
-        skipped=skipped,
+    return Gathered(
+        images=canvas.keep(kept), names=tuple(canvas.names[slot] for slot in kept), skipped=skipped
     )
 
 
@@ -120,7 +159,7 @@ def is_image(name: str) -> bool:
 
 
 def _fill(
-    canvas: _Canvas, names: Sequence[str], *, read: Callable[[str], bytes], wanted: Format
+    canvas: _Canvas, names: Sequence[str], *, read: Callable[[str], bytes], decode: Decoder
 ) -> dict[str, str]:
     """Decode every file onto the canvas; return the reasons of those that cannot be."""
     reasons: dict[str, str] = {}
@@ -143,7 +182,7 @@ def _fill(
             except Undecodable as problem:
                 reasons[name] = printable(str(problem))
                 continue
-            pending.append((name, pool.submit(decode, content, wanted)))
+            pending.append((name, pool.submit(decode, name, content)))
             if len(pending) > num_threads:
                 settle_oldest()
         while pending:
@@ -158,7 +197,7 @@ def _num_threads() -> int:
 
 
 class _Canvas:
-    """The final array (n, c, h, w), filled in any order, whose shape the first images decide."""
+    """The final array (n, k, c, h, w), filled in any order, whose shape the first images decide."""
 
     def __init__(self, names: list[str]) -> None:
         self.names = names
@@ -166,41 +205,39 @@ class _Canvas:
         self._pixels: Pixels | None = None
         self._first = ""  # the image that decided the size
 
-    def put(self, name: str, image: Pixels) -> None:
-        """Take one image (h, w, c); the first colour image turns all gray ones into RGB."""
-        height, width, channels = image.shape
+    def put(self, name: str, images: Pixels) -> None:
+        """Take a file's images (k, c, h, w); the first colour turns all gray ones into RGB."""
         if self._pixels is None:
             self._first = name
-            self._pixels = _allocate(len(self.names), channels, height, width)
-        elif self._pixels.shape[2:] != (height, width):
-            raise self._size_mismatch(name, height, width)
-        if self._pixels.shape[1] < channels:
+            self._pixels = _allocate(len(self.names), *images.shape)
+        elif self._pixels.shape[3:] != images.shape[2:]:
+            raise size_mismatch(self._first, self._pixels.shape[3:], name, images.shape[2:])
+        if self._pixels.shape[2] < images.shape[1]:
             gray = self._pixels
-            self._pixels = _allocate(len(gray), channels, height, width)
+            self._pixels = _allocate(len(gray), *images.shape)
             self._pixels[:] = gray
-        self._pixels[self._slots[name]] = image.transpose(2, 0, 1)
+        self._pixels[self._slots[name]] = images
 
     def keep(self, slots: list[int]) -> Pixels:
-        """Close the gaps, in place, and return the images of the slots, which must ascend."""
+        """Close the gaps, in place; return the slots', which must ascend, as (n, k * c, h, w)."""
         assert self._pixels is not None
         for target, slot in enumerate(slots):
             if target != slot:
                 self._pixels[target] = self._pixels[slot]
-        return self._pixels[: len(slots)]
-
-    def _size_mismatch(self, name: str, height: int, width: int) -> UserError:
-        assert self._pixels is not None
-        first_height, first_width = self._pixels.shape[2:]
-        return UserError(
-            "The images differ in size (height×width): "
-            f"{printable(self._first)} is {first_height}×{first_width}, "
-            f"{printable(name)} is {height}×{width}. Choose one size for all with --size N."
-        )
+        return self._pixels[: len(slots)].reshape(len(slots), -1, *self._pixels.shape[3:])
 
 
-def _allocate(num_images: int, channels: int, height: int, width: int) -> Pixels:
-    _insist_on_memory(num_images, channels, height, width)
-    return np.empty((num_images, channels, height, width), np.uint8)
+def size_mismatch(one: str, size: Sequence[int], two: str, other: Sequence[int]) -> UserError:
+    """Build the error for two files, one and two, whose images differ in (height, width)."""
+    return UserError(
+        f"The images differ in size (height×width): {printable(one)} is {size[0]}×{size[1]}, "
+        f"{printable(two)} is {other[0]}×{other[1]}. Choose one size for all with --size N."
+    )
+
+
+def _allocate(num_images: int, num_stacked: int, channels: int, height: int, width: int) -> Pixels:
+    _insist_on_memory(num_images, num_stacked * channels, height, width)
+    return np.empty((num_images, num_stacked, channels, height, width), np.uint8)
 
 
 def _insist_on_memory(num_images: int, channels: int, height: int, width: int) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 from zerosum.arrays import Samples
 
 POINT = (2, 1, 1)
-"""The shape (c, h, w) of a point in the plane; no image has two channels."""
+"""The shape (c, h, w) of a point in the plane; no image has two channels and one pixel."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,7 +29,7 @@ class ImageSet:
     labels: Tensor | None  # int64 (n,), each an index into classes
     classes: tuple[str, ...]  # () when unlabelled
     name: str  # safe as a part of a file name: it becomes part of the run directory's
-    skipped: tuple[str, ...] = ()  # "file: reason" for every image that could not be decoded
+    skipped: tuple[str, ...] = ()  # "file: reason" for every image that could not be used
     # Of a set to translate between: how many of the c channels, the first ones, are the source; the
     # others are the target. Stacked so, both are cropped and mirrored alike by whatever does it.
     source_channels: int = 0

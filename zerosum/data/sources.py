@@ -48,7 +48,7 @@ def load(
     if isinstance(source, str) and source in DATASETS:
         return load_bundled(source, split=split, wanted=wanted)
     path = Path(source).expanduser()
-    if not _is_folder(path, source):
+    if not is_folder(path, source):
         return _load_file(path, wanted=wanted, strict=strict)
     if is_idx_folder(path):
         return load_idx_folder(path, split=split, wanted=wanted)
@@ -72,8 +72,12 @@ def _load_file(path: Path, *, wanted: Format, strict: bool) -> ImageSet:
     )
 
 
-def _is_folder(path: Path, source: str | Path) -> bool:
+def is_folder(path: Path, source: str | Path) -> bool:
     """Tell a folder from a file.
+
+    Args:
+        path: where to look.
+        source: what the user wrote, whence the path.
 
     Raises:
         UserError: there is neither, or it cannot be looked at.

@@ -1,6 +1,6 @@
-"""How close an image comes to the very one that it should be: PSNR, SSIM and LPIPS of a pair.
+"""How close an image comes to the very one that it should be: L1, PSNR, SSIM and LPIPS of a pair.
 
-The first two are computed in float64 from pixels of 8 bits, on the CPU.
+All but LPIPS are computed in float64 from pixels of 8 bits, on the CPU.
 """
 
 from __future__ import annotations
@@ -8,12 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from zerosum.errors import UserError, unknown_name
+from zerosum.metrics.evaluate import Result, Subject, circumstances
 from zerosum.metrics.kernel import Spread
 from zerosum.metrics.lpips import HOW_TO_GET, locate, lpips_net
 
@@ -22,7 +24,13 @@ WINDOW, SIGMA = 11, 1.5
 K1, K2 = 0.01, 0.03
 
 LPIPS_NETS = {"lpips": "alex", "lpips_vgg": "vgg"}
-NAMES = ("psnr", "ssim", *LPIPS_NETS)
+BETTER = {
+    "l1": "lower",
+    "psnr": "higher",
+    "ssim": "higher",
+    **dict.fromkeys(LPIPS_NETS, "lower"),
+}
+NAMES = tuple(BETTER)
 DEFAULT_NAMES = ("psnr", "ssim", "lpips")
 
 
@@ -64,12 +72,77 @@ def measure(name: str, device: torch.device) -> Measure:
     if name in LPIPS_NETS:
         net = lpips_net(LPIPS_NETS[name], device=device)
         return Measure(
-            better="lower",
+            better=BETTER[name],
             of=lambda one, other: net.distance(one[None], other[None]).item(),
             card=net.card(),
         )
     card = {"features": "pixels", "features_sha256": None, "resize": "none"}
-    return Measure(better="higher", of={"psnr": psnr, "ssim": ssim}[name], card=card)
+    if name == "l1":
+        card["basis"] = "pixels in [-1, 1], so it is 0 to 2"
+    return Measure(better=BETTER[name], of={"l1": l1, "psnr": psnr, "ssim": ssim}[name], card=card)
+
+
+def judge_pairs(
+    fake: Subject, real: Subject, *, measures: Mapping[str, Measure], seed: int
+) -> dict[str, Result]:
+    """Compare each image with the one at its place in the other set, and give the means.
+
+    Args:
+        fake: at least one image.
+        real: as many images of the same shape.
+        measures: the figures by name, as `choose_measures` gives them.
+        seed: decided which images these are; it is said in the cards.
+
+    Raises:
+        UserError: the images are too small for a measure.
+    """
+    common = {**circumstances(fake, real, None, net=None, seed=seed), "paired": True}
+    pairs = list(zip(fake.images, real.images, strict=True))
+    return {
+        name: mean_result(measure, [measure.of(*pair) for pair in pairs], common)
+        for name, measure in measures.items()
+    }
+
+
+def mean_result(measure: Measure, values: Sequence[float], common: Mapping[str, Any]) -> Result:
+    """The mean over pairs, of those that differ where identical ones have infinity.
+
+    Args:
+        measure: the figure.
+        values: of each pair, at least one.
+        common: what the card says besides of how they were come by.
+    """
+    finite = [value for value in values if math.isfinite(value)]
+    spread = spread_of(finite) if finite else None
+    identical = len(values) - len(finite)
+    infinite = (
+        f"{identical} of {len(values)} pairs are identical, which is infinitely good. The mean is "
+        "over the others."
+    )
+    return Result(
+        value=spread.mean if spread else None,
+        card={
+            **common,
+            **measure.card,
+            "better": measure.better,
+            "floor": None,
+            "spread": spread.deviation if spread else None,
+            "warning": infinite if identical else None,
+        },
+    )
+
+
+def l1(first: Tensor, second: Tensor) -> float:
+    """Mean absolute error of pixels in [-1, 1], the scale of G's outputs and of its loss.
+
+    Args:
+        first: uint8 (c, h, w).
+        second: uint8 of the same shape.
+
+    Returns:
+        0 for identical images, 2 for black ones beside white ones.
+    """
+    return (first.double() - second.double()).abs().mean().item() / (PEAK / 2)
 
 
 def psnr(first: Tensor, second: Tensor) -> float:

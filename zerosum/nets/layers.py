@@ -13,6 +13,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils.parametrizations import spectral_norm
 
 from zerosum.errors import UserError, unknown_name
+from zerosum.nets.pyramid import Size
 
 Conditioning = Literal["concat", "projection"]
 """Where the condition goes: beside the inputs, or into a product in D (and BatchNorm in G)."""
@@ -24,6 +25,8 @@ class Options:
 
     Attributes:
         width: channels; each net says of which level.
+        tapers_above: the resolution above which each doubling halves the channels; None for the
+            net's own. Of no concern to DCGAN's, which taper all the way.
         condition_size: columns k of one image's condition, 0 for none.
         conditioning: "concat": G and D find the condition beside their inputs. "projection": D
             adds the product of Miyato and Koyama 2018; how G is told, each net says.
@@ -36,6 +39,7 @@ class Options:
     """
 
     width: int
+    tapers_above: int | None = None
     condition_size: int = 0
     conditioning: Conditioning = "concat"
     attention: int | None = None
@@ -44,6 +48,18 @@ class Options:
     def __post_init__(self) -> None:
         if self.conditioning not in get_args(Conditioning):
             raise unknown_name("conditioning", self.conditioning, get_args(Conditioning))
+
+    def channels(self, size: Size, *, full_up_to: int) -> int:
+        """Channels of a feature map: `width`, halved for each doubling beyond a resolution.
+
+        Args:
+            size: of the map, whose shorter side counts.
+            full_up_to: the resolution in pixels, unless `tapers_above` names another.
+        """
+        side, width, limit = min(size), self.width, self.tapers_above or full_up_to
+        while side > limit:
+            side, width = (side + 1) // 2, width // 2
+        return max(width, 1)
 
     @property
     def concatenated(self) -> int:

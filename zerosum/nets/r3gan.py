@@ -46,7 +46,7 @@ class Generator(nn.Module):
         super().__init__()
         levels = sizes(*image_shape[1:])[::-1]
         attended = find_level(levels, options.attention)
-        widths = [channels(size, width=options.width) for size in levels]
+        widths = [channels(size, options) for size in levels]
         self.embedding: nn.Linear | None = None
         if options.condition_size:
             self.embedding = nn.Linear(options.condition_size, latent_size, bias=False)
@@ -100,7 +100,7 @@ class Discriminator(nn.Module):
         super().__init__()
         levels = sizes(*image_shape[1:])
         attended = find_level(levels, options.attention)
-        widths = [channels(size, width=options.width) for size in levels]
+        widths = [channels(size, options) for size in levels]
         self.planes = ConditionPlanes(levels[0], condition_size=pack * options.concatenated)
         self.input = pointwise(pack * image_shape[0] + self.planes.planes, widths[0])
         stages = [stage(widths[0], attention=levels[0] == attended)]
@@ -197,12 +197,9 @@ def pointwise(inputs: int, outputs: int) -> nn.Conv2d:
     return convolution
 
 
-def channels(size: Size, *, width: int) -> int:
-    """Channels at a level: `width`, halved for each doubling of the shorter side beyond 32."""
-    side = min(size)
-    while side > 32:
-        side, width = (side + 1) // 2, width // 2
-    return -(-max(width, 1) * 2 // GROUP) * GROUP // 2
+def channels(size: Size, options: Options) -> int:
+    """Channels at a level: the full width up to 32 pixels, in whole groups once doubled."""
+    return -(-options.channels(size, full_up_to=32) * 2 // GROUP) * GROUP // 2
 
 
 def scale_branches(net: nn.Module) -> None:

@@ -36,14 +36,14 @@ class Generator(nn.Module):
         smallest, *levels = sizes(*image_shape[1:])[::-1]
         attended = find_level(levels, options.attention)
         self.concatenated = options.concatenated > 0
-        inputs = channels(smallest, width=options.width)
+        inputs = channels(smallest, options)
         self.linear = nn.Sequential(
             nn.Linear(latent_size + options.concatenated, inputs * smallest[0] * smallest[1]),
             nn.Unflatten(1, (inputs, *smallest)),
         )
         self.blocks = nn.ModuleList()
         for size in levels:
-            outputs = channels(size, width=options.width)
+            outputs = channels(size, options)
             up = UpBlock(inputs, outputs, size=size, condition_size=options.projected)
             up.attention = SelfAttention(outputs) if size == attended else nn.Identity()
             self.blocks.append(up)
@@ -97,7 +97,7 @@ class Discriminator(nn.Module):
         inputs = pack * image_shape[0] + self.planes.planes
         self.blocks = nn.Sequential()
         for finer, size in pairwise(levels):
-            width = channels(size, width=options.width)
+            width = channels(size, options)
             self.blocks.append(DownBlock(inputs, width, first=finer == levels[0]))
             if size == attended:
                 self.blocks.append(SelfAttention(width))
@@ -175,12 +175,9 @@ class PlainBlock(nn.Module):
         return result
 
 
-def channels(size: Size, *, width: int) -> int:
-    """Channels at a level: `width`, halved for each doubling of the shorter side beyond 64."""
-    side = min(size)
-    while side > 64:
-        side, width = (side + 1) // 2, width // 2
-    return max(width, 1)
+def channels(size: Size, options: Options) -> int:
+    """Channels at a level: the full width up to 64 pixels."""
+    return options.channels(size, full_up_to=64)
 
 
 def down_to_eight(levels: list[Size]) -> list[Size]:

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 from zerosum.config import Settings
 from zerosum.errors import unknown_name
 from zerosum.recipes import (
     acgan,
     cgan,
+    cyclegan,
     dcgan,
     dragan,
     family,
     lsgan,
+    pix2pix,
     r3gan,
     sagan,
     sngan,
@@ -32,12 +35,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A recipe's config class, how to build its game, and a line on what it is."""
+    """A recipe's config class, how to build its game, and a line on what it is.
+
+    Attributes:
+        config: its settings.
+        build: makes the game of settings, the shape of the data, and what G is told: of images
+            made of noise `num_classes`, of translated ones `source_channels`.
+        summary: what it is, in a sentence.
+        source: the paper.
+        task: what its G does, a name of `zerosum.tasks.TASKS`.
+    """
 
     config: type[Settings]
     build: Callable[..., Game]
     summary: str
     source: str
+    task: Literal["generation", "translation", "unpaired translation"] = "generation"
 
 
 RECIPES: dict[str, Recipe] = {
@@ -107,6 +120,20 @@ RECIPES: dict[str, Recipe] = {
         summary="Pairs of real and fake, R1 and R2, nets without normalisation.",
         source="Huang et al. 2025",
     ),
+    "pix2pix": Recipe(
+        config=pix2pix.Config,
+        build=pix2pix.build,
+        summary="Image to image, from pairs: a U-Net against a PatchGAN, and L1.",
+        source="Isola et al. 2017",
+        task="translation",
+    ),
+    "cyclegan": Recipe(
+        config=cyclegan.Config,
+        build=cyclegan.build,
+        summary="Image to image without pairs: there and back again.",
+        source="Zhu et al. 2017",
+        task="unpaired translation",
+    ),
 }
 
 
@@ -127,7 +154,20 @@ def build(
     *,
     image_shape: tuple[int, int, int],
     num_classes: int = 0,
+    source_channels: int = 0,
     device: Any,
 ) -> Game:
-    """Build a recipe's game, its weights drawn from the current random stream."""
-    return get(name).build(config, image_shape=image_shape, num_classes=num_classes, device=device)
+    """Build a recipe's game, its weights drawn from the current random stream.
+
+    Args:
+        name: the recipe's.
+        config: its settings.
+        image_shape: (c, h, w) of the data.
+        num_classes: of the data, 0 where it has no labels.
+        source_channels: of data to translate between, how many of c are the source's.
+        device: where the nets live.
+    """
+    make = partial(get(name).build, config, image_shape=image_shape, device=device)
+    if source_channels:
+        return make(source_channels=source_channels)
+    return make(num_classes=num_classes)

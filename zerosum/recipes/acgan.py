@@ -1,6 +1,6 @@
 """AC-GAN (Odena et al. 2017, arXiv 1610.09585): G is told the class, and D has to name it."""
 
-from zerosum.recipes.settings import variant
+from zerosum.recipes.settings import on_digits, variant
 
 Config = variant(
     "acgan",
@@ -10,4 +10,8 @@ Config = variant(
     conditioning="classifier",
     learning_rate=2e-4,
     betas=(0.5, 0.999),
+    width=64,
+    epochs=None,
+    images=1_000_000,
+    on_data=on_digits(epochs=8, width=32, batch_size=64),
 )

@@ -1,6 +1,6 @@
 """DCGAN (Radford et al. 2015, arXiv 1511.06434): strided convolutions and BatchNorm."""
 
-from zerosum.recipes.settings import variant
+from zerosum.recipes.settings import on_digits, variant
 
 Config = variant(
     "dcgan",
@@ -10,4 +10,8 @@ Config = variant(
     latent_size=100,
     learning_rate=2e-4,
     betas=(0.5, 0.999),
+    width=64,
+    epochs=None,
+    images=1_000_000,
+    on_data=on_digits(epochs=12, width=32, batch_size=64),
 )

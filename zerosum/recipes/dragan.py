@@ -1,6 +1,6 @@
 """DRAGAN (Kodali et al. 2017, arXiv 1705.07215): D's gradient is penalised around the data."""
 
-from zerosum.recipes.settings import variant
+from zerosum.recipes.settings import on_digits, variant
 
 Config = variant(
     "dragan",
@@ -10,4 +10,8 @@ Config = variant(
     penalty="dragan:10",
     learning_rate=2e-4,
     betas=(0.5, 0.999),
+    width=64,
+    epochs=None,
+    images=1_000_000,
+    on_data=on_digits(epochs=8, width=32, batch_size=64),
 )

@@ -6,21 +6,19 @@ defaults for these settings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zerosum.errors import UserError
-from zerosum.names import PenaltySpec, parse_penalties
 from zerosum.policies import parse_augment
+from zerosum.recipes.players import build_objective, build_player, opinion
 from zerosum.recipes.settings import GanSettings, parse_attention
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from zerosum.game import Deal, Game, Player, Term
-    from zerosum.losses import Objective
+    from zerosum.game import Deal, Game
 
 
 def build(
@@ -44,6 +42,7 @@ def build(
     """
     # Imported here so that the command line can list the settings without waiting for torch.
     from zerosum.game import Game
+    from zerosum.losses import classification
 
     if config.conditioning == "none":
         num_classes = 0
@@ -55,6 +54,8 @@ def build(
         )
     G, D = build_nets(config, image_shape, num_classes)
     objective = build_objective(config, D)
+    if config.conditioning == "classifier":
+        objective |= classification()
     return Game(
         G=build_player(config, G.to(device), objective.G, config.learning_rate),
         D=build_player(
@@ -87,6 +88,7 @@ def build_nets(
     options = {
         player: Options(
             width=config.width,
+            tapers_above=config.tapers_above,
             condition_size=0 if player == "D" and names_classes else num_classes,
             conditioning="projection" if config.conditioning == "projection" else "concat",
             attention=attention.get(player),
@@ -121,88 +123,8 @@ def build_nets(
     return G, D
 
 
-def build_objective(config: GanSettings, D: nn.Module) -> Objective:
-    """Choose the terms of both players.
-
-    Raises:
-        UserError: a penalty meets a D with BatchNorm.
-    """
-    from zerosum import penalties
-    from zerosum.losses import OBJECTIVES, Objective, classification, least_squares
-
-    if config.loss == "least-squares":
-        a, b, c = config.targets
-        objective = least_squares(a=a, b=b, c=c)
-    else:
-        objective = OBJECTIVES[config.loss]
-    if config.conditioning == "classifier":
-        objective |= classification()
-    specs = parse_penalties(config.penalty)
-    for spec in specs:
-        penalties.insist_on_lone_images(D, spec.name)
-    return objective | Objective(D=penalty_terms(config, specs), G={})
-
-
-def penalty_terms(config: GanSettings, specs: tuple[PenaltySpec, ...]) -> dict[str, Term]:
-    """The penalties' terms, with weights that shrink where they are annealed."""
-    from zerosum import penalties
-    from zerosum.schedules import cosine
-
-    if config.anneal is None:
-        return penalties.terms(specs)
-    images, share = config.anneal, config.anneal_penalty
-    return penalties.terms(
-        specs, weigh=lambda weight: cosine(weight, share * weight, images=images)
-    )
-
-
-def build_player(
-    config: GanSettings,
-    net: nn.Module,
-    terms: Mapping[str, Term],
-    learning_rate: float,
-    *,
-    clip: float | None = None,
-) -> Player:
-    """Give a net its objective and what steps it."""
-    from torch.optim import Adam, RMSprop
-
-    from zerosum import penalties
-    from zerosum.game import Player
-
-    optimizer: torch.optim.Optimizer
-    if config.optimizer == "adam":
-        optimizer = Adam(net.parameters(), lr=learning_rate, betas=config.betas, fused=True)
-    else:
-        optimizer = RMSprop(net.parameters(), lr=learning_rate)
-    return Player(
-        net=net,
-        optimizer=optimizer,
-        objective=terms,
-        constraint=None if clip is None else penalties.clip(clip),
-        schedules=build_schedules(config, learning_rate),
-    )
-
-
-def build_schedules(config: GanSettings, learning_rate: float) -> dict[str, Any]:
-    """What changes in an optimizer as training goes on."""
-    from zerosum.schedules import cosine
-
-    if config.anneal is None:
-        return {}
-    share, images = config.anneal_rate, config.anneal
-    found: dict[str, Any] = {"lr": cosine(learning_rate, share * learning_rate, images=images)}
-    if config.anneal_beta is not None and config.optimizer == "adam":
-        first, second = config.betas
-        beta = cosine(second, config.anneal_beta, images=images)
-        found["betas"] = lambda seen: (first, beta(seen))
-    return found
-
-
 def build_deal(config: GanSettings, channels: int, num_classes: int, device: torch.device) -> Deal:
     """Settle what G is given and what D sees."""
-    import torch
-
     from zerosum.augment import Augmentation
     from zerosum.deals import Classified, Generation
 
@@ -218,7 +140,6 @@ def build_deal(config: GanSettings, channels: int, num_classes: int, device: tor
             channels=channels,
             target=config.augment_target,
         ).to(device),
-        # Only cross entropy makes a probability of a logit.
-        opinion=torch.sigmoid if config.loss in ("non-saturating", "minimax") else lambda x: x,
+        opinion=opinion(config),
     )
     return Classified(generation=generation) if names_classes else generation

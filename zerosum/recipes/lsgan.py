@@ -1,6 +1,6 @@
 """LSGAN (Mao et al. 2017, arXiv 1611.04076): DCGAN's nets with least squares for cross entropy."""
 
-from zerosum.recipes.settings import variant
+from zerosum.recipes.settings import on_digits, variant
 
 Config = variant(
     "lsgan",
@@ -10,4 +10,8 @@ Config = variant(
     loss="least-squares",
     learning_rate=2e-4,
     betas=(0.5, 0.999),
+    width=64,
+    epochs=None,
+    images=1_000_000,
+    on_data=on_digits(epochs=8, width=32, batch_size=64),
 )

@@ -1,6 +1,6 @@
 """SAGAN (Zhang et al. 2019, arXiv 1805.08318): self-attention and spectral norm in both nets."""
 
-from zerosum.recipes.settings import variant
+from zerosum.recipes.settings import on_digits, variant
 
 Config = variant(
     "sagan",
@@ -14,4 +14,8 @@ Config = variant(
     d_learning_rate=4e-4,
     betas=(0.0, 0.9),
     batch_size=64,
+    width=128,
+    epochs=None,
+    images=1_000_000,
+    on_data=on_digits(epochs=4, width=32, tapers_above=7, batch_size=32),
 )

@@ -6,20 +6,79 @@ mathematically wrong, which is refused here where it can be told from the settin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
-from zerosum.config import Beta, Count, Rate, Settings
+from zerosum.config import Beta, Count, Rate, Settings, number_in_text
 from zerosum.names import Loss, parse_penalties
 from zerosum.policies import parse_augment
 
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+ShareOrNone = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Anneal = Annotated[Count | Literal["budget"] | None, BeforeValidator(number_in_text)]
+
+ANNEAL = "Images over which the following are reached; budget: all of them."
+ANNEAL_ALONG = "The learning rates' way: half a wave, or straight down once half is over."
+ANNEAL_RATE = "Share of the learning rates that is left."
 
 
-class GanSettings(Settings):
-    """The settings of every recipe of the family."""
+class AdversarialSettings(Settings):
+    """What D and G are after and what steps them: the settings of every recipe."""
+
+    loss: Loss = Field("non-saturating", description="What D and G are after.")
+    targets: tuple[float, float, float] = Field(
+        (0.0, 1.0, 1.0),
+        description="For least-squares: what D should say of fakes, of reals, and what G wants.",
+    )
+    penalty: str = Field("none", description="What D pays for its gradient, such as r1:0.1,r2:0.1.")
+    clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        None, description="Keep each of D's weights within this of 0."
+    )
+    d_turns: Count = Field(1, description="Turns of D to one of G.")
+    optimizer: Literal["adam", "rmsprop"] = Field("adam", description="What steps G and D.")
+    learning_rate: Rate = Field(2e-4, description="The optimizer's step size.")
+    d_learning_rate: Rate | None = Field(None, description="D's, where it differs.")
+    betas: tuple[Beta, Beta] = Field((0.5, 0.999), description="Adam's decay rates.")
+    anneal: Anneal = Field(None, description=ANNEAL)
+    anneal_along: Literal["cosine", "line"] = Field("cosine", description=ANNEAL_ALONG)
+    anneal_rate: ShareOrNone = Field(1.0, description=ANNEAL_RATE)
+    anneal_penalty: Share = Field(1.0, description="Share of the penalties that is left.")
+    anneal_beta: Beta | None = Field(None, description="Adam's second decay rate at the end.")
+
+    @field_validator("penalty")
+    @classmethod
+    def _penalty_is_readable(cls, text: str) -> str:
+        parse_penalties(text)
+        return text
+
+    def settled(self, budget: int) -> Self:
+        """Put numbers in the place of what follows from the budget, in images."""
+        return self.model_copy(update={"anneal": budget}) if self.anneal == "budget" else self
+
+    @property
+    def anneal_images(self) -> int | None:
+        """Images over which settings are annealed, None where they are not.
+
+        Raises:
+            ValueError: they are annealed over a budget that is not known yet; see `settled`.
+        """
+        if self.anneal == "budget":
+            raise ValueError("The settings are annealed over the budget: settle them first.")
+        return self.anneal
+
+
+class GanSettings(AdversarialSettings):
+    """The settings of every recipe that makes images from noise."""
 
     nets: Literal["mlp", "dcgan", "resnet", "r3gan"] = Field(
         "dcgan", description="What G and D are made of."
@@ -32,6 +91,11 @@ class GanSettings(Settings):
     )
     width: Count = Field(
         32, description="For the other nets: channels; half as many are four times as fast."
+    )
+    tapers_above: Count | None = Field(
+        None,
+        description="For the nets resnet and r3gan: the resolution above which each doubling "
+        "halves the channels. [default: 64 and 32]",
     )
     spectral_norm: Literal["none", "D", "both"] = Field(
         "none", description="Whose layers are divided by their largest singular value."
@@ -47,26 +111,6 @@ class GanSettings(Settings):
         description="How the class is told to G and D; with classifier, D has to name it.",
     )
     pack: Count = Field(1, description="Images that D judges together.")
-    loss: Loss = Field("non-saturating", description="What D and G are after.")
-    targets: tuple[float, float, float] = Field(
-        (0.0, 1.0, 1.0),
-        description="For least-squares: what D should say of fakes, of reals, and what G wants.",
-    )
-    penalty: str = Field("none", description="What D pays for its gradient, such as r1:0.1,r2:0.1.")
-    clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
-        None, description="Keep each of D's weights within this of 0."
-    )
-    d_turns: Count = Field(1, description="Turns of D to one of G.")
-    optimizer: Literal["adam", "rmsprop"] = Field("adam", description="What steps G and D.")
-    learning_rate: Rate = Field(2e-4, description="The optimizer's step size.")
-    d_learning_rate: Rate | None = Field(None, description="D's, where it differs.")
-    betas: tuple[Beta, Beta] = Field((0.5, 0.999), description="Adam's decay rates.")
-    anneal: Count | None = Field(
-        None, description="Images over which the following three are reached, along a cosine."
-    )
-    anneal_rate: Share = Field(1.0, description="Share of the learning rates that is left.")
-    anneal_penalty: Share = Field(1.0, description="Share of the penalties that is left.")
-    anneal_beta: Beta | None = Field(None, description="Adam's second decay rate at the end.")
     augment: str = Field(
         "none", description="What D sees images through: color,translation,cutout."
     )
@@ -78,12 +122,6 @@ class GanSettings(Settings):
     )
     flips: bool = Field(False, description="Mirror half of the real images.")
     parts: Count = Field(1, description="Play a batch in so many parts, to need less memory.")
-
-    @field_validator("penalty")
-    @classmethod
-    def _penalty_is_readable(cls, text: str) -> str:
-        parse_penalties(text)
-        return text
 
     @field_validator("augment")
     @classmethod
@@ -140,12 +178,35 @@ class GanSettings(Settings):
             )
 
 
-def variant(name: str, about: str, **defaults: Any) -> type[GanSettings]:
+TOYS: Mapping[str, Any] = {
+    "nets": "mlp",
+    "attention": "none",
+    "latent_size": 2,
+    "hidden": (128, 128, 128),
+    "learning_rate": 1e-3,
+    "d_learning_rate": None,
+    "betas": (0.0, 0.9),
+    "batch_size": 256,
+    "images": 2_000_000,
+}
+"""Defaults for points in the plane; docs/toys.md has what they lead to."""
+
+
+def variant(
+    name: str,
+    about: str,
+    *,
+    on_data: Mapping[str, Mapping[str, Any]] | None = None,
+    on_toys: Mapping[str, Any] | None = None,
+    **defaults: Any,
+) -> type[GanSettings]:
     """Make the settings of a recipe: the family's, with other defaults.
 
     Args:
         name: the recipe's.
         about: what the class says of itself.
+        on_data: defaults for data sets of certain names, where they differ.
+        on_toys: defaults for points in the plane, beside `TOYS`.
         defaults: values of fields of `GanSettings`.
     """
     fields: dict[str, Any] = {}
@@ -153,13 +214,23 @@ def variant(name: str, about: str, **defaults: Any) -> type[GanSettings]:
         info = copy(GanSettings.model_fields[field])
         info.default = value
         fields[field] = (info.annotation, info)
-    return create_model(
+    made = create_model(
         f"{name.title().replace('-', '')}Config",
         __base__=GanSettings,
         __doc__=about,
         __module__=__name__,
         **fields,
     )
+    made.on_data = {
+        **{toy: {**TOYS, **(on_toys or {})} for toy in ("ring", "grid")},
+        **(on_data or {}),
+    }
+    return made
+
+
+def on_digits(**defaults: Any) -> dict[str, Mapping[str, Any]]:
+    """Defaults for the data sets of 28×28 gray images, on which a CPU is enough."""
+    return dict.fromkeys(("mnist", "fashion-mnist"), defaults)
 
 
 def parse_attention(text: str) -> dict[str, int | None]:

@@ -17,4 +17,7 @@ Config = variant(
     betas=(0.5, 0.999),
     batch_size=128,
     epochs=100,
+    sample_every=10,
+    checkpoint_every=5,
+    evaluate_every=5,
 )

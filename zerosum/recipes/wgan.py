@@ -1,6 +1,6 @@
 """WGAN (Arjovsky et al. 2017, arXiv 1701.07875): a critic with clipped weights."""
 
-from zerosum.recipes.settings import variant
+from zerosum.recipes.settings import on_digits, variant
 
 Config = variant(
     "wgan",
@@ -13,4 +13,8 @@ Config = variant(
     optimizer="rmsprop",
     learning_rate=5e-5,
     batch_size=64,
+    width=64,
+    epochs=None,
+    images=3_000_000,
+    on_data=on_digits(epochs=16, width=32, batch_size=32, learning_rate=5e-4, d_learning_rate=2e-4),
 )

@@ -14,6 +14,7 @@ from typing import Any
 from zerosum.errors import UserError, unknown_name
 from zerosum.metrics.bootstrap import Estimate, estimate
 from zerosum.metrics.figures import BESIDE, FIGURES
+from zerosum.metrics.paired import NAMES
 from zerosum.reporting.evaluation import Question
 from zerosum.reporting.groups import Group, grouped, open_runs
 from zerosum.reporting.history import History, better, is_number
@@ -120,7 +121,7 @@ def insist_on_single_values(metrics: str) -> None:
     Raises:
         UserError: there is such a figure.
     """
-    known = (*FIGURES, *BESIDE)
+    known = (*FIGURES, *BESIDE, *NAMES)
     single = [name for name in known if name not in BY_CLASS]
     for name in (name.strip() for name in metrics.split(",") if name.strip()):
         if name not in known:

@@ -62,15 +62,18 @@ class ConsoleWatcher:
             f"Loss D: {record['loss_D']:.4f}, Loss G: {record['loss_G']:.4f}",
             markup=False,
         )
-        if "health" in record:
+        if "figures" in record:
             self._judge(record)
         self.update(seen=record["seen"], losses=record)
 
     def _judge(self, record: Mapping[str, Any]) -> None:
         """Show the figure and the verdict in the bar; print an alarm, and when it is over."""
         name, value = next(iter(record["figures"].items()))
+        self._judged = f" · {name} {value:.4g}"
+        if "health" not in record:
+            return
         verdict = record["health"]["verdict"]
-        self._judged = f" · {name} {value:.4g} · {verdict}"
+        self._judged += f" · {verdict}"
         alarm = verdict if record["health"]["alarm"] else None
         if alarm != self._alarm:
             self._alarm = alarm

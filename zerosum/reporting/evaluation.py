@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from torch import Tensor
 
 from zerosum.data.catalog import DATASETS, mixture_of
 from zerosum.errors import UserError
 from zerosum.metrics import diversity, lpips
-from zerosum.metrics.evaluate import Result, Subject, evaluate
-from zerosum.metrics.features import Answer, FeatureNet, feature_net, net_for_data
-from zerosum.metrics.figures import choose
-from zerosum.metrics.inception import HOW_TO_GET
+from zerosum.metrics.evaluate import Result, Subject
+from zerosum.metrics.figures import LEAST_IMAGES
 from zerosum.metrics.protocols import Terms, agree
-from zerosum.reporting.neighbours import judge_copies, save_sheet
+from zerosum.reporting.instruments import Wanted, choose_instruments
+from zerosum.reporting.neighbours import find_copies
 from zerosum.reporting.subjects import (
     Notice,
+    Reals,
     Source,
     agreed_counts,
     draw,
     draw_others,
+    insist_on_seed,
     make_samples,
     read_size,
 )
+from zerosum.reporting.targets import (
+    HELD_OUT,
+    Targets,
+    choose_kinds,
+    translate,
+    why_no_pairs,
+)
 from zerosum.run import Run
-from zerosum.training.machine import choose_device, tuned_processor
+from zerosum.training.machine import tuned_processor
 from zerosum.training.run_directory import RunDirectory, no_run_here
-
-PACE_SECONDS = 30
-MOST_SEEDS = 2**32
-MOST_SEARCHED = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,34 +67,35 @@ def answer(question: Question, *, notice: Notice) -> dict[str, Result]:
         UserError: something named is not there or cannot be compared.
     """
     insist_on_seed(question.seed)
-    terms = agree(
-        question.protocol,
-        features=question.features,
-        resize=question.resize,
-        split=question.split,
-        count=question.count,
-        metrics=tuple(name.strip() for name in question.metrics.split(",") if name.strip()),
-    )
     run = Run(question.source) if is_run(question.source) else None
+    terms = settle(question, run)
     reference = find_reference(question, run, notice)
-    of_points = mixture_of(reference.name) is not None
-    if of_points:
+    wanted, targets = Wanted(terms.metrics), None
+    if mixture_of(reference.name) is not None:
         insist_on_no_images(question, terms)
+    if run is not None and run.source_channels:
+        targets = reference if isinstance(reference, Targets) else Targets(run, notice)
+        wanted = want_of_translations(question, terms, targets, notice)
     with tuned_processor():
-        net = telling_pace(choose_net(terms, reference, notice), notice)
-        names = choose(terms.metrics, net)
-        perceptual = None if of_points else choose_lpips(terms)
-        fake, real, others = subjects(question, terms, run, reference, notice)
-        seed = question.seed
-        results = {}
-        if names:
-            results = evaluate(fake, real, net=net, names=names, seed=seed, others=others)
-        if perceptual is not None:
-            results |= diversity.judge_diversity(fake, real, net=perceptual, seed=seed)
+        instruments = choose_instruments(wanted, terms, reference, notice)
+        if targets is not None:
+            of_sets = wanted.sets is not None
+            sides = translations(question, terms, targets, reference, notice, of_sets=of_sets)
+        else:
+            sides = subjects(question, terms, run, reference, notice)
+        results = instruments.judge(*sides, seed=question.seed)
         if question.neighbours is not None:
-            results |= copies(question, reference, fake, net, notice)
-    if perceptual is None and not terms.metrics and not of_points:
-        notice(f"{lpips.HOW_TO_GET} Went on without {diversity.NAME}.")
+            assert instruments.net is not None
+            results |= find_copies(
+                sides[0],
+                reference,
+                net=instruments.net,
+                out=question.neighbours,
+                seed=question.seed,
+                notice=notice,
+            )
+    if instruments.missing:
+        notice(f"{lpips.HOW_TO_GET} Went on without {' and '.join(instruments.missing)}.")
     for name, result in results.items():
         if warning := result.card["warning"]:
             notice(f"Do not rely on {name}: {warning}")
@@ -103,12 +105,30 @@ def answer(question: Question, *, notice: Notice) -> dict[str, Result]:
     }
 
 
-def choose_net(terms: Terms, reference: Source, notice: Notice) -> FeatureNet:
-    """Take the feature net that was named, or one for the data, of those on this machine."""
-    name = terms.features or net_for_data(reference.name)
-    if terms.features is None and name == "random":
-        notice(f"{HOW_TO_GET} Going on with random features, which are no FID.")
-    return feature_net(name, device=choose_device("auto"), resize=terms.resize)
+def settle(question: Question, run: Run | None) -> Terms:
+    """Settle the terms of a question.
+
+    Args:
+        question: what is asked.
+        run: the run that it is asked of, if it is one.
+
+    Raises:
+        UserError: as `agree`.
+    """
+    split = question.split
+    if run is not None and run.source_channels:
+        if question.reference is not None:  # whose splits are called otherwise, if it has any
+            split = "test" if split == "val" else split
+        elif question.protocol is None:
+            split = split or HELD_OUT
+    return agree(
+        question.protocol,
+        features=question.features,
+        resize=question.resize,
+        split=split,
+        count=question.count,
+        metrics=tuple(name.strip() for name in question.metrics.split(",") if name.strip()),
+    )
 
 
 def insist_on_no_images(question: Question, terms: Terms) -> None:
@@ -124,20 +144,59 @@ def insist_on_no_images(question: Question, terms: Terms) -> None:
         )
 
 
-def choose_lpips(terms: Terms) -> lpips.Lpips | None:
-    """Load the net of the samples' diversity, if that was asked for, or all that can be had was.
+def want_of_translations(
+    question: Question, terms: Terms, targets: Targets, notice: Notice
+) -> Wanted:
+    """Choose the figures of a run that translates images.
 
     Raises:
-        UserError: it was asked for by name, and its weights are not on this machine.
+        UserError: something was asked that such a run does not answer.
     """
-    asked = diversity.NAME in terms.metrics
-    if asked or (not terms.metrics and lpips.locate() is not None):
-        return lpips.lpips_net(device=choose_device("auto"))
-    return None
+    if question.neighbours is not None:
+        raise UserError(
+            f"The run '{question.source}' makes images of images, and --neighbours is for images "
+            "made of noise. Leave it out."
+        )
+    shaped = question.size is not None or question.channels is not None
+    if shaped and question.reference is None:
+        raise UserError(
+            f"The run '{question.source}' is given its own data as it was trained on them, and "
+            "--size and --channels are for another --reference. Leave them out."
+        )
+    obstacle = why_no_pairs(targets, reference=question.reference, protocol=question.protocol)
+    return choose_kinds(terms.metrics, targets, split=terms.split, obstacle=obstacle, notice=notice)
+
+
+def translations(
+    question: Question,
+    terms: Terms,
+    targets: Targets,
+    reference: Reals,
+    notice: Notice,
+    *,
+    of_sets: bool,
+) -> tuple[Subject, Subject, Subject | None]:
+    """Choose sources and translate them; then as `subjects`, but of pairs alone there is no floor.
+
+    Outputs stand in the order of the reference, so that each keeps its own target.
+    """
+    reals = reference.load(terms.split)
+    split = terms.split if reference is targets else question.split or HELD_OUT
+    sources = targets.sources(split)
+    there = len(sources.images), len(reals.images)
+    least = LEAST_IMAGES if of_sets else 1
+    count, num_reals = agreed_counts(terms, *there, notice, least=least)
+    seed = question.seed
+    others = None
+    if of_sets:
+        others = draw_others(reference, reals, terms, seed=seed, taken=num_reals, count=count)
+    sources = draw(sources, count, "reference", seed)
+    fake = translate(targets, sources, seed=seed, raw=question.raw, checkpoint=question.checkpoint)
+    return fake, draw(reals, num_reals, "reference", seed), others
 
 
 def subjects(
-    question: Question, terms: Terms, run: Run | None, reference: Source, notice: Notice
+    question: Question, terms: Terms, run: Run | None, reference: Reals, notice: Notice
 ) -> tuple[Subject, Subject, Subject | None]:
     """Choose samples, reference images, and other real ones for the floor, if there are any."""
     reals = reference.load(terms.split)
@@ -158,75 +217,12 @@ def subjects(
     )
 
 
-def copies(
-    question: Question,
-    reference: Source,
-    fake: Subject,
-    net: FeatureNet,
-    notice: Notice,
-) -> dict[str, Result]:
-    """Judge whether samples are copies of the train split, and write the picture of pairs.
-
-    Raises:
-        UserError: there are no held-out images to compare with.
-    """
-    assert question.neighbours is not None
-    if not reference.has_splits:
-        raise UserError(
-            f"'{reference.name}' has no test split, and without images that were held out of the "
-            "training nearest neighbours prove nothing. Name a --reference with both splits, or "
-            "leave --neighbours out."
-        )
-    training, held_out = reference.load("train"), reference.load("test")
-    if len(training.images) > MOST_SEARCHED:
-        notice(
-            f"Copies are looked for among {MOST_SEARCHED:,} of the {len(training.images):,} images "
-            "of the training split."
-        )
-        training = draw(training, MOST_SEARCHED, "searched", 0)
-    results, sheet = judge_copies(fake, training, held_out, net=net, seed=question.seed)
-    if sheet is None:
-        notice("The samples differ in shape from the training images: no pixels were compared.")
-    else:
-        save_sheet(sheet, question.neighbours)
-        notice(f"Wrote {question.neighbours}: samples, each with its nearest training image.")
-    return results
-
-
-def telling_pace(net: FeatureNet, notice: Notice) -> FeatureNet:
-    """A net that says now and then how far it is: Inception on a CPU takes its time."""
-    began = said = time.monotonic()
-    seen = 0
-
-    def look(images: Tensor) -> Answer:
-        nonlocal said, seen
-        answer = net.look(images)
-        seen += len(images)
-        now = time.monotonic()
-        if now - said >= PACE_SECONDS:
-            said = now
-            notice(f"{net.name} has seen {seen:,} images, {seen / (now - began):,.1f} a second.")
-        return answer
-
-    return replace(net, look=look)
-
-
-def insist_on_seed(seed: int) -> None:
-    """Refuse a seed that numpy's generator, whose subsets torch-fidelity draws, does not take.
-
-    Raises:
-        UserError: it is below 0 or too large.
-    """
-    if not 0 <= seed < MOST_SEEDS:
-        raise UserError(f"The seed was {seed}: expected 0 to {MOST_SEEDS - 1}.")
-
-
 def is_run(source: str) -> bool:
     """Whether a path is a run directory, and not a folder of images."""
     return RunDirectory(source).exists()
 
 
-def find_reference(question: Question, run: Run | None, notice: Notice) -> Source:
+def find_reference(question: Question, run: Run | None, notice: Notice) -> Reals:
     """Take the reference that was named, or else what the run was trained on.
 
     Raises:
@@ -243,6 +239,8 @@ def find_reference(question: Question, run: Run | None, notice: Notice) -> Sourc
             f"'{question.source}' is no run, so the real images to compare with are not known. "
             "Name them with --reference: a data set such as mnist, a folder or an .npz file."
         )
+    if run.source_channels:
+        return Targets(run, notice)
     settings = run.config
     return Source(
         settings.data, size or read_size(settings.size), channels or settings.channels, notice

@@ -66,7 +66,7 @@ class Trained:
         config = self.run.config
         if config.images is not None:
             return self.history.seen >= config.images
-        return self.history.epochs >= config.epochs
+        return self.history.epochs >= (config.epochs or 0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Any
 
 from zerosum.metrics.figures import FIGURES
+from zerosum.metrics.paired import BETTER
 from zerosum.training.run_directory import RunDirectory
 
 Point = tuple[int, float]
@@ -144,7 +145,8 @@ def is_number(value: object) -> bool:
 def better(name: str) -> str:
     """Which way a figure is better: "lower", "higher", or what it should be like.
 
-    Fréchet distances, which a training logs, are better when lower, and so is what nobody here
-    knows.
+    Of held-out images a figure is logged under its name behind "val_". Fréchet distances and errors
+    are better when lower, and so is what nobody here knows.
     """
-    return FIGURES[name].better if name in FIGURES else "lower"
+    name = name.removeprefix("val_")
+    return FIGURES[name].better if name in FIGURES else BETTER.get(name, "lower")

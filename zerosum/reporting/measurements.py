@@ -9,14 +9,13 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
-from zerosum import data
 from zerosum.errors import UserError
 from zerosum.metrics import cache
 from zerosum.metrics.evaluate import versions
-from zerosum.metrics.protocols import agree
-from zerosum.reporting.evaluation import Question, answer, choose_net, find_reference
+from zerosum.reporting.evaluation import Question, answer, find_reference, settle
 from zerosum.reporting.groups import Trained
-from zerosum.reporting.subjects import Source
+from zerosum.reporting.instruments import choose_net
+from zerosum.reporting.subjects import Reals
 from zerosum.training.checkpoint import MANIFEST
 
 
@@ -41,7 +40,8 @@ def measure(
     """
     checkpoint = resolve(run, question.checkpoint)
     question = replace(question, source=str(run.path), checkpoint=str(checkpoint))
-    reference = find_reference(question, run.run, notice)
+    # Whoever computes says what there is to say of the images and of the net.
+    reference = find_reference(question, run.run, lambda text: None)
     key = measurement_key(run, question, checkpoint, reference)
     known = cache.read_json(key)
     if known is None:
@@ -94,7 +94,7 @@ def resolve(run: Trained, checkpoint: str) -> int:
     return found
 
 
-def measurement_key(run: Trained, question: Question, checkpoint: int, reference: Source) -> str:
+def measurement_key(run: Trained, question: Question, checkpoint: int, reference: Reals) -> str:
     """Name the figures by all that decides them.
 
     Raises:
@@ -105,18 +105,8 @@ def measurement_key(run: Trained, question: Question, checkpoint: int, reference
         content = hashlib.sha256(manifest.read_bytes()).hexdigest()
     except OSError as error:
         raise UserError(f"The checkpoint '{manifest.parent}' is damaged: {error}.") from None
-    terms = agree(
-        question.protocol,
-        features=question.features,
-        resize=question.resize,
-        split=question.split,
-        count=question.count,
-        metrics=(),
-    )
-    reals = data.load(
-        reference.name, split=terms.split, size=reference.size, channels=reference.channels
-    )
-    # Which net it is depends on what is installed. Whoever computes says what there is to say.
+    terms = settle(question, run.run)
+    # Which net it is depends on what is installed.
     net = choose_net(terms, reference, lambda text: None)
     asked = {**asdict(question), "source": None, "reference": None}
     return cache.content_key(
@@ -124,7 +114,7 @@ def measurement_key(run: Trained, question: Question, checkpoint: int, reference
         content,
         json.dumps(asked, default=str, sort_keys=True),
         run.data_sha256,
-        reals.fingerprint(),
+        reference.fingerprint(terms.split),
         net.name,
         net.sha256,
         net.resize,

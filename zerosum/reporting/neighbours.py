@@ -17,11 +17,51 @@ from zerosum.metrics.evaluate import Result, Subject, circumstances
 from zerosum.metrics.features import FeatureNet
 from zerosum.metrics.memorization import NEAR, Memorization, memorization
 from zerosum.reporting.grids import comfortable_scale, grid
+from zerosum.reporting.subjects import Notice, Reals, draw
 
+MOST_SEARCHED = 20_000
 MOST_SAMPLES = 1000
 """Each is compared with every training image, and so many are enough to show copying."""
 NUM_PAIRS = 24
 PAIRS_A_ROW = 4
+
+
+def find_copies(
+    samples: Subject, reference: Reals, *, net: FeatureNet, out: Path, seed: int, notice: Notice
+) -> dict[str, Result]:
+    """Judge whether samples are copies of the train split, and write the picture of pairs.
+
+    Args:
+        samples: the images to judge.
+        reference: the images that the generator was trained on, and others.
+        net: in whose features they are compared.
+        out: the file of the picture.
+        seed: decided the samples; it is said in the cards.
+        notice: told what was left out, and where the picture is.
+
+    Raises:
+        UserError: there are no held-out images to compare with, or no picture can be written.
+    """
+    if not reference.has_splits:
+        raise UserError(
+            f"'{reference.name}' has no test split, and without images that were held out of the "
+            "training nearest neighbours prove nothing. Name a --reference with both splits, or "
+            "leave --neighbours out."
+        )
+    training, held_out = reference.load("train"), reference.load("test")
+    if len(training.images) > MOST_SEARCHED:
+        notice(
+            f"Copies are looked for among {MOST_SEARCHED:,} of the {len(training.images):,} images "
+            "of the training split."
+        )
+        training = draw(training, MOST_SEARCHED, "searched", 0)
+    results, sheet = judge_copies(samples, training, held_out, net=net, seed=seed)
+    if sheet is None:
+        notice("The samples differ in shape from the training images: no pixels were compared.")
+    else:
+        save_sheet(sheet, out)
+        notice(f"Wrote {out}: samples, each with its nearest training image.")
+    return results
 
 
 def judge_copies(

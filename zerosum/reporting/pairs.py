@@ -6,7 +6,6 @@ Two pictures are in memory at a time, however many there are.
 from __future__ import annotations
 
 import hashlib
-import math
 import time
 import warnings
 from collections.abc import Sequence
@@ -25,9 +24,10 @@ from zerosum.data.matching import match_folders
 from zerosum.errors import UserError
 from zerosum.metrics.channels import with_channels
 from zerosum.metrics.evaluate import Result, versions
-from zerosum.metrics.paired import Measure, choose_measures, spread_of
-from zerosum.reporting.evaluation import PACE_SECONDS, Question
-from zerosum.reporting.results import shown
+from zerosum.metrics.paired import Measure, choose_measures, mean_result
+from zerosum.reporting.evaluation import Question, is_run
+from zerosum.reporting.instruments import PACE_SECONDS
+from zerosum.reporting.results import shown, titled
 from zerosum.reporting.subjects import Notice, read_size
 from zerosum.reporting.tables import table
 from zerosum.seeds import stream_seed
@@ -95,7 +95,7 @@ def answer_pairs(question: Question, *, notice: Notice) -> dict[str, Result]:
         "seed": question.seed,
         "versions": versions(),
     }
-    results = {name: result(measures[name], found, common) for name, found in values.items()}
+    results = {name: mean_result(measures[name], found, common) for name, found in values.items()}
     for name, made in results.items():
         if warning := made.card["warning"]:
             notice(f"Of {name}: {warning}")
@@ -103,7 +103,12 @@ def answer_pairs(question: Question, *, notice: Notice) -> dict[str, Result]:
 
 
 def refuse_foreign(question: Question) -> None:
-    """Refuse flags that say nothing of pairs, rather than ignore them."""
+    """Refuse a run, and flags that say nothing of pairs, rather than ignore them."""
+    if is_run(question.source):
+        raise UserError(
+            f"'{question.source}' is a run, and --paired compares two folders. Leave it out: of a "
+            "run that has learnt from pairs their figures come along."
+        )
     if question.reference is None:
         raise UserError("--paired compares two folders: name the second one with --reference.")
     for field in fields(question):
@@ -211,28 +216,6 @@ def load_pair(paths: tuple[Path, Path], wanted: Format) -> tuple[Tensor, Tensor]
     return one, other
 
 
-def result(measure: Measure, values: Sequence[float], common: dict[str, Any]) -> Result:
-    """The mean over pairs, of those that differ where identical ones have infinity."""
-    finite = [value for value in values if math.isfinite(value)]
-    spread = spread_of(finite) if finite else None
-    identical = len(values) - len(finite)
-    infinite = (
-        f"{identical} of {len(values)} pairs are identical, which is infinitely good. The mean is "
-        "over the others."
-    )
-    return Result(
-        value=spread.mean if spread else None,
-        card={
-            **measure.card,
-            **common,
-            "better": measure.better,
-            "floor": None,
-            "spread": spread.deviation if spread else None,
-            "warning": infinite if identical else None,
-        },
-    )
-
-
 def pairs_table(results: dict[str, Result]) -> Table:
     """One row a figure; below, what was compared."""
     made = table("metric", "mean", "over pairs", "better", "seen by")
@@ -240,10 +223,9 @@ def pairs_table(results: dict[str, Result]) -> Table:
         card = found.card
         spread = "" if card["spread"] is None else f"± {shown(card['spread'])}"
         sha256 = f" (sha256 {card['features_sha256'][:12]})" if card["features_sha256"] else ""
-        title = "psnr (dB)" if name == "psnr" else name
         # Pairs that are the same have no error, and so no finite ratio of signal to error.
         value = "infinite" if found.value is None else shown(found.value)
-        made.add_row(title, value, spread, card["better"], card["features"] + sha256)
+        made.add_row(titled(name), value, spread, card["better"], card["features"] + sha256)
     fake, real = card["evaluated"], card["reference"]
     made.caption = f"{fake['n']:,} pairs of {fake['name']} and {real['name']}"
     made.caption_justify = "left"

@@ -14,6 +14,7 @@ from zerosum.reporting.tables import table
 
 MOST_SHARES = 20  # in one cell of a table
 EXTREME_SHARES = 3
+UNITS = {"l1": "of pixels in [-1, 1]", "psnr": "dB"}
 
 
 def results_json(results: dict[str, Result]) -> dict[str, Any]:
@@ -27,12 +28,26 @@ def results_table(results: dict[str, Result]) -> Table:
     for name, result in results.items():
         card = result.card
         spread = "" if card["spread"] is None else f"± {shown(card['spread'])}"
-        floor = "unknown" if card["floor"] is None else shown(card["floor"])
-        made.add_row(name, shown(result.value), spread, floor, card["better"])
+        # Pairs that are the same have no error, and so no finite ratio of signal to error.
+        value = "infinite" if name == "psnr" and result.value is None else shown(result.value)
+        made.add_row(titled(name), value, spread, floor_shown(card), card["better"])
     first = next(iter(results.values())).card
     made.caption = "\n".join([caption(first), *exceptions(results, first)])
     made.caption_justify = "left"
     return made
+
+
+def titled(name: str) -> str:
+    """A figure's name, with its unit or scale if it has one."""
+    unit = UNITS.get(name)
+    return f"{name} ({unit})" if unit else name
+
+
+def floor_shown(card: dict[str, Any]) -> str:
+    """The floor, where a figure can have one: of pairs it is none."""
+    if card.get("paired"):
+        return ""
+    return "unknown" if card["floor"] is None else shown(card["floor"])
 
 
 def caption(card: dict[str, Any]) -> str:
@@ -43,9 +58,10 @@ def caption(card: dict[str, Any]) -> str:
         f"{fake['n']:,} images of {fake['name']}",
         f"against {described(real)}, seed {card['seed']}{protocol}",
         f"features: {seen_by(card)}",
-        "real against real: "
-        + (described(others) if others else "unknown, for want of as many other real images"),
     ]
+    if not card.get("paired"):
+        unknown = "unknown, for want of as many other real images"
+        lines.append(f"real against real: {described(others) if others else unknown}")
     return "\n".join(lines)
 
 

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zerosum.arrays import Samples
 from zerosum.errors import UserError
@@ -46,7 +48,8 @@ def write_samples(run: Run, out: Path, wish: Wish) -> Path:
         run: whose generator makes them.
         out: `.png` for one grid or, of points in the plane, a scatter plot; `.gif` for a walk
             through z that ends where it began; `.npz` for the array `images`, uint8 (n, h, w, c),
-            or `points`, float32 (n, 2); without a suffix, a folder of PNGs.
+            or `points`, float32 (n, 2), and where G was told classes `labels`, int64 (n,); without
+            a suffix, a folder of PNGs.
         wish: which samples.
 
     Raises:
@@ -56,7 +59,9 @@ def write_samples(run: Run, out: Path, wish: Wish) -> Path:
     data = run.config.data
     writers: dict[str, Callable[[Samples, Path], None]] = {
         ".png": partial(write_picture, data=data),
-        ".npz": write_array,
+        ".npz": lambda samples, out: write_arrays(
+            samples, out, labels=run.labels(wish.count, label=wish.label)
+        ),
         "": write_folder,
     }
     suffix = out.suffix.lower()
@@ -89,12 +94,12 @@ def write_picture(samples: Samples, out: Path, *, data: str) -> None:
     picture(samples, data=data).save(out, format="PNG")
 
 
-def write_array(samples: Samples, out: Path) -> None:
-    """Write the array `images`, or `points`, compressed."""
-    if samples.ndim == 2:
-        np.savez_compressed(out, points=samples)
-    else:
-        np.savez_compressed(out, images=samples)
+def write_arrays(samples: Samples, out: Path, *, labels: NDArray[np.int64] | None) -> None:
+    """Write the array `images`, or `points`, and `labels` where there are any, compressed."""
+    arrays: dict[str, Any] = {"points" if samples.ndim == 2 else "images": samples}
+    if labels is not None:
+        arrays["labels"] = labels
+    np.savez_compressed(out, **arrays)
 
 
 def write_folder(images: Samples, out: Path) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 
 from zerosum import data
 from zerosum.config import parse_size
-from zerosum.data.images import to_tensor
+from zerosum.data.images import ImageSet, to_tensor
 from zerosum.errors import UserError
 from zerosum.metrics.evaluate import Subject
 from zerosum.metrics.figures import LEAST_IMAGES
@@ -18,6 +19,29 @@ from zerosum.run import Run
 from zerosum.seeds import stream_seed
 
 Notice = Callable[[str], None]
+MOST_SEEDS = 2**32
+
+
+class Reals(Protocol):
+    """Real images that can be loaded, split by split."""
+
+    @property
+    def name(self) -> str:
+        """What cards call them: a data set's name, a path, or what of it."""
+        ...
+
+    @property
+    def has_splits(self) -> bool:
+        """Whether the splits differ; if not, each is all there is."""
+        ...
+
+    def load(self, split: str) -> Subject:
+        """Load a split."""
+        ...
+
+    def fingerprint(self, split: str) -> str:
+        """Name all that a comparison takes from a split, by its content."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -36,7 +60,7 @@ class Source:
 
     def load(self, split: str) -> Subject:
         """Load a split, or all there is of a source that has none."""
-        loaded = data.load(self.name, split=split, size=self.size, channels=self.channels)
+        loaded = self._load(split)
         if loaded.skipped:
             self.notice(
                 f"Left out {len(loaded.skipped)} files of {self.name} that could not be decoded, "
@@ -44,6 +68,13 @@ class Source:
             )
         split_name = split if self.has_splits else None
         return Subject(name=self.name, split=split_name, images=loaded.images)
+
+    def fingerprint(self, split: str) -> str:
+        """Hash a split's images and labels."""
+        return self._load(split).fingerprint()
+
+    def _load(self, split: str) -> ImageSet:
+        return data.load(self.name, split=split, size=self.size, channels=self.channels)
 
 
 def read_size(text: str | None) -> tuple[int, int] | None:
@@ -58,18 +89,30 @@ def read_size(text: str | None) -> tuple[int, int] | None:
         raise UserError(f"The size was '{text}': {error}.") from None
 
 
-def agreed_counts(terms: Terms, fakes: int, reals: int, notice: Notice) -> tuple[int, int]:
+def insist_on_seed(seed: int) -> None:
+    """Refuse a seed that numpy's generator, whose subsets torch-fidelity draws, does not take.
+
+    Raises:
+        UserError: it is below 0 or too large.
+    """
+    if not 0 <= seed < MOST_SEEDS:
+        raise UserError(f"The seed was {seed}: expected 0 to {MOST_SEEDS - 1}.")
+
+
+def agreed_counts(
+    terms: Terms, fakes: int, reals: int, notice: Notice, *, least: int = LEAST_IMAGES
+) -> tuple[int, int]:
     """Choose how many samples and reference images to compare, of those that are there.
 
     Without a protocol as many on either side: as asked for, but no more than are there.
 
     Raises:
-        UserError: there are too few for any figure, or for the protocol.
+        UserError: there are fewer than `least`, too few for any figure, or for the protocol.
     """
     there = min(fakes, reals)
-    if there < LEAST_IMAGES:
+    if there < least:
         raise UserError(
-            f"There are {there} images to compare: expected at least {LEAST_IMAGES} on either "
+            f"There are {there} images to compare: expected at least {least} on either "
             "side, and thousands for figures to rely on."
         )
     num_fakes, num_reals = terms.counts(reals)
@@ -84,16 +127,17 @@ def agreed_counts(terms: Terms, fakes: int, reals: int, notice: Notice) -> tuple
 def make_samples(run: Run, count: int, *, seed: int, raw: bool, checkpoint: str) -> Subject:
     """Let a run make samples."""
     samples = run.sample(count, seed=seed, raw=raw, checkpoint=checkpoint)
-    weights = "G itself" if raw else "average of G"
-    return Subject(
-        name=f"{run.path} ({weights}, checkpoint {checkpoint})",
-        split=None,
-        images=to_tensor(samples),
-    )
+    name = made_by(run, raw=raw, checkpoint=checkpoint)
+    return Subject(name=name, split=None, images=to_tensor(samples))
+
+
+def made_by(run: Run, *, raw: bool, checkpoint: str) -> str:
+    """What cards call a run's images."""
+    return f"{run.path} ({'G itself' if raw else 'average of G'}, checkpoint {checkpoint})"
 
 
 def draw_others(
-    source: Source, reals: Subject, terms: Terms, *, seed: int, taken: int, count: int
+    source: Reals, reals: Subject, terms: Terms, *, seed: int, taken: int, count: int
 ) -> Subject | None:
     """Choose other real images for the floor, if there are enough.
 
@@ -109,7 +153,7 @@ def draw_others(
         there = len(reals.images) >= taken + count
         return draw(reals, count, "reference", seed, skip=taken) if there else None
     try:
-        others = source.load("train" if terms.split == "test" else "test")
+        others = source.load("test" if terms.split == "train" else "train")
     except UserError:  # a folder of IDX files may hold one split only
         return None
     return draw(others, count, "floor", seed) if len(others.images) >= count else None

@@ -42,11 +42,16 @@ class Examination:
 
     Attributes:
         figures: by name. The best checkpoint is the one with the lowest first figure.
-        health: a verdict, why, and the signs it rests on.
+        health: a verdict, why, and the signs it rests on; None where nothing judges it.
     """
 
     figures: Mapping[str, float]
-    health: Mapping[str, Any]
+    health: Mapping[str, Any] | None = None
+
+    def record(self) -> dict[str, Any]:
+        """What the log says of it."""
+        judged = {} if self.health is None else {"health": self.health}
+        return {"figures": self.figures, **judged}
 
 
 class Watcher(Protocol):

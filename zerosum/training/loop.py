@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from zerosum.errors import UserError
@@ -161,7 +161,7 @@ class Loop:
         }
         if due(schedule.evaluate_every, done=spent):
             self._insist_on_finite_state(self.state.snapshot())
-            record |= asdict(self.examine())
+            record |= self.examine().record()
         log_bytes = self.directory.append_log(record)
         if progress.epoch > epoch_before:
             progress.log_bytes = log_bytes

@@ -1,8 +1,4 @@
-"""The deals: how a batch of real images becomes a Play.
-
-`Generation` serves every GAN that makes images from noise, with classes or without; `Classified`
-those whose D names the class as well.
-"""
+"""The deals of GANs that make images from noise, without an auxiliary classifier or with one."""
 
 from __future__ import annotations
 
@@ -14,7 +10,7 @@ from torch import Tensor, nn
 
 from zerosum.augment import Augmentation, flip
 from zerosum.errors import UserError
-from zerosum.game import Batch, Game, Play
+from zerosum.game import Batch, Game, Play, image_gradients
 from zerosum.packing import pack
 
 
@@ -149,6 +145,18 @@ class ClassifiedPlay:
     def fake_logits(self) -> Tensor:
         """D's verdicts on the fake images, (b, 1)."""
         return self.play.fake_logits[:, :1]
+
+    # Of the verdicts alone, and so of a pass that gives nothing else.
+
+    @property
+    def real_gradient(self) -> Tensor:
+        """As `Play.real_gradient`, of the verdicts."""
+        return image_gradients(self.critic, self.real)
+
+    @property
+    def fake_gradient(self) -> Tensor:
+        """As `Play.fake_gradient`, of the verdicts."""
+        return image_gradients(self.critic, self.fake.to(self.real.dtype))
 
     @property
     def real_classes(self) -> Tensor:

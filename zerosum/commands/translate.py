@@ -1,0 +1,46 @@
+"""`zerosum translate`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+PathOrPipe = Annotated[str, Parameter(allow_leading_hyphen=True)]
+"""A file, a folder or -; without the permission, - would pass for a flag."""
+
+
+def translate(
+    run: Path,
+    image: PathOrPipe,
+    *,
+    out: PathOrPipe,
+    size: str | None = None,
+    seed: int = 0,
+    raw: bool = False,
+    reverse: bool = False,
+    checkpoint: str = "newest",
+) -> None:
+    """Let a run's generator make an image of an image, or of every image in a folder.
+
+    Args:
+        run: The run directory, of pix2pix or cyclegan.
+        image: An image file, a folder of them, or - for an image on standard input.
+        out: FILE.png, .jpg or .webp, a folder, or - for a PNG on standard output.
+        size: N or HEIGHTxWIDTH, to which images are cropped and resized. [default: their own]
+        seed: Decides the noise, where the run has any; the same seed gives the same image.
+        raw: Use G's own weights instead of their moving average.
+        reverse: Translate from target to source, where the run learnt both ways.
+        checkpoint: newest, best, or the images seen at a checkpoint that is kept.
+    """
+    from zerosum.reporting.translation_files import Wish, write_translations
+    from zerosum.run import Run
+
+    wish = Wish(size=size, seed=seed, raw=raw, reverse=reverse, checkpoint=checkpoint)
+    written = write_translations(
+        Run(run), image, out, wish, notice=lambda text: print(text, file=sys.stderr)
+    )
+    if out != "-":  # or the image would have words in it
+        print(f"Wrote {written}.")

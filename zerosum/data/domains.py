@@ -1,0 +1,126 @@
+"""Where in a folder the images of two domains, A and B, lie: its layout and its splits.
+
+Looks at folders only, never into an image.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zerosum.data.catalog import DATASETS
+from zerosum.data.gather import natural_key, printable
+from zerosum.data.sources import is_folder
+from zerosum.errors import UserError, unknown_name
+
+HELD_OUT = ("val", "valid", "validation", "test")
+"""Names of the folders of a held-out split, the first choice for "val" first."""
+SPLITS = {"train": ("train",), "val": HELD_OUT, "test": ("test", "val", "valid", "validation")}
+"""The splits that can be asked for, and the folders that serve for each, the first choice first."""
+EXPECTED = (
+    "Expected a folder of images that each hold A in their left half and B in their right one, or "
+    "a folder with two folders of images, A and B."
+)
+NUM_EXAMPLES = 5  # of folders in an error's message
+
+
+def has_validation(source: str | Path) -> bool:
+    """Whether a folder to translate between holds images that are kept from training.
+
+    Raises:
+        UserError: there is no such folder, or it holds a split of one domain only.
+    """
+    return bool(_held_out(find_root(source)))
+
+
+def find_root(source: str | Path) -> Path:
+    """Find the folder that the user means.
+
+    Raises:
+        UserError: it is a file, or there is nothing of that name.
+    """
+    if source == "":  # or Path would take it for the working folder
+        raise UserError(f"No images to translate between were given. {EXPECTED}")
+    path = Path(source).expanduser()
+    if str(source) in DATASETS and not path.exists():
+        raise UserError(
+            f"'{source}' holds single images, with nothing to translate them to. {EXPECTED}"
+        )
+    if not is_folder(path, path):
+        raise UserError(
+            f"{path} is a file, and images to translate between are read from a folder: unpack an "
+            f"archive and give its folder. {EXPECTED}"
+        )
+    return path
+
+
+def find_domains(root: Path, split: str) -> tuple[Path, ...]:
+    """Find the folder or folders of a split, laid out as `load_pairs` describes.
+
+    Args:
+        root: the folder that holds everything.
+        split: a name in `SPLITS`; without a held-out split, all of them mean the training set.
+
+    Returns:
+        One folder, whose images hold A and B side by side; or two, that of A and that of B.
+
+    Raises:
+        UserError: there is one domain without the other, or a held-out split and no training set.
+    """
+    if split not in SPLITS:
+        raise unknown_name("split", split, SPLITS)
+    for name in SPLITS[split]:
+        if found := _find_split(root, name):
+            return found
+    if split != "train":
+        return find_domains(root, "train")
+    if held_out := _held_out(root):  # which must not be trained on, so not everything serves
+        raise UserError(
+            f"{root} holds images to test on, in {_inside(root, held_out[0])}, but none to train "
+            "on: expected them beside, in a folder 'train' of the same layout."
+        )
+    return _both(root, root / "A", root / "B") or (root,)
+
+
+def _held_out(root: Path) -> tuple[Path, ...]:
+    """Find the folders of the held-out split, if there is one."""
+    return next(filter(None, (_find_split(root, name) for name in HELD_OUT)), ())
+
+
+def _find_split(root: Path, name: str) -> tuple[Path, ...]:
+    """Find the folders of the split of that very name, if there is one."""
+    return (
+        _both(root, root / name / "A", root / name / "B")
+        or _both(root, root / "A" / name, root / "B" / name)
+        or _both(root, root / f"{name}A", root / f"{name}B")
+        or ((root / name,) if _is_there(root / name) else ())
+    )
+
+
+def _both(root: Path, a: Path, b: Path) -> tuple[Path, ...]:
+    """Give both folders if they are there, none if neither is.
+
+    Raises:
+        UserError: only one of them is there.
+    """
+    there, missing = (a, b) if _is_there(a) else (b, a)
+    if not _is_there(there):
+        return ()
+    if _is_there(missing):
+        return a, b
+    folders = sorted((entry.name for entry in root.iterdir() if entry.is_dir()), key=natural_key)
+    found = ", ".join(printable(name) for name in folders[:NUM_EXAMPLES])
+    raise UserError(
+        f"{root} holds {_inside(root, there)} but no {_inside(root, missing)}. The folders in it: "
+        f"{found}{' …' * (len(folders) > NUM_EXAMPLES)}. {EXPECTED}"
+    )
+
+
+def _inside(root: Path, folder: Path) -> str:
+    return printable(folder.relative_to(root).as_posix())
+
+
+def _is_there(folder: Path) -> bool:
+    try:
+        return folder.is_dir()
+    except OSError as error:
+        raise UserError(f"The folder {folder} cannot be read: {error.strerror}.") from error

@@ -1,0 +1,110 @@
+"""Pix2Pix (Isola et al. 2017, arXiv 1611.07004): a U-Net translates, a PatchGAN and L1 judge.
+
+The paper's D minimises half of its cross entropy; under Adam, which divides by the gradient's size,
+that is the same. Its BatchNorm with batches of one image is the instance norm used here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from zerosum.recipes.players import build_objective, build_player, opinion, weighted
+from zerosum.recipes.translators import TranslationSettings, Weight
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from zerosum.game import Game
+
+
+class Config(TranslationSettings):
+    """Pix2Pix's settings."""
+
+    norm: Literal["instance", "batch"] = Field(
+        "instance", description="What G's layers are normalised by."
+    )
+    dropout: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
+        0.5, description="Share of G's inner channels that chance silences: its noise."
+    )
+    l1: Weight = Field(100.0, description="Weight of the mean absolute error in G's loss.")
+    adversarial: Weight = Field(
+        1.0, description="Weight of D's verdict in G's loss; 0 is regression alone."
+    )
+
+    @model_validator(mode="after")
+    def _something_is_minimised(self) -> Config:
+        if not self.l1 and not self.adversarial:
+            raise ValueError("expected --l1 or --adversarial above 0: G has to learn something")
+        return self
+
+
+def build(
+    config: Config,
+    *,
+    image_shape: tuple[int, int, int],
+    source_channels: int,
+    device: torch.device,
+) -> Game:
+    """Build the game; the weights come from torch's current random stream, G's first.
+
+    Args:
+        config: the settings.
+        image_shape: (c, h, w), source and target stacked.
+        source_channels: how many of c are the source's.
+        device: where the nets live.
+
+    Raises:
+        UserError: the nets cannot make that shape, or a penalty meets a D with BatchNorm.
+    """
+    # Imported here so that the command line can list the settings without waiting for torch.
+    from zerosum.deals.translation import Translation, Views
+    from zerosum.game import Game
+    from zerosum.losses import l1
+
+    G, D = build_nets(config, image_shape, source_channels)
+    objective = build_objective(config, D)
+    wishes = weighted(objective.G, config.adversarial)
+    if config.l1:
+        wishes["l1"] = l1(config.l1)
+    rate = config.learning_rate
+    return Game(
+        G=build_player(config, G.to(device), wishes, rate),
+        D=build_player(
+            config, D.to(device), objective.D, config.d_learning_rate or rate, clip=config.clip
+        ),
+        deal=Translation(
+            source_channels=source_channels,
+            views=Views(enlarge=config.enlarge, flips=config.flips),
+            opinion=opinion(config),
+        ),
+        turns="D" * config.d_turns + "G",
+        image_shape=image_shape,
+    )
+
+
+def build_nets(
+    config: Config, image_shape: tuple[int, int, int], source_channels: int
+) -> tuple[nn.Module, nn.Module]:
+    """Make G and D, in this order; D sees source and target."""
+    from zerosum.nets import patchgan, unet
+
+    channels, height, width = image_shape
+    G = unet.Generator(
+        (height, width),
+        source_channels=source_channels,
+        target_channels=channels - source_channels,
+        width=config.width,
+        norm=config.norm,
+        dropout=config.dropout,
+    )
+    D = patchgan.Discriminator(
+        (height, width),
+        channels=channels,
+        width=config.width,
+        layers=config.d_layers,
+        norm=config.d_norm,
+    )
+    return G, D

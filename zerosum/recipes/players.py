@@ -1,0 +1,116 @@
+"""Makes players of settings: what they minimise, what steps them, what changes as they train.
+
+What every recipe has in common, whatever its nets and its deal. Torch is imported inside the
+functions, so that the command line can list the settings without waiting for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from zerosum.names import PenaltySpec, parse_penalties
+from zerosum.recipes.settings import AdversarialSettings
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from zerosum.game import Player, Term
+    from zerosum.losses import Objective
+
+
+def build_objective(config: AdversarialSettings, D: nn.Module) -> Objective:
+    """Choose the adversarial terms of both players, and D's penalties.
+
+    Raises:
+        UserError: a penalty meets a D with BatchNorm.
+    """
+    from zerosum import penalties
+    from zerosum.losses import OBJECTIVES, Objective, least_squares
+
+    if config.loss == "least-squares":
+        a, b, c = config.targets
+        objective = least_squares(a=a, b=b, c=c)
+    else:
+        objective = OBJECTIVES[config.loss]
+    specs = parse_penalties(config.penalty)
+    for spec in specs:
+        penalties.insist_on_lone_images(D, spec.name)
+    return objective | Objective(D=penalty_terms(config, specs), G={})
+
+
+def penalty_terms(config: AdversarialSettings, specs: tuple[PenaltySpec, ...]) -> dict[str, Term]:
+    """The penalties' terms, with weights that shrink where they are annealed."""
+    from zerosum import penalties
+    from zerosum.schedules import cosine
+
+    images, share = config.anneal_images, config.anneal_penalty
+    if images is None:
+        return penalties.terms(specs)
+    return penalties.terms(
+        specs, weigh=lambda weight: cosine(weight, share * weight, images=images)
+    )
+
+
+def weighted(terms: Mapping[str, Term], weight: float) -> dict[str, Term]:
+    """The same terms, each times the weight; none at all where that is 0."""
+
+    def times(term: Term) -> Term:
+        return lambda play: weight * term(play)
+
+    return {name: times(term) for name, term in terms.items()} if weight else {}
+
+
+def build_player(
+    config: AdversarialSettings,
+    net: nn.Module,
+    terms: Mapping[str, Term],
+    learning_rate: float,
+    *,
+    clip: float | None = None,
+) -> Player:
+    """Give a net its objective and what steps it."""
+    from torch.optim import Adam, RMSprop
+
+    from zerosum import penalties
+    from zerosum.game import Player
+
+    optimizer: torch.optim.Optimizer
+    if config.optimizer == "adam":
+        optimizer = Adam(net.parameters(), lr=learning_rate, betas=config.betas, fused=True)
+    else:
+        optimizer = RMSprop(net.parameters(), lr=learning_rate)
+    return Player(
+        net=net,
+        optimizer=optimizer,
+        objective=terms,
+        constraint=None if clip is None else penalties.clip(clip),
+        schedules=build_schedules(config, learning_rate),
+    )
+
+
+def build_schedules(config: AdversarialSettings, learning_rate: float) -> dict[str, Any]:
+    """What changes in an optimizer as training goes on."""
+    from zerosum.schedules import cosine, linear
+
+    images, end = config.anneal_images, config.anneal_rate * learning_rate
+    if images is None:
+        return {}
+    found: dict[str, Any] = {"lr": cosine(learning_rate, end, images=images)}
+    if config.anneal_along == "line":
+        found["lr"] = linear(learning_rate, end, images=images, begin=images // 2)
+    if config.anneal_beta is not None and config.optimizer == "adam":
+        first, second = config.betas
+        beta = cosine(second, config.anneal_beta, images=images)
+        found["betas"] = lambda seen: (first, beta(seen))
+    return found
+
+
+def opinion(config: AdversarialSettings) -> Callable[[Tensor], Tensor]:
+    """What makes of D's logits the D(x) of the log: only cross entropy makes a probability."""
+    import torch
+
+    if config.loss in ("non-saturating", "minimax"):
+        return torch.sigmoid
+    return lambda logits: logits

@@ -1,0 +1,133 @@
+"""Through what images are looked at: the nets and measures of the figures that are wanted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from zerosum.data.catalog import mixture_of
+from zerosum.metrics import diversity, lpips, paired
+from zerosum.metrics.evaluate import Result, Subject, evaluate
+from zerosum.metrics.features import Answer, FeatureNet, feature_net, net_for_data
+from zerosum.metrics.figures import choose
+from zerosum.metrics.inception import HOW_TO_GET
+from zerosum.metrics.protocols import Terms
+from zerosum.reporting.subjects import Notice, Reals
+from zerosum.training.machine import choose_device
+
+PACE_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which figures are wanted, of either kind: some by name, () for all, None for none.
+
+    Attributes:
+        sets: of samples as a whole against real images as a whole.
+        pairs: of each sample against the very image that it should be.
+    """
+
+    sets: tuple[str, ...] | None
+    pairs: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instruments:
+    """What the figures of a comparison are computed with.
+
+    Attributes:
+        net: in whose features sets are compared; None where no figure of sets is wanted.
+        names: the figures that are computed in its features.
+        perceptual: the distance whose mean over samples is their diversity, if that is wanted.
+        measures: the figures of pairs.
+        missing: figures that would have come along if the LPIPS weights were on this machine.
+    """
+
+    net: FeatureNet | None
+    names: tuple[str, ...]
+    perceptual: lpips.Lpips | None
+    measures: Mapping[str, paired.Measure]
+    missing: tuple[str, ...]
+
+    def judge(
+        self, fake: Subject, real: Subject, others: Subject | None, *, seed: int
+    ) -> dict[str, Result]:
+        """Compute the figures, those of sets first; see `evaluate` for what it takes."""
+        results = {}
+        if self.net is not None and self.names:
+            results = evaluate(fake, real, net=self.net, names=self.names, seed=seed, others=others)
+        if self.perceptual is not None:
+            results |= diversity.judge_diversity(fake, real, net=self.perceptual, seed=seed)
+        if self.measures:
+            results |= paired.judge_pairs(fake, real, measures=self.measures, seed=seed)
+        return results
+
+
+def choose_instruments(
+    wanted: Wanted, terms: Terms, reference: Reals, notice: Notice
+) -> Instruments:
+    """Take what the wanted figures are computed with, of what is on this machine.
+
+    Args:
+        wanted: the figures.
+        terms: what else the comparison is made by.
+        reference: the real images.
+        notice: told what cannot be had, and now and then how far a slow net is.
+
+    Raises:
+        UserError: a figure is unknown, the net does not allow it, or its weights are absent.
+    """
+    sets, pairs = wanted.sets, wanted.pairs
+    net: FeatureNet | None = None
+    names: tuple[str, ...] = ()
+    if sets is not None:
+        net = telling_pace(choose_net(terms, reference, notice), notice)
+        names = choose(sets, net)
+    # What comes along unasked where the LPIPS weights are on this machine.
+    welcome = (diversity.NAME,) * (sets == () and mixture_of(reference.name) is None)
+    welcome += ("lpips",) * (pairs == ())
+    found = welcome if lpips.locate() else ()
+    device = choose_device("auto")
+    perceptual = None
+    if diversity.NAME in (*(sets or ()), *found):
+        perceptual = lpips.lpips_net(device=device)
+    measures = {}
+    if pairs is not None:
+        named = pairs or ("l1", "psnr", "ssim", *(name for name in found if name in paired.NAMES))
+        measures = paired.choose_measures(named, device=device, notice=notice)
+    return Instruments(
+        net=net,
+        names=names,
+        perceptual=perceptual,
+        measures=measures,
+        missing=() if found else welcome,
+    )
+
+
+def choose_net(terms: Terms, reference: Reals, notice: Notice) -> FeatureNet:
+    """Take the feature net that was named, or one for the data, of those on this machine."""
+    name = terms.features or net_for_data(reference.name)
+    if terms.features is None and name == "random":
+        notice(f"{HOW_TO_GET} Going on with random features, which are no FID.")
+    return feature_net(name, device=choose_device("auto"), resize=terms.resize)
+
+
+def telling_pace(net: FeatureNet, notice: Notice) -> FeatureNet:
+    """A net that says now and then how far it is: Inception on a CPU takes its time."""
+    began = said = time.monotonic()
+    seen = 0
+
+    def look(images: Tensor) -> Answer:
+        nonlocal said, seen
+        answer = net.look(images)
+        seen += len(images)
+        now = time.monotonic()
+        if now - said >= PACE_SECONDS:
+            said = now
+            notice(f"{net.name} has seen {seen:,} images, {seen / (now - began):,.1f} a second.")
+        return answer
+
+    return replace(net, look=look)

@@ -1,0 +1,64 @@
+"""What a recipe's G does, images of noise or of images, and what follows from it outside the game.
+
+Where the data comes from, what the picture of an epoch shows, what is examined, and what to try
+when the training is done. A recipe names its task; `session.py` asks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from zerosum.config import Settings
+from zerosum.data.images import ImageSet
+from zerosum.tasks import generation, translation
+from zerosum.training.interfaces import Examination
+from zerosum.training.run_directory import RunDirectory
+from zerosum.training.state import State
+
+
+class Task(Protocol):
+    """A task's part in a training."""
+
+    @property
+    def least_images(self) -> int:
+        """With fewer images nothing can be examined."""
+        ...
+
+    def load(self, config: Settings) -> ImageSet:
+        """Load what to train on."""
+        ...
+
+    def held_out(
+        self, config: Settings, images: ImageSet, notice: Callable[[str], None]
+    ) -> ImageSet | None:
+        """Load images that are not trained on, if there are any; say what that means if not."""
+        ...
+
+    def painter(
+        self, state: State, config: Settings, held_out: ImageSet | None, directory: RunDirectory
+    ) -> Callable[[int], None]:
+        """Make the function that draws the picture of an epoch, given the epoch's number."""
+        ...
+
+    def examiner(
+        self,
+        state: State,
+        config: Settings,
+        images: ImageSet,
+        held_out: ImageSet | None,
+        directory: RunDirectory,
+    ) -> Callable[[], Examination]:
+        """Make the function that judges the players as they stand."""
+        ...
+
+    def next_steps(self, path: str) -> list[str]:
+        """Commands to try with a run, whose path is quoted for a shell."""
+        ...
+
+
+TASKS: dict[str, Task] = {
+    "generation": generation.Generation(),
+    "translation": translation.Translation(matched=True),
+    "unpaired translation": translation.Translation(matched=False),
+}

@@ -1,0 +1,66 @@
+"""The task of making images, or points in the plane, of noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from zerosum import data
+from zerosum.checkup import Checkup
+from zerosum.config import Settings, parse_size
+from zerosum.data.images import ImageSet
+from zerosum.metrics.features import cheap_net, feature_net
+from zerosum.metrics.figures import LEAST_IMAGES
+from zerosum.reporting.pictures import painter
+from zerosum.training.interfaces import Examination
+from zerosum.training.run_directory import RunDirectory
+from zerosum.training.state import State
+
+
+class Generation:
+    """See `zerosum.tasks.Task`."""
+
+    least_images = LEAST_IMAGES
+
+    def load(self, config: Settings) -> ImageSet:
+        """Load the training split."""
+        return load_split(config, "train")
+
+    def held_out(
+        self, config: Settings, images: ImageSet, notice: Callable[[str], None]
+    ) -> ImageSet | None:
+        """Load the test split, where there is one."""
+        return load_split(config, "test") if data.has_splits(config.data) else None
+
+    def painter(
+        self, state: State, config: Settings, held_out: ImageSet | None, directory: RunDirectory
+    ) -> Callable[[int], None]:
+        """Draw what the average of G makes of the same z each time."""
+        return painter(state.game, state.average.net, directory, seed=config.seed)
+
+    def examiner(
+        self,
+        state: State,
+        config: Settings,
+        images: ImageSet,
+        held_out: ImageSet | None,
+        directory: RunDirectory,
+    ) -> Callable[[], Examination]:
+        """Compare samples with real images, and ask how the game goes, remembering by the log."""
+        net = feature_net(cheap_net(config.data), device=state.game.device)
+        examine = Checkup(state, images, held_out, net=net, seed=config.seed)
+        return lambda: examine(directory.log())
+
+    def next_steps(self, path: str) -> list[str]:
+        """Sample it."""
+        return [
+            f"zerosum sample {path} -n 64 --out samples.png",
+            f"zerosum sample {path} --out walk.gif",
+        ]
+
+
+def load_split(config: Settings, split: str) -> ImageSet:
+    """Load one split of the data that the config names, in the shape that it says."""
+    size = parse_size(config.size) if config.size else None
+    return data.load(
+        config.data, split=split, size=size, channels=config.channels, strict=config.strict
+    )

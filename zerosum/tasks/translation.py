@@ -1,0 +1,207 @@
+"""The task of making images of images, with pairs to learn from or without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from zerosum.config import Settings, parse_size
+from zerosum.data.domains import has_validation
+from zerosum.data.images import ImageSet, to_array, to_float, to_uint8
+from zerosum.data.pairs import load_pairs
+from zerosum.metrics.channels import with_channels
+from zerosum.metrics.embedding import embed
+from zerosum.metrics.features import FeatureNet, feature_net
+from zerosum.metrics.figures import LEAST_IMAGES, reported_name
+from zerosum.metrics.frechet import Moments, distance_of_moments
+from zerosum.metrics.paired import WINDOW, psnr, ssim
+from zerosum.recipes.translators import TranslationSettings
+from zerosum.reporting.grids import comfortable_scale, grid
+from zerosum.seeds import enter_stream
+from zerosum.training.interfaces import Examination
+from zerosum.training.run_directory import RunDirectory
+from zerosum.training.state import State
+
+STRIPS = 6
+"""Images in the picture of an epoch, a row each."""
+EXAMINED = 100
+"""Held-out images whose translations are measured."""
+CHUNK = 4
+"""Images translated at a time, which bounds the memory."""
+
+
+class Strips(Protocol):
+    """A deal of translation: one that can say what to look at side by side."""
+
+    def strip(self, G: nn.Module, images: Tensor) -> tuple[Tensor, ...]:
+        """Images of both sides (n, c, h, w) -> panels (n, _, h, w), such as source and output."""
+        ...
+
+
+class Translation:
+    """See `zerosum.tasks.Task`.
+
+    Attributes:
+        matched: whether every source has its target.
+        least_images: with fewer nothing can be examined.
+    """
+
+    def __init__(self, *, matched: bool) -> None:
+        self.matched = matched
+        self.least_images = 1 if matched else LEAST_IMAGES
+
+    def load(self, config: Settings) -> ImageSet:
+        """Load the training images of both sides."""
+        return self._load(config, "train")
+
+    def held_out(
+        self, config: Settings, images: ImageSet, notice: Callable[[str], None]
+    ) -> ImageSet | None:
+        """Load the validation images of both sides; where they do not suffice, take the others."""
+        problem = "has no val/ or test/ folder"
+        if has_validation(config.data):
+            found = self._load(config, "val")
+            if len(found) >= self.least_images:
+                return in_channels_of(images, found)
+            problem = f"holds back {len(found)} images, too few to compare G's with"
+        notice(
+            f"'{config.data}' {problem}: pictures and figures are of images that are trained on, "
+            "and flatter."
+        )
+        return images
+
+    def _load(self, config: Settings, split: str) -> ImageSet:
+        assert isinstance(config, TranslationSettings)
+        return load_pairs(
+            config.data,
+            split=split,
+            size=parse_size(config.size) if config.size else None,
+            channels=config.channels,
+            direction=config.direction,
+            matched=self.matched,
+            strict=config.strict,
+        )
+
+    def painter(
+        self, state: State, config: Settings, held_out: ImageSet | None, directory: RunDirectory
+    ) -> Callable[[int], None]:
+        """Draw strips of the same held-out images each time, such as source, output, target."""
+        assert held_out is not None
+        game, chosen = state.game, evenly(held_out, STRIPS)
+
+        def draw(epoch: int) -> None:
+            enter_stream(game.device, "picture", config.seed)
+            found: list[list[Tensor]] = []
+            for images in chunks(chosen, game.device):
+                panels = strip(state, images)
+                found.append([with_channels(to_uint8(panel).cpu(), 3) for panel in panels])
+            columns = [torch.cat(chunk) for chunk in zip(*found, strict=True)]
+            rows = torch.stack(columns, dim=1).flatten(0, 1)  # (n · panels, 3, h, w)
+            scale = comfortable_scale(*rows.shape[2:])
+            picture = grid(to_array(rows), columns=len(columns), scale=scale)
+            directory.save_picture(picture, epoch)
+
+        return torch.no_grad()(draw)
+
+    def examiner(
+        self,
+        state: State,
+        config: Settings,
+        images: ImageSet,
+        held_out: ImageSet | None,
+        directory: RunDirectory,
+    ) -> Callable[[], Examination]:
+        """Hold translations of held-out images against their targets, or against all of them."""
+        assert held_out is not None
+        examine = closeness if self.matched else likeness
+        chosen = evenly(held_out, EXAMINED)
+
+        @torch.no_grad()
+        def examiner() -> Examination:
+            enter_stream(state.game.device, "examination", config.seed)
+            return Examination(figures=examine(state, chosen))
+
+        return examiner
+
+    def next_steps(self, path: str) -> list[str]:
+        """Translate something."""
+        return [f"zerosum translate {path} IMAGE-OR-FOLDER --out PATH"]
+
+
+def in_channels_of(images: ImageSet, held_out: ImageSet) -> ImageSet:
+    """Bring held-out images to the channels of those that are trained on, on either side.
+
+    A few of them may all be gray where some of the others are not, or the other way round.
+    """
+    sides = []
+    for where, wanted in (
+        (slice(held_out.source_channels), images.source_channels),
+        (slice(held_out.source_channels, None), images.shape[0] - images.source_channels),
+    ):
+        side = held_out.images[:, where]
+        sides.append(side if side.shape[1] == wanted else with_channels(side, wanted))
+    return replace(held_out, images=torch.cat(sides, dim=1), source_channels=images.source_channels)
+
+
+def closeness(state: State, images: Tensor) -> dict[str, float]:
+    """How close outputs come to the very targets they should be, the means over the images.
+
+    Returns:
+        val_l1, of pixels in [-1, 1]; val_psnr in decibels; and val_ssim, where it can be had.
+    """
+    found: dict[str, list[float]] = {"val_l1": [], "val_ssim": [], "val_psnr": []}
+    for batch in chunks(images, state.game.device):
+        _, output, target = strip(state, batch)
+        found["val_l1"] += (output - target).abs().mean(dim=(1, 2, 3)).tolist()
+        for made, wanted in zip(to_uint8(output).cpu(), to_uint8(target).cpu(), strict=True):
+            found["val_psnr"].append(min(psnr(made, wanted), 100.0))  # equal ones have infinity
+            if min(made.shape[1:]) >= WINDOW:
+                found["val_ssim"].append(ssim(made, wanted))
+    return {name: sum(values) / len(values) for name, values in found.items() if values}
+
+
+def likeness(state: State, images: Tensor) -> dict[str, float]:
+    """How much outputs are like the images of the other domain as a whole, over both ways.
+
+    Returns:
+        The mean of the Fréchet distances in random features, and each of them.
+    """
+    net = feature_net("random", device=state.game.device)
+    panels: list[list[Tensor]] = []
+    for batch in chunks(images, state.game.device):
+        panels.append([to_uint8(panel).cpu() for panel in strip(state, batch)])
+    A, as_B, _, B, as_A, _ = (torch.cat(chunk) for chunk in zip(*panels, strict=True))
+    seen = partial(moments, net)
+    name = reported_name("fid", net.name)
+    found = {
+        f"{name}_{domain}": distance_of_moments(seen(fake), seen(real))
+        for domain, fake, real in (("A", as_A, A), ("B", as_B, B))
+    }
+    return {name: sum(found.values()) / len(found), **found}
+
+
+def moments(net: FeatureNet, images: Tensor) -> Moments:
+    """The mean and covariance of images' features, uint8 (n, c, h, w)."""
+    return embed(net, images, keep_features=False).moments
+
+
+def strip(state: State, images: Tensor) -> tuple[Tensor, ...]:
+    """What the average of G makes of images, in panels side by side."""
+    return cast(Strips, state.game.deal).strip(state.average.net, images)
+
+
+def evenly(images: ImageSet, count: int) -> Tensor:
+    """Choose up to `count` images from all over a set, always the same ones."""
+    chosen = torch.linspace(0, len(images) - 1, min(count, len(images))).round().long()
+    return images.images[chosen]
+
+
+def chunks(images: Tensor, device: torch.device) -> Iterator[Tensor]:
+    """A few images at a time, in [-1, 1], on the device."""
+    for chunk in torch.split(images, CHUNK):
+        yield to_float(chunk).to(device)
