@@ -32,7 +32,7 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "pix2pix-facades": ("pix2pix", {"width": 32, "epochs": 60}),
     "cyclegan-facades": ("cyclegan", {"width": 16, "epochs": 8, "precision": "bf16"}),
 }
-OF_PAIRS, OF_SETS = ("psnr", "ssim", "lpips"), ("fid", "kid")
+OF_PAIRS, OF_SETS = ("l1", "psnr", "ssim", "lpips"), ("fid", "kid")
 
 
 def main() -> None:
@@ -51,8 +51,8 @@ def main() -> None:
     }
     draw(facades, runs)
     lines = [
-        "| run | settings | PSNR | SSIM | LPIPS | FID | KID |",
-        "|---|---|---|---|---|---|---|",
+        "| run | settings | L1 | PSNR | SSIM | LPIPS | FID | KID |",
+        "|---|---|---|---|---|---|---|---|",
         *(table_row(name, run) for name, run in runs.items()),
     ]
     before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)

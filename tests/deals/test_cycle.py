@@ -216,7 +216,7 @@ class TestPools:
             assert 0 < is_new.sum() < 5
             assert all((old == image).all(dim=(1, 2, 3)).any() for image in play.fake[~is_new])
         game.deal.observe(second)
-        third = deal(game, "G", later)
+        third = deal(game, "G", Batch(batch.real + 2))
         assert torch.equal(third.a.fake, third.fresh[0])
         assert torch.equal(third.b.fake, third.fresh[1])
 

@@ -297,7 +297,7 @@ class TestWhatIsLoaded:
 
     def test_those_that_fit_stay_as_they_are(self):
         images = images_of(3, channels=4, source_channels=3)
-        assert torch.equal(in_channels_of(images, images).images, images.images)
+        assert torch.equal(in_channels_of(images, source=3, target=1).images, images.images)
 
     def test_no_data_is_one_clear_mistake(self):
         with pytest.raises(UserError, match="No images to translate between were given"):

@@ -16,5 +16,13 @@ Config = variant(
     width=64,
     epochs=None,
     images=3_000_000,
-    on_data=on_digits(epochs=16, width=32, batch_size=32, learning_rate=5e-4, d_learning_rate=2e-4),
+    on_data=on_digits(
+        epochs=12,
+        width=32,
+        batch_size=32,
+        learning_rate=5e-4,
+        d_learning_rate=2e-4,
+        anneal="budget",
+        anneal_rate=0.05,
+    ),
 )

@@ -6,9 +6,8 @@ Matched, each output has a target of its own, and there are figures of pairs bes
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
 from zerosum import recipes
@@ -17,7 +16,6 @@ from zerosum.data.domains import has_validation
 from zerosum.data.images import ImageSet, to_array, to_tensor
 from zerosum.data.pairs import load_pairs
 from zerosum.errors import UserError, unknown_name
-from zerosum.metrics.channels import with_channels
 from zerosum.metrics.evaluate import Subject
 from zerosum.metrics.figures import BESIDE, FIGURES, LEAST_IMAGES
 from zerosum.metrics.paired import NAMES
@@ -26,7 +24,7 @@ from zerosum.reporting.instruments import Wanted
 from zerosum.reporting.subjects import Notice, made_by
 from zerosum.run import Run
 from zerosum.tasks import TASKS
-from zerosum.tasks.translation import Translation
+from zerosum.tasks.translation import Translation, in_channels_of
 
 HELD_OUT = "val"
 """The split that is looked at unless another one is named."""
@@ -113,23 +111,11 @@ class Targets:
                 f"'{config.data}' has no val/ or test/ folder: the figures are of images that were "
                 "trained on, and flatter."
             )
-        self._loaded[split] = in_channels_of(self.run, found)
+        source = self.run.source_channels
+        self._loaded[split] = in_channels_of(
+            found, source=source, target=self.run.image_shape[0] - source
+        )
         return self._loaded[split]
-
-
-def in_channels_of(run: Run, pairs: ImageSet) -> ImageSet:
-    """Bring sources and targets to the channels of those that a run was trained on.
-
-    One split may be all gray where another is not.
-    """
-    sides = []
-    for channels, wanted in (
-        (slice(pairs.source_channels), run.source_channels),
-        (slice(pairs.source_channels, None), run.image_shape[0] - run.source_channels),
-    ):
-        side = pairs.images[:, channels]
-        sides.append(side if side.shape[1] == wanted else with_channels(side, wanted))
-    return replace(pairs, images=torch.cat(sides, dim=1), source_channels=run.source_channels)
 
 
 def distinct(images: Tensor) -> Tensor:

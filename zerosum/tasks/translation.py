@@ -67,7 +67,11 @@ class Translation:
         if has_validation(config.data):
             found = self._load(config, "val")
             if len(found) >= self.least_images:
-                return in_channels_of(images, found)
+                return in_channels_of(
+                    found,
+                    source=images.source_channels,
+                    target=images.shape[0] - images.source_channels,
+                )
             problem = f"holds back {len(found)} images, too few to compare G's with"
         notice(
             f"'{config.data}' {problem}: pictures and figures are of images that are trained on, "
@@ -133,19 +137,19 @@ class Translation:
         return [f"zerosum translate {path} IMAGE-OR-FOLDER --out PATH"]
 
 
-def in_channels_of(images: ImageSet, held_out: ImageSet) -> ImageSet:
-    """Bring held-out images to the channels of those that are trained on, on either side.
+def in_channels_of(pairs: ImageSet, *, source: int, target: int) -> ImageSet:
+    """Bring sources and targets to the channels of those that are trained on.
 
-    A few of them may all be gray where some of the others are not, or the other way round.
+    Of one split all may be gray where of another some are not.
     """
     sides = []
     for where, wanted in (
-        (slice(held_out.source_channels), images.source_channels),
-        (slice(held_out.source_channels, None), images.shape[0] - images.source_channels),
+        (slice(pairs.source_channels), source),
+        (slice(pairs.source_channels, None), target),
     ):
-        side = held_out.images[:, where]
+        side = pairs.images[:, where]
         sides.append(side if side.shape[1] == wanted else with_channels(side, wanted))
-    return replace(held_out, images=torch.cat(sides, dim=1), source_channels=images.source_channels)
+    return replace(pairs, images=torch.cat(sides, dim=1), source_channels=source)
 
 
 def closeness(state: State, images: Tensor) -> dict[str, float]:
