@@ -128,6 +128,10 @@ class Settings(BaseModel):
         """Put numbers in the place of what follows from the budget, in images."""
         return self
 
+    def ends_with_budget(self, budget: int) -> bool:
+        """Whether something that changes in training is made to end with a budget, in images."""
+        return False
+
     def every(self, name: str, num_images: int) -> int:
         """Epochs between two of what `name`, such as "sample_every", asks for.
 
@@ -181,8 +185,20 @@ def validate(kind: type[SomeSettings], values: dict[str, Any]) -> SomeSettings:
     for name in values:
         if name not in kind.model_fields:
             raise unknown_name("setting", name, kind.model_fields)
+    return restore(kind, with_defaults(kind, values))
+
+
+def restore(kind: type[SomeSettings], saved: dict[str, Any]) -> SomeSettings:
+    """Build a config from what a run has saved: what an older version did not know is the field's.
+
+    Raises:
+        UserError: a field is unknown or its value is not valid.
+    """
+    for name in saved:
+        if name not in kind.model_fields:
+            raise unknown_name("setting", name, kind.model_fields)
     try:
-        return kind.model_validate(with_defaults(kind, values))
+        return kind.model_validate(saved)
     except ValidationError as error:
         raise UserError(explain(error)) from None
 

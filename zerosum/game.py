@@ -87,7 +87,7 @@ class Play:
 
     @property
     def real_gradient(self) -> Tensor:
-        """The gradient of D's logits at the real images, see `image_gradients`, (b, c·h·w).
+        """The gradient of D's logits at the real images, a row for each row of logits.
 
         Differentiable by D's weights. Where the images are constants, as on D's turn, it is taken
         of the pass that gave the logits, which saves one.

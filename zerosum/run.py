@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from zerosum import recipes
 from zerosum.arrays import Pixels, Samples
-from zerosum.config import Settings, validate
+from zerosum.config import Settings, restore
 from zerosum.data.images import at_rest, to_array
 from zerosum.errors import UserError
 from zerosum.game import Game
@@ -52,7 +52,7 @@ class Run:
         saved = self.directory.read_config()
         try:
             self.recipe: str = saved["recipe"]
-            self.config: Settings = validate(recipes.get(self.recipe).config, saved["config"])
+            self.config: Settings = restore(recipes.get(self.recipe).config, saved["config"])
             self.classes: tuple[str, ...] = tuple(saved["classes"])
             # Runs of older versions do not say it.
             self.source_channels: int = saved.get("source_channels", 0)

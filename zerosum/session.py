@@ -181,6 +181,11 @@ def finished(
     config: Settings, budget: int, progress: Progress, directory: RunDirectory
 ) -> str | None:
     """Say why there is nothing left to train, and what would change that, if that is so."""
+    if progress.seen >= budget and config.ends_with_budget(budget):
+        return (
+            f"{progress.seen:,} images, where its schedules end. Start over with --fresh and a "
+            "larger budget to train it longer"
+        )
     if progress.seen >= budget:
         return (
             f"{progress.seen:,} images. Raise {'--images' if config.images else '--epochs'} to "

@@ -145,7 +145,17 @@ class _Reader:
 
 
 def _cut(reader: _Reader, folder: Path, *, step: int) -> _Pairs:
-    """Load images that hold A and B side by side."""
+    """Load images that hold A and B side by side.
+
+    Raises:
+        UserError: all lie in folders inside, as classes do, or domains of other names than A and B.
+    """
+    names = reader.list_images(folder)
+    if all((reader.root / name).parent != folder for name in names):
+        raise UserError(
+            f"The images of {folder} lie in folders inside it, such as {printable(names[0])}. "
+            f"{EXPECTED}"
+        )
 
     def decode_halves(name: str, content: bytes) -> Pixels:
         whole = decode(content, Format(channels=reader.wanted.channels))
@@ -158,7 +168,7 @@ def _cut(reader: _Reader, folder: Path, *, step: int) -> _Pairs:
         halves = [whole[:, : width // 2], whole[:, width // 2 :]]
         return fit_array(np.stack(halves[::step]), reader.wanted)
 
-    found = reader.gather(reader.list_images(folder), folder, decode_halves)
+    found = reader.gather(names, folder, decode_halves)
     return _Pairs(
         images=found.images, source_channels=found.images.shape[1] // 2, skipped=found.skipped
     )

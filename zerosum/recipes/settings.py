@@ -24,10 +24,12 @@ from zerosum.names import Loss, parse_penalties
 from zerosum.policies import parse_augment
 
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
-ShareOrNone = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+ShareOrZero = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Anneal = Annotated[Count | Literal["budget"] | None, BeforeValidator(number_in_text)]
 
-ANNEAL = "Images over which the following are reached; budget: all of them."
+ANNEAL = (
+    "Images over which rates, penalties and beta go to the shares that follow; budget: all of them."
+)
 ANNEAL_ALONG = "The learning rates' way: half a wave, or straight down once half is over."
 ANNEAL_RATE = "Share of the learning rates that is left."
 
@@ -51,7 +53,7 @@ class AdversarialSettings(Settings):
     betas: tuple[Beta, Beta] = Field((0.5, 0.999), description="Adam's decay rates.")
     anneal: Anneal = Field(None, description=ANNEAL)
     anneal_along: Literal["cosine", "line"] = Field("cosine", description=ANNEAL_ALONG)
-    anneal_rate: ShareOrNone = Field(1.0, description=ANNEAL_RATE)
+    anneal_rate: ShareOrZero = Field(1.0, description=ANNEAL_RATE)
     anneal_penalty: Share = Field(1.0, description="Share of the penalties that is left.")
     anneal_beta: Beta | None = Field(None, description="Adam's second decay rate at the end.")
 
@@ -64,6 +66,10 @@ class AdversarialSettings(Settings):
     def settled(self, budget: int) -> Self:
         """Put numbers in the place of what follows from the budget, in images."""
         return self.model_copy(update={"anneal": budget}) if self.anneal == "budget" else self
+
+    def ends_with_budget(self, budget: int) -> bool:
+        """Whether the annealing ends with a budget, in images."""
+        return self.anneal == budget
 
     @property
     def anneal_images(self) -> int | None:
@@ -183,6 +189,7 @@ TOYS: Mapping[str, Any] = {
     "attention": "none",
     "latent_size": 2,
     "hidden": (128, 128, 128),
+    "optimizer": "adam",
     "learning_rate": 1e-3,
     "d_learning_rate": None,
     "betas": (0.0, 0.9),
@@ -229,8 +236,8 @@ def variant(
 
 
 def on_digits(**defaults: Any) -> dict[str, Mapping[str, Any]]:
-    """Defaults for the data sets of 28×28 gray images, on which a CPU is enough."""
-    return dict.fromkeys(("mnist", "fashion-mnist"), defaults)
+    """Defaults for the data sets of 28×28 pixels, on which a CPU is enough."""
+    return dict.fromkeys(("mnist", "fashion-mnist", "stacked-mnist"), defaults)
 
 
 def parse_attention(text: str) -> dict[str, int | None]:

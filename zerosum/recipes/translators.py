@@ -16,7 +16,7 @@ from zerosum.recipes.settings import (
     ANNEAL_RATE,
     AdversarialSettings,
     Anneal,
-    ShareOrNone,
+    ShareOrZero,
 )
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -53,4 +53,4 @@ class TranslationSettings(AdversarialSettings):
     )
     anneal: Anneal = Field("budget", description=ANNEAL)
     anneal_along: Literal["cosine", "line"] = Field("line", description=ANNEAL_ALONG)
-    anneal_rate: ShareOrNone = Field(0.0, description=ANNEAL_RATE)
+    anneal_rate: ShareOrZero = Field(0.0, description=ANNEAL_RATE)

@@ -66,6 +66,10 @@ class Translation:
         problem = "has no val/ or test/ folder"
         if has_validation(config.data):
             found = self._load(config, "val")
+            if found.skipped:
+                notice(
+                    f"Of the held-out images {len(found.skipped)} are left out: {found.skipped[0]}."
+                )
             if len(found) >= self.least_images:
                 return in_channels_of(
                     found,

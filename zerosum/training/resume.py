@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from zerosum.config import Settings, conflicts, validate
+from zerosum.config import Settings, conflicts, restore
 from zerosum.errors import UserError
 from zerosum.training.checkpoint import Damaged
 from zerosum.training.interfaces import Watcher
@@ -62,7 +62,7 @@ def insist_on_same_run(
     if saved.get("data_sha256") != description["data_sha256"]:
         differing.append(f"data: the images of {config.data!r} are not those the run has seen")
     if saved.get("recipe") == description["recipe"]:
-        differing += conflicts(validate(type(config), saved["config"]), config)
+        differing += conflicts(restore(type(config), saved["config"]), config)
     if differing:
         lines = "\n  ".join(differing)
         raise UserError(

@@ -69,13 +69,13 @@ def play_turn(game: Game, turn: str, batch: Batch, *, seen: int, bf16: bool, tal
         torch.autograd.backward(total(terms) * share, inputs=player.parameters)
         values = {f"{turn}/{name}": value.detach() for name, value in terms.items()}
         tally.add(values | dict(figures))
-        plays.append(play)
+        if turn == "D":  # or nobody observes it, and it holds graphs
+            plays.append(play)
     player.optimizer.step()
     if player.constraint is not None:
         player.constraint(player.net)
-    if turn == "D":
-        for play in plays:
-            game.deal.observe(play)
+    for play in plays:
+        game.deal.observe(play)
 
 
 def apply_schedules(player: Player, seen: int) -> None:
