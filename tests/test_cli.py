@@ -271,7 +271,8 @@ class TestHelp:
         assert run(["train", "dcgan", "--help"]) == 0
         text = " ".join(capsys.readouterr().out.split())
         assert (
-            "Defaults with --data mnist or fashion-mnist: --epochs 12 --width 32 --batch-size 64"
+            "Defaults with --data mnist or fashion-mnist or stacked-mnist: "
+            "--epochs 12 --width 32 --batch-size 64"
         ) in text
         assert "Defaults with --data ring or grid: --nets mlp" in text
         assert "--hidden 128 128 128" in text

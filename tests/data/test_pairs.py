@@ -90,6 +90,12 @@ class TestSideBySide:
         images = load(root)
         assert (levels(images), images.labels, images.classes) == ([(1, 2), (3, 4)], None, ())
 
+    def test_without_pairs_domains_of_other_names_are_not_cut_in_half(self, root):
+        write_both(root / "horses" / "1.png", 1, 2)
+        write_both(root / "zebras" / "1.png", 3, 4)
+        with pytest.raises(UserError, match=r"lie in folders inside it, such as horses/1\.png"):
+            load(root, matched=False)
+
     def test_one_colour_image_makes_all_of_them_rgb(self, root):
         write_both(root / "1.png", 10, 20)
         write(root / "2.png", (1, 2, 3), size=(8, 4))

@@ -83,7 +83,7 @@ def load_pairs(
     step = {"AtoB": 1, "BtoA": -1}[direction]  # through A and B, so that the source comes first
     folders = find_domains(root, split)[::step]
     if len(folders) == 1:
-        pairs = _cut(reader, folders[0], step=step)
+        pairs = _cut(reader, folders[0], step=step, matched=matched)
     else:
         pairs = (_match if matched else _cycle)(reader, *folders)
     return ImageSet(
@@ -144,14 +144,15 @@ class _Reader:
         return decode(content, self.wanted).transpose(2, 0, 1)[np.newaxis]
 
 
-def _cut(reader: _Reader, folder: Path, *, step: int) -> _Pairs:
+def _cut(reader: _Reader, folder: Path, *, step: int, matched: bool) -> _Pairs:
     """Load images that hold A and B side by side.
 
     Raises:
-        UserError: all lie in folders inside, as classes do, or domains of other names than A and B.
+        UserError: they are not to be matched, and all lie in folders inside: these are two domains,
+            rather, by other names than A and B.
     """
     names = reader.list_images(folder)
-    if all((reader.root / name).parent != folder for name in names):
+    if not matched and all((reader.root / name).parent != folder for name in names):
         raise UserError(
             f"The images of {folder} lie in folders inside it, such as {printable(names[0])}. "
             f"{EXPECTED}"
