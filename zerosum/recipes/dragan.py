@@ -13,5 +13,5 @@ Config = variant(
     width=64,
     epochs=None,
     images=1_000_000,
-    on_data=on_digits(epochs=5, width=32, batch_size=64),
+    on_data=on_digits(epochs=8, width=32, batch_size=64),
 )
