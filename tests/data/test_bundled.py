@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from zerosum.data import DATASETS, load
-from zerosum.data.catalog import FILES, folders, locate
+from zerosum.data.catalog import IDX_FILES, folders, locate
 from zerosum.errors import UserError
 
 MNIST = folders("mnist")[0]
@@ -24,7 +24,7 @@ def attribution() -> str:
     return (MNIST / "ATTRIBUTION.md").read_text()
 
 
-@pytest.mark.parametrize(("file", "checksum"), [*zip(FILES, CHECKSUMS, strict=True)])
+@pytest.mark.parametrize(("file", "checksum"), [*zip(IDX_FILES, CHECKSUMS, strict=True)])
 def test_mnist_is_the_original_and_its_attribution_says_so(file, checksum):
     content = gzip.decompress((MNIST / file).read_bytes())
     assert hashlib.sha256(content).hexdigest() == checksum
@@ -72,7 +72,7 @@ def test_the_cache_comes_before_debians_package_and_has_a_default(cache, monkeyp
 def test_a_data_set_that_is_nowhere_says_how_to_get_it(cache, monkeypatch):
     monkeypatch.setattr("zerosum.data.catalog.folders", lambda name: (cache,))
     cache.mkdir()
-    shutil.copy(MNIST / FILES[1], cache)  # one file of four does not do
+    shutil.copy(MNIST / IDX_FILES[1], cache)  # one file of four does not do
     assert locate("fashion-mnist") is None
     with pytest.raises(UserError, match=r"not on this machine: looked for .*apt install dataset-f"):
         load("fashion-mnist")

@@ -6,7 +6,7 @@ import pytest
 
 import zerosum.data
 from zerosum.data import has_splits, load
-from zerosum.data.catalog import FILES, locate
+from zerosum.data.catalog import IDX_FILES, locate
 from zerosum.errors import UserError
 
 
@@ -33,8 +33,8 @@ def test_an_unknown_name_lists_the_known_ones_and_the_closest():
     with pytest.raises(UserError) as caught:
         load("minst")
     assert str(caught.value) == (
-        "There is no data set 'minst'. Did you mean 'mnist'? Valid names: fashion-mnist, grid, "
-        "mnist, ring, stacked-mnist. Nor is there a file or folder of that name."
+        "There is no data set 'minst'. Did you mean 'mnist'? Valid names: cifar10, fashion-mnist, "
+        "grid, mnist, ring, stacked-mnist. Nor is there a file or folder of that name."
     )
 
 
@@ -115,9 +115,9 @@ class TestHasSplits:
 
     def test_a_folder_of_idx_files_has_if_both_are_there(self, tmp_path):
         folder = locate("mnist")
-        for name in FILES[:2]:
+        for name in IDX_FILES[:2]:
             shutil.copy(folder / name, tmp_path)
         assert not has_splits(tmp_path)
-        for name in FILES[2:]:
+        for name in IDX_FILES[2:]:
             shutil.copy(folder / name, tmp_path)
         assert has_splits(tmp_path)

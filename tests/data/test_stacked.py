@@ -81,7 +81,8 @@ class TestStackedMnist:
         assert catalog.locate(NAME) == catalog.locate("mnist")
 
     def test_is_where_what_it_is_made_of_is(self, monkeypatch):
-        monkeypatch.setattr(catalog, "FILES", ("nowhere",))
+        lacking = replace(data.DATASETS["mnist"], files=("nowhere",))
+        monkeypatch.setitem(data.DATASETS, "mnist", lacking)
         assert catalog.locate(NAME) is None
         with pytest.raises(UserError, match="'mnist' is not on this machine"):
             data.load(NAME)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from zerosum.data.catalog import DATASETS, FILES, Stack, folders, locate
+from zerosum.data.catalog import DATASETS, Stack, folders, locate
+from zerosum.data.cifar import is_cifar_folder, load_cifar_folder
 from zerosum.data.decode import Format
 from zerosum.data.idx import load_idx_folder
 from zerosum.data.images import ImageSet
@@ -35,12 +36,13 @@ def load_bundled(name: str, *, split: str, wanted: Format) -> ImageSet:
 def _load_folder(name: str, *, split: str, wanted: Format) -> ImageSet:
     folder = locate(name)
     if folder is None:
-        looked = " and ".join(map(str, folders(name)))
+        about, looked = DATASETS[name], " and ".join(map(str, folders(name)))
         raise UserError(
-            f"The data set '{name}' is not on this machine: looked for {', '.join(FILES)} in "
-            f"{looked}. {DATASETS[name].origin}"
+            f"The data set '{name}' is not on this machine: looked for {', '.join(about.files)} in "
+            f"{looked}. {about.origin}"
         )
-    return load_idx_folder(folder, split=split, wanted=wanted)
+    load = load_cifar_folder if is_cifar_folder(folder) else load_idx_folder
+    return load(folder, split=split, wanted=wanted)
 
 
 def _load_stack(name: str, stack: Stack, *, split: str, wanted: Format) -> ImageSet:

@@ -11,6 +11,7 @@ from zerosum.data.archive import SUFFIXES as ARCHIVE_SUFFIXES
 from zerosum.data.archive import load_archive
 from zerosum.data.bundled import load_bundled
 from zerosum.data.catalog import DATASETS, SPLITS
+from zerosum.data.cifar import is_cifar_folder, load_cifar_folder
 from zerosum.data.decode import Format
 from zerosum.data.folder import load_folder
 from zerosum.data.idx import has_both_splits, is_idx_folder, load_idx_folder
@@ -31,8 +32,8 @@ def load(
 
     Args:
         source: a name in `DATASETS`, or a path: a folder of images (subfolders are classes), a
-            .zip or .tar of such, an .npz, or a folder of IDX files. A name wins over a folder of
-            the same name, which is then written "./mnist".
+            .zip or .tar of such, an .npz, or a folder of IDX files or of CIFAR-10's. A name wins
+            over a folder of the same name, which is then written "./mnist".
         split: "train" or "test". A source that has no splits is given whole for either.
         size: (height, width) to crop and resize to; None when all images are of one size.
         channels: 1 gray, 3 RGB, 4 RGBA; None takes 1 when all images are gray, else 3.
@@ -52,12 +53,15 @@ def load(
         return _load_file(path, wanted=wanted, strict=strict)
     if is_idx_folder(path):
         return load_idx_folder(path, split=split, wanted=wanted)
+    if is_cifar_folder(path):
+        return load_cifar_folder(path, split=split, wanted=wanted)
     return load_folder(path, wanted=wanted, strict=strict)
 
 
 def has_splits(source: str | Path) -> bool:
     """Whether a source has train and test images; others are given whole for either."""
-    return source in DATASETS or has_both_splits(Path(source).expanduser())
+    path = Path(source).expanduser()
+    return source in DATASETS or has_both_splits(path) or is_cifar_folder(path)
 
 
 def _load_file(path: Path, *, wanted: Format, strict: bool) -> ImageSet:

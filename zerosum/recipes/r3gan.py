@@ -5,7 +5,7 @@ paper's nets for CIFAR-10 have width 768. On digits the nets are narrow, most of
 large, and learn faster, so that a CPU is done within the hour.
 """
 
-from zerosum.recipes.settings import on_digits, variant
+from zerosum.recipes.settings import on_digits, on_photographs, variant
 
 Config = variant(
     "r3gan",
@@ -24,5 +24,8 @@ Config = variant(
     anneal_penalty=0.1,
     anneal_beta=0.99,
     on_toys={"penalty": "r1:0.01,r2:0.01"},
-    on_data=on_digits(images=300_000, width=32, tapers_above=7, batch_size=32, learning_rate=1e-3),
+    on_data={
+        **on_digits(images=300_000, width=32, tapers_above=7, batch_size=32, learning_rate=1e-3),
+        **on_photographs(penalty="r1:0.05,r2:0.05"),
+    },
 )

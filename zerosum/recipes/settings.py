@@ -230,6 +230,7 @@ def variant(
     )
     made.on_data = {
         **{toy: {**TOYS, **(on_toys or {})} for toy in ("ring", "grid")},
+        **on_photographs(),
         **(on_data or {}),
     }
     return made
@@ -238,6 +239,11 @@ def variant(
 def on_digits(**defaults: Any) -> dict[str, Mapping[str, Any]]:
     """Defaults for the data sets of 28×28 pixels, on which a CPU is enough."""
     return dict.fromkeys(("mnist", "fashion-mnist", "stacked-mnist"), defaults)
+
+
+def on_photographs(**defaults: Any) -> dict[str, Mapping[str, Any]]:
+    """Defaults for photographs of 32×32, which are as likely mirrored; a GPU is expected."""
+    return {"cifar10": {"flips": True, **defaults}}
 
 
 def parse_attention(text: str) -> dict[str, int | None]:

@@ -38,7 +38,7 @@ def data_table() -> Table:
     made.add_row(
         "PATH",
         "a folder of images (subfolders are classes), a .zip or .tar of images, an .npz, or a "
-        "folder of IDX files",
+        "folder of IDX files or of CIFAR-10's",
         "yours",
         "",
     )
