@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+import torch
 
 from zerosum.data import load
 from zerosum.errors import UserError
-from zerosum.memory import insist_on_memory, memory_bytes
+from zerosum.memory import exhaustion_explained, insist_on_memory, memory_bytes
 from zerosum.reporting.grids import to_picture
 
 
@@ -23,7 +24,7 @@ def test_where_nobody_knows_nothing_is_refused():
 
 def test_nets_too_large_are_refused_before_a_run_is_touched(train_tiny, run):
     before = sorted(path.name for path in run.path.rglob("*"))
-    with pytest.raises(UserError, match="weights of G and D at this size would take"):
+    with pytest.raises(UserError, match=r"weights of G and D at this size would .*narrower nets"):
         train_tiny(run.path, hidden=(10**8,), fresh=True)
     assert sorted(path.name for path in run.path.rglob("*")) == before
 
@@ -36,3 +37,19 @@ def test_images_too_large_are_refused_before_they_are_made(tiny_images, tmp_path
         source = tmp_path
     with pytest.raises(UserError, match=r"images of 1000000×1000000 pixels would take"):
         load(source, size=(10**6, 10**6))
+
+
+def test_a_device_that_runs_out_is_told_of_with_what_needs_less(train_tiny, tmp_path, monkeypatch):
+    def play_round(*args, **kwargs):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr("zerosum.training.loop.play_round", play_round)
+    with pytest.raises(
+        UserError, match=r"not enough for batches of \d+ images\. Try --parts 2.*--batch-size \d+"
+    ):
+        train_tiny(tmp_path / "run")
+
+
+def test_other_errors_of_torch_pass():
+    with pytest.raises(RuntimeError, match="mat1"), exhaustion_explained("this", "None."):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")

@@ -19,7 +19,7 @@ from zerosum.config import Settings
 from zerosum.data.images import ImageSet
 from zerosum.data.loader import Loader, Position
 from zerosum.game import Game
-from zerosum.memory import insist_on_memory, memory_bytes
+from zerosum.memory import exhaustion_explained, insist_on_memory, memory_bytes
 from zerosum.reporting.console import in_words
 from zerosum.reporting.curves import draw_curve
 from zerosum.reporting.film import FRAME_MILLISECONDS, read_frame, save_film
@@ -68,6 +68,7 @@ def build_game(recipe: str, config: Settings, images: ImageSet, *, device: torch
             BYTES_PER_WEIGHT * outline.num_weights,
             memory=memory_bytes(),
             what=f"Training the {outline.num_weights:,} weights of G and D at this size",
+            advice="Choose narrower nets, or smaller images with --size.",
         )
     enter_stream(torch.device("cpu"), "init", config.seed)
     return make(device=device)
@@ -128,7 +129,7 @@ def run_loop(
 
     held_out = task.held_out(config, images, watcher.notice)
     examine = task.examiner(state, config, images, held_out, directory) if evaluate_every else never
-    Loop(
+    loop = Loop(
         state,
         loader,
         directory,
@@ -145,7 +146,9 @@ def run_loop(
         watcher=watcher,
         draw=with_curve(task.painter(state, config, held_out, directory), directory),
         examine=examine,
-    ).run()
+    )
+    with exhaustion_explained(f"batches of {config.batch_size} images", advice=needs_less(config)):
+        loop.run()
     make_film(directory, watcher)
     watcher.notice(summary(directory, progress, task))
 
@@ -223,6 +226,13 @@ def describe(recipe: str, config: Settings, images: ImageSet) -> dict[str, Any]:
         "data_sha256": images.fingerprint(),
         "config": config.model_dump(mode="json"),
     }
+
+
+def needs_less(config: Settings) -> str:
+    """Say what makes a training need less of a device's memory, what changes least first."""
+    parts = ["--parts 2, which plays each batch in two halves"] if hasattr(config, "parts") else []
+    ways = [*parts, "--precision bf16", f"--batch-size {max(config.batch_size // 2, 1)}"]
+    return f"Try {', '.join(ways)}, or smaller images with --size."
 
 
 def never() -> Examination:
