@@ -276,8 +276,17 @@ class TestHelp:
         ) in text
         assert "Defaults with --data ring or grid: --nets mlp" in text
         assert "--hidden 128 128 128" in text
+        assert "Defaults with --data cifar10: --flips Defaults with" in text  # as one types it
         assert run(["train", "pix2pix", "--help"]) == 0
         assert "Defaults with --data" not in capsys.readouterr().out
+
+
+def test_what_is_on_by_default_can_be_turned_off(monkeypatch):
+    seen = []
+    monkeypatch.setattr("zerosum.api.train_config", lambda recipe, config, **_: seen.append(config))
+    for flags in (["--data", "cifar10"], ["--data", "cifar10", "--no-flips"], ["--flips"]):
+        assert run(["train", "dcgan", *flags]) == 0
+    assert [config.flips for config in seen] == [True, False, True]
 
 
 class TestMistakes:

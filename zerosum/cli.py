@@ -29,7 +29,7 @@ app = App(
     name="zerosum",
     help="Trains generative adversarial networks. Begin with: zerosum train",
     version=__version__,
-    default_parameter=Parameter(negative=(), consume_multiple=True),
+    default_parameter=Parameter(negative_bool=(), negative_iterable=(), consume_multiple=True),
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
 )

@@ -56,7 +56,9 @@ def train_command(recipe: str) -> Callable[..., None]:
                 compare(*(run.path for run in runs))
 
     kind: type[Settings] = RECIPES[recipe].config
-    command.__annotations__["settings"] = Annotated[kind | None, Parameter(name="*")]
+    command.__annotations__["settings"] = Annotated[
+        kind | None, Parameter(name="*", negative_bool="no-")
+    ]
     about = f"{RECIPES[recipe].summary} ({RECIPES[recipe].source})"
     command.__doc__ = "\n\n".join([about, *defaults_on_data(kind)])
     return command
@@ -67,7 +69,7 @@ def defaults_on_data(kind: type[Settings]) -> Iterator[str]:
     by_flags: dict[str, list[str]] = {}
     for data, defaults in kind.on_data.items():
         spelling = " ".join(
-            f"--{name.replace('_', '-')} {spelled(value)}"
+            spelled(name.replace("_", "-"), value)
             for name, value in defaults.items()
             if value is not None  # which no flag can say
         )
@@ -76,9 +78,11 @@ def defaults_on_data(kind: type[Settings]) -> Iterator[str]:
         yield f"Defaults with --data {' or '.join(names)}: {flags}"
 
 
-def spelled(value: object) -> str:
-    """A setting's value as a flag takes it."""
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def spelled(flag: str, value: object) -> str:
+    """A flag with its value, as the command takes it."""
+    if isinstance(value, bool):
+        return f"--{flag}" if value else f"--no-{flag}"
+    return " ".join([f"--{flag}", *map(str, value if isinstance(value, tuple) else [value])])
 
 
 def default_train_command() -> Callable[..., None]:

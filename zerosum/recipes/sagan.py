@@ -17,5 +17,12 @@ Config = variant(
     width=128,
     epochs=None,
     images=1_000_000,
-    on_data=on_digits(epochs=4, width=32, tapers_above=7, batch_size=32),
+    on_data=on_digits(
+        epochs=8,
+        width=32,
+        tapers_above=7,
+        batch_size=32,
+        learning_rate=2e-4,
+        d_learning_rate=8e-4,
+    ),
 )

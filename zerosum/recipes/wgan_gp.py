@@ -21,6 +21,12 @@ Config = variant(
     epochs=None,
     images=3_000_000,
     on_data=on_digits(
-        epochs=4, width=32, tapers_above=7, batch_size=32, d_turns=1, d_learning_rate=3e-4
+        epochs=6,
+        width=32,
+        tapers_above=7,
+        batch_size=32,
+        d_turns=1,
+        learning_rate=3e-4,
+        d_learning_rate=6e-4,
     ),
 )
