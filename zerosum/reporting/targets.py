@@ -11,10 +11,8 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from zerosum import recipes
-from zerosum.config import parse_size
 from zerosum.data.domains import has_validation
 from zerosum.data.images import ImageSet, to_array, to_tensor
-from zerosum.data.pairs import load_pairs
 from zerosum.errors import UserError, unknown_name
 from zerosum.metrics.evaluate import Subject
 from zerosum.metrics.figures import BESIDE, FIGURES, LEAST_IMAGES
@@ -46,8 +44,7 @@ class Targets:
     @property
     def matched(self) -> bool:
         """Whether the run learnt from pairs, so that every output has a target of its own."""
-        task = TASKS[recipes.get(self.run.recipe).task]
-        return isinstance(task, Translation) and task.matched
+        return self._task.matched
 
     @property
     def way(self) -> tuple[str, str]:
@@ -78,6 +75,12 @@ class Targets:
         return self._pairs(split).fingerprint()
 
     @property
+    def _task(self) -> Translation:
+        task = TASKS[recipes.get(self.run.recipe).task]
+        assert isinstance(task, Translation)
+        return task
+
+    @property
     def _config(self) -> TranslationSettings:
         config = self.run.config
         assert isinstance(config, TranslationSettings)
@@ -94,14 +97,7 @@ class Targets:
         if split in self._loaded:
             return self._loaded[split]
         config = self._config
-        found = load_pairs(
-            config.data,
-            split=split,
-            size=parse_size(config.size) if config.size else None,
-            channels=config.channels,
-            direction=config.direction,
-            matched=self.matched,
-        )
+        found = self._task.load_split(config, split)
         if found.skipped:
             self.notice(
                 f"Left out {len(found.skipped)} files of {config.data}, such as {found.skipped[0]}."

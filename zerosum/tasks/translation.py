@@ -57,7 +57,7 @@ class Translation:
 
     def load(self, config: Settings) -> ImageSet:
         """Load the training images of both sides."""
-        return self._load(config, "train")
+        return self.load_split(config, "train")
 
     def held_out(
         self, config: Settings, images: ImageSet, notice: Callable[[str], None]
@@ -65,7 +65,7 @@ class Translation:
         """Load the validation images of both sides; where they do not suffice, take the others."""
         problem = "has no val/ or test/ folder"
         if has_validation(config.data):
-            found = self._load(config, "val")
+            found = self.load_split(config, "val")
             if found.skipped:
                 notice(
                     f"Of the held-out images {len(found.skipped)} are left out: {found.skipped[0]}."
@@ -83,7 +83,8 @@ class Translation:
         )
         return images
 
-    def _load(self, config: Settings, split: str) -> ImageSet:
+    def load_split(self, config: Settings, split: str) -> ImageSet:
+        """Load one split of both sides: "train", "val" or "test"."""
         assert isinstance(config, TranslationSettings)
         return load_pairs(
             config.data,
