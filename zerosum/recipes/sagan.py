@@ -23,6 +23,7 @@ Config = variant(
         tapers_above=7,
         batch_size=32,
         learning_rate=2e-4,
-        d_learning_rate=8e-4,
+        anneal="budget",
+        anneal_rate=0.1,
     ),
 )
