@@ -281,6 +281,32 @@ class TestHelp:
         assert "Defaults with --data" not in capsys.readouterr().out
 
 
+class TestFlagsFitWhatTheyMeet:
+    """Flags are held against the config file and the data's defaults, not against the recipe's."""
+
+    @pytest.mark.parametrize(
+        ("file", "flags", "expected"),
+        [
+            ("", ["--data", "ring", "--penalty", "r1:0.01"], {"nets": "mlp", "data": "ring"}),
+            ('d-norm = "none"', ["--penalty", "r1:0.1"], {"d_norm": "none", "penalty": "r1:0.1"}),
+            ("batch-size = 96", ["--pack", "3"], {"batch_size": 96, "pack": 3}),
+            ("batch-size = 96", ["--batch-size", "32"], {"batch_size": 32}),
+        ],
+    )
+    def test_it_is_accepted(self, tmp_path, monkeypatch, file, flags, expected):
+        seen = []
+        monkeypatch.setattr(
+            "zerosum.api.train_config", lambda recipe, config, **_: seen.append(config)
+        )
+        (tmp_path / "my.toml").write_text(file)
+        assert run(["train", "dcgan", "--config", str(tmp_path / "my.toml"), *flags]) == 0
+        assert {name: getattr(seen[0], name) for name in expected} == expected
+
+    def test_a_refusal_names_the_batch_of_the_data(self, capsys):
+        assert run(["train", "dcgan", "--pack", "3"]) == 2
+        assert "expected a divisor of the batch of 64 images" in capsys.readouterr().err
+
+
 def test_what_is_on_by_default_can_be_turned_off(monkeypatch):
     seen = []
     monkeypatch.setattr("zerosum.api.train_config", lambda recipe, config, **_: seen.append(config))

@@ -29,7 +29,11 @@ from zerosum.seeds import own_randomness
 from zerosum.session import build_game, describe, load_images, open_run, run_loop
 from zerosum.training.interfaces import Watcher
 from zerosum.training.loop import TrainingDiverged
-from zerosum.training.machine import choose_device, tuned_processor
+from zerosum.training.machine import (
+    choose_device,
+    repeatable_convolutions,
+    tuned_processor,
+)
 from zerosum.training.run_directory import RunDirectory
 
 TRAINING = threading.Lock()
@@ -184,7 +188,13 @@ def train_config(
     """Train with a validated config; see `train`."""
     watcher = watcher or ConsoleWatcher()
     device = choose_device(config.device)
-    with one_at_a_time(), tuned_processor(), own_randomness(device), gradients_allowed():
+    with (
+        one_at_a_time(),
+        tuned_processor(),
+        repeatable_convolutions(),
+        own_randomness(device),
+        gradients_allowed(),
+    ):
         images = load_images(recipe, config, watcher)
         config = config.settled(config.budget(len(images)))
         directory = RunDirectory(out or default_directory(recipe, config))

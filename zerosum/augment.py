@@ -104,7 +104,7 @@ class Augmentation(nn.Module):
     """Images in which p gets from 0 to 1, if D is too sure all the time."""
 
     ADJUST_EVERY = 4
-    """Turns of D between adjustments of p, which average out the noise of single batches."""
+    """Batches, or parts of them, between adjustments of p, which average out their noise."""
 
     # p is kept as a count of images, since so many small steps of a float would not add up.
     climbed: Tensor

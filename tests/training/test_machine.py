@@ -4,13 +4,14 @@ import pytest
 import torch
 
 from zerosum.errors import UserError
-from zerosum.training import machine
+from zerosum.training import loop, machine
 from zerosum.training.machine import (
     available_devices,
     cgroup_quota,
     choose_device,
     flushes_denormals,
     processor_share,
+    repeatable_convolutions,
     tuned_processor,
 )
 
@@ -93,3 +94,26 @@ class TestTunedProcessor:
                 assert torch.get_num_threads() == own
         finally:
             torch.set_num_threads(before)
+
+
+def test_convolutions_are_repeatable_while_it_trains_and_as_before_afterwards(monkeypatch):
+    cudnn = torch.backends.cudnn
+    monkeypatch.setattr(cudnn, "benchmark", True)
+    with repeatable_convolutions():
+        assert (cudnn.deterministic, cudnn.benchmark) == (True, False)
+    assert (cudnn.deterministic, cudnn.benchmark) == (False, True)
+
+
+def test_a_training_makes_them_so(train_tiny, tmp_path, monkeypatch):
+    seen = []
+    play_round = loop.play_round
+    monkeypatch.setattr(
+        loop,
+        "play_round",
+        lambda *args, **rules: (
+            seen.append(torch.backends.cudnn.deterministic) or play_round(*args, **rules)
+        ),
+    )
+    train_tiny(tmp_path / "run", epochs=1)
+    assert seen
+    assert all(seen)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
+from pydantic import BaseModel, create_model
 
 from zerosum.commands.judge import compare
 from zerosum.config import Settings, read_toml, validate
@@ -57,11 +58,23 @@ def train_command(recipe: str) -> Callable[..., None]:
 
     kind: type[Settings] = RECIPES[recipe].config
     command.__annotations__["settings"] = Annotated[
-        kind | None, Parameter(name="*", negative_bool="no-")
+        flags_of(kind) | None, Parameter(name="*", negative_bool="no-")
     ]
     about = f"{RECIPES[recipe].summary} ({RECIPES[recipe].source})"
     command.__doc__ = "\n\n".join([about, *defaults_on_data(kind)])
     return command
+
+
+def flags_of(kind: type[Settings]) -> type[BaseModel]:
+    """Make the model that reads the flags: a config's fields, each checked by itself.
+
+    Whether they go together is `validate`'s to say, once the config file and the defaults for the
+    data have been added.
+    """
+    fields: dict[str, Any] = {
+        name: (field.annotation, field) for name, field in kind.model_fields.items()
+    }
+    return create_model(f"{kind.__name__}Flags", __doc__=kind.__doc__, **fields)
 
 
 def defaults_on_data(kind: type[Settings]) -> Iterator[str]:

@@ -80,9 +80,8 @@ def build_nets(
     from zerosum.nets.layers import Options
 
     names_classes = config.conditioning == "classifier"
-    half = -(-min(image_shape[1:]) // 2)
     attention = {
-        player: resolution or half
+        player: resolution or usual_resolution(image_shape)
         for player, resolution in parse_attention(config.attention).items()
     }
     options = {
@@ -121,6 +120,17 @@ def build_nets(
     judge = partial(kind.Discriminator, image_shape, options=options["D"], outputs=outputs)
     D = judge(pack=config.pack, norm=config.d_norm) if kind is dcgan else judge(pack=config.pack)
     return G, D
+
+
+def usual_resolution(image_shape: tuple[int, int, int]) -> int:
+    """The resolution of "auto" attention: a quarter of the shorter side, or half of a small one.
+
+    The paper's 128×128 images were best with attention at 32×32 (SAGAN, Zhang et al. 2019, table
+    1). Every pixel of the map looks at all others, so that half of 256 could not be afforded.
+    """
+    half = -(-min(image_shape[1:]) // 2)
+    quarter = -(-half // 2)
+    return quarter if quarter >= 7 else half
 
 
 def build_deal(config: GanSettings, channels: int, num_classes: int, device: torch.device) -> Deal:

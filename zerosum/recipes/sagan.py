@@ -18,11 +18,11 @@ Config = variant(
     epochs=None,
     images=1_000_000,
     on_data=on_digits(
-        epochs=8,
+        epochs=6,
         width=32,
         tapers_above=7,
+        batch_size=32,
         learning_rate=2e-4,
-        d_learning_rate=8e-4,
         anneal="budget",
         anneal_rate=0.1,
     ),

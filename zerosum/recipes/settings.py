@@ -169,8 +169,11 @@ class GanSettings(AdversarialSettings):
             )
         if self.augment_target is not None:
             self._insist_on_a_zero()
-        if self.parts > 1 and (self.batch_size // self.parts) % self.pack:
-            raise ValueError("expected --pack to divide each of the --parts of a batch")
+        if self.parts > 1 and self.pack > 1 and self.batch_size % (self.parts * self.pack):
+            raise ValueError(
+                f"expected --parts times --pack, {self.parts * self.pack}, to divide the batch of "
+                f"{self.batch_size} images, so that every part is made of whole packs"
+            )
         return self
 
     def _insist_on_a_zero(self) -> None:
@@ -249,7 +252,7 @@ def on_photographs(**defaults: Any) -> dict[str, Mapping[str, Any]]:
 def parse_attention(text: str) -> dict[str, int | None]:
     """Read "14", "G:14" or "G:14,D:7" as the resolution for each player; "none" is {}.
 
-    "auto", for both players, is None: half of the image's shorter side.
+    "auto", for both players, is None: it depends on the image.
 
     Raises:
         ValueError: the text is none of these.

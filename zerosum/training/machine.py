@@ -75,6 +75,22 @@ def tuned_processor() -> Iterator[None]:
         torch.set_flush_denormal(flushed)
 
 
+@contextmanager
+def repeatable_convolutions() -> Iterator[None]:
+    """Let cuDNN choose only what adds in the same order each time, and set it back afterwards.
+
+    Some of its backward passes add as threads happen to finish, after which no run could be
+    repeated or resumed bit by bit. Nor may it try which is the fastest: that is chance too.
+    """
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    cudnn.deterministic, cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark = before
+
+
 def flushes_denormals() -> bool:
     """Whether the CPU takes denormal numbers as zero in this thread."""
     denormal = torch.tensor(1e-39, dtype=torch.float64).float()

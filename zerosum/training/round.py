@@ -57,7 +57,7 @@ def play_turn(game: Game, turn: str, batch: Batch, *, seen: int, bf16: bool, tal
     apply_schedules(player, seen)
     for parameter in player.parameters:
         parameter.grad = None
-    plays = []
+    plays, means = [], dict[str, Tensor]()
     for part in batch.split(game.parts):
         with torch.autocast(game.device.type, torch.bfloat16, enabled=bf16):
             play = game.deal(game, turn, part, seen)
@@ -68,9 +68,11 @@ def play_turn(game: Game, turn: str, batch: Batch, *, seen: int, bf16: bool, tal
         share = len(part) / len(batch)
         torch.autograd.backward(total(terms) * share, inputs=player.parameters)
         values = {f"{turn}/{name}": value.detach() for name, value in terms.items()}
-        tally.add(values | dict(figures))
+        for name, value in (values | dict(figures)).items():
+            means[name] = value * share + means[name] if name in means else value * share
         if turn == "D":  # or nobody observes it, and it holds graphs
             plays.append(play)
+    tally.add(means)
     player.optimizer.step()
     if player.constraint is not None:
         player.constraint(player.net)
