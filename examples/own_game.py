@@ -12,11 +12,19 @@ import torch
 from torch import nn
 
 import zerosum
+from zerosum.config import Settings
 from zerosum.deals import Generation
 from zerosum.game import Game, Player
 from zerosum.nets.mlp import Generator
 from zerosum.recipes import RECIPES, Recipe
-from zerosum.recipes.settings import variant
+
+
+class Config(Settings):
+    """The settings, beside those that every training has; each can be set on the command line."""
+
+    epochs: int | None = 20
+    latent_size: int = 100
+    learning_rate: float = 3e-4
 
 
 class Discriminator(nn.Module):
@@ -46,9 +54,9 @@ def flattery(play):
 
 def build(config, *, image_shape, num_classes, device):
     """Put the game together: two players, their terms, their optimizers."""
-    G = Generator(image_shape, latent_size=config.latent_size, hidden=config.hidden).to(device)
+    G = Generator(image_shape, latent_size=config.latent_size, hidden=(256, 512)).to(device)
     D = Discriminator(image_shape[0]).to(device)
-    step = {"lr": config.learning_rate, "betas": config.betas}
+    step = {"lr": config.learning_rate, "betas": (0.5, 0.999)}
     return Game(
         G=Player(net=G, optimizer=torch.optim.Adam(G.parameters(), **step),
                  objective={"flattery": flattery}),
@@ -60,7 +68,7 @@ def build(config, *, image_shape, num_classes, device):
 
 
 RECIPES["boosted"] = Recipe(
-    config=variant("boosted", "Settings of our own recipe.", learning_rate=3e-4, epochs=20),
+    config=Config,
     build=build,
     summary="A convolutional D against an MLP, with an exponential loss.",
     source="this file",

@@ -61,3 +61,5 @@ def test_a_game_of_ones_own_is_trained_by_the_librarys_loop(tiny_images, tmp_pat
     assert "Epoch [2/2] Loss D: " in done.stdout
     assert "64 samples, the first of shape (16, 16, 1)" in done.stdout
     assert (tmp_path / "runs" / "boosted-tiny" / "generated_epoch_2.png").is_file()
+    refused = subprocess.run([*command, "loss=hinge"], cwd=tmp_path, capture_output=True, text=True)
+    assert "There is no setting 'loss'" in refused.stderr

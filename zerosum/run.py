@@ -50,6 +50,13 @@ class Run:
         self.directory = RunDirectory(path)
         self.path = self.directory.path
         saved = self.directory.read_config()
+        recipe = saved.get("recipe")
+        if isinstance(recipe, str) and recipe not in recipes.RECIPES:
+            raise UserError(
+                f"The run '{self.path}' is of the recipe '{recipe}', which zerosum does not have. "
+                "If it is your own, open the run from Python, with zerosum.load, after the import "
+                "of the module that adds the recipe to zerosum.recipes.RECIPES."
+            )
         try:
             self.recipe: str = saved["recipe"]
             self.config: Settings = restore(recipes.get(self.recipe).config, saved["config"])
@@ -59,9 +66,10 @@ class Run:
             channels, height, width = saved["image_shape"]
             self.image_shape: tuple[int, int, int] = (channels, height, width)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
+            reason = str(error).rstrip(".")
             raise UserError(
                 f"The run's '{self.directory.config_path}' is not as train writes it: "
-                f"{error}. Restore that file from a copy."
+                f"{reason}. Restore that file from a copy."
             ) from None
 
     def __repr__(self) -> str:

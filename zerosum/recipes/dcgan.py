@@ -1,6 +1,6 @@
 """DCGAN (Radford et al. 2015, arXiv 1511.06434): strided convolutions and BatchNorm."""
 
-from zerosum.recipes.settings import on_digits, variant
+from zerosum.recipes.settings import on_digits, on_photographs, variant
 
 Config = variant(
     "dcgan",
@@ -13,5 +13,8 @@ Config = variant(
     width=64,
     epochs=None,
     images=1_000_000,
-    on_data=on_digits(epochs=12, width=32, batch_size=64),
+    on_data={
+        **on_digits(epochs=12, width=32, batch_size=64),
+        **on_photographs(anneal="budget", anneal_rate=0.1),
+    },
 )

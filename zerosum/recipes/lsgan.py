@@ -1,6 +1,6 @@
 """LSGAN (Mao et al. 2017, arXiv 1611.04076): DCGAN's nets with least squares for cross entropy."""
 
-from zerosum.recipes.settings import on_digits, variant
+from zerosum.recipes.settings import on_digits, on_photographs, variant
 
 Config = variant(
     "lsgan",
@@ -13,5 +13,8 @@ Config = variant(
     width=64,
     epochs=None,
     images=1_000_000,
-    on_data=on_digits(epochs=8, width=32, batch_size=64),
+    on_data={
+        **on_digits(epochs=8, width=32, batch_size=64),
+        **on_photographs(anneal="budget", anneal_rate=0.1),
+    },
 )

@@ -17,13 +17,5 @@ Config = variant(
     width=128,
     epochs=None,
     images=1_000_000,
-    on_data=on_digits(
-        epochs=6,
-        width=32,
-        tapers_above=7,
-        batch_size=32,
-        learning_rate=2e-4,
-        anneal="budget",
-        anneal_rate=0.1,
-    ),
+    on_data=on_digits(epochs=7, width=32, tapers_above=7, batch_size=32, learning_rate=2e-4),
 )
