@@ -123,6 +123,12 @@ def test_points_cannot_be_trained_on_in_another_shape(capsys, flags):
     assert "'ring' is of points in the plane" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("flags", [("--flips",), ("--augment", "cutout"), ("--augment", "color")])
+def test_points_have_nothing_to_augment(capsys, flags):
+    assert train(*flags) == 2
+    assert "have no pixels to mirror, shift or cut out" in capsys.readouterr().err
+
+
 def test_points_of_ones_own_are_refused_before_the_training(here, capsys):
     np.savez("mine.npz", points=np.random.RandomState(0).uniform(-1, 1, (200, 2)))
     assert run(["train", "--data", "mine.npz", *SMALL, "--epochs", "1"]) == 2

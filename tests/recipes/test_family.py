@@ -90,7 +90,7 @@ class TestMixing:
         assert {"D/r1"} < run.log()[-1].keys()
 
     def test_a_penalised_D_with_batch_norm_is_refused_and_told_why(self, train):
-        with pytest.raises(UserError, match=r"--d-norm none beside --penalty r1:0.1"):
+        with pytest.raises(UserError, match=r"'r1'.*BatchNorm.*whole batch.*--d-norm none"):
             train("dcgan", loss="hinge", penalty="r1:0.1")
         train("dcgan", loss="hinge", penalty="r1:0.1", d_norm="none", epochs=1)
 

@@ -38,9 +38,10 @@ def build(
 
     Raises:
         UserError: the nets cannot make that shape, there are no labels and the recipe needs them,
-            or a penalty meets a D with BatchNorm.
+            points are to be mirrored or augmented, or a penalty meets a D with BatchNorm.
     """
     # Imported here so that the command line can list the settings without waiting for torch.
+    from zerosum.data.images import is_point
     from zerosum.game import Game
     from zerosum.losses import classification
 
@@ -51,6 +52,11 @@ def build(
             f"--conditioning {config.conditioning} tells G the class of each image, and these "
             "images have no labels. Put the images of each class into a subfolder of its own, add "
             "labels to the .npz, or choose --conditioning none."
+        )
+    if is_point(image_shape) and (config.flips or config.augment != "none"):
+        raise UserError(
+            "Points in the plane have no pixels to mirror, shift or cut out. Leave --flips and "
+            "--augment out."
         )
     G, D = build_nets(config, image_shape, num_classes)
     objective = build_objective(config, D)

@@ -1,7 +1,7 @@
 """What can be asked of every GAN that makes images from noise: nets, objective, optimizer.
 
-Each recipe is a set of defaults, and everything mixes with everything, but for what is
-mathematically wrong, which is refused here where it can be told from the settings alone.
+Each recipe is a set of defaults, and everything mixes with everything, but for what has no meaning,
+which is refused here where it can be told from the settings alone.
 """
 
 from __future__ import annotations
@@ -153,12 +153,6 @@ class GanSettings(AdversarialSettings):
 
     @model_validator(mode="after")
     def _all_fit_together(self) -> GanSettings:
-        if self.penalty != "none" and self.nets == "dcgan" and self.d_norm == "batch":
-            raise ValueError(
-                f"expected --d-norm none beside --penalty {self.penalty}: a penalty charges D for "
-                "its gradient with respect to each image, and with BatchNorm every image's logit "
-                "depends on the whole batch"
-            )
         if self.attention != "none" and self.nets == "mlp":
             raise ValueError("expected --nets dcgan, resnet or r3gan beside --attention")
         if self.conditioning == "projection" and self.nets == "mlp":
