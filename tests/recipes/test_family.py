@@ -222,7 +222,8 @@ class TestRefusals:
             ({"augment": "colour"}, "did you mean color"),
             ({"nets": "mlp", "attention": "14"}, "--nets dcgan, resnet or r3gan"),
             ({"nets": "mlp", "conditioning": "projection"}, "--conditioning concat beside"),
-            ({"parts": 128, "pack": 2}, "--pack to divide each of the --parts"),
+            ({"batch_size": 10, "parts": 4, "pack": 2}, "made of whole packs"),
+            ({"parts": 128, "pack": 2}, "--parts times --pack, 256, to divide the batch of 128"),
             ({"conditioning": "classifier", "pack": 2}, "a pack has no class"),
             ({"augment_target": 0.6}, "--augment color,translation,cutout beside"),
             (
