@@ -9,8 +9,9 @@ from zerosum.cli import run as command
 from zerosum.deals import Classified
 from zerosum.errors import UserError
 from zerosum.nets import dcgan, mlp, r3gan, resnet
+from zerosum.nets.layers import SelfAttention
 from zerosum.recipes import RECIPES
-from zerosum.recipes.family import build
+from zerosum.recipes.family import build, usual_resolution
 from zerosum.recipes.settings import parse_attention
 from zerosum.training.checkpoint import TENSORS
 
@@ -258,3 +259,27 @@ class TestRefusals:
 )
 def test_attention_is_read(text, expected):
     assert parse_attention(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "resolution"),
+    [
+        ((3, 256, 256), 64),
+        ((3, 128, 128), 32),  # the paper's
+        ((3, 33, 47), 9),
+        ((1, 28, 28), 7),
+        ((3, 24, 24), 12),  # a quarter would be less than what D goes down to
+        ((3, 16, 16), 8),
+    ],
+)
+def test_the_usual_attention_is_at_a_quarter_of_the_image(shape, resolution):
+    assert usual_resolution(shape) == resolution
+
+
+@pytest.mark.parametrize("nets", ["dcgan", "resnet", "r3gan"])
+@pytest.mark.parametrize("side", [*range(13, 36), 64, 100])
+def test_every_net_has_a_map_for_the_usual_attention(nets, side):
+    """For any size from 13 on: smaller images have no map between their own and the smallest."""
+    game = game_of(nets=nets, attention="auto", width=2, image_shape=(1, side, side))
+    for player in (game.G, game.D):
+        assert any(isinstance(module, SelfAttention) for module in player.net.modules())
