@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from zerosum.data.catalog import DATASETS, Stack, folders, locate
+from zerosum.data.catalog import DATASETS, Stack, folders, how_to_get, locate
 from zerosum.data.cifar import is_cifar_folder, load_cifar_folder
 from zerosum.data.decode import Format
 from zerosum.data.idx import load_idx_folder
@@ -39,7 +39,7 @@ def _load_folder(name: str, *, split: str, wanted: Format) -> ImageSet:
         about, looked = DATASETS[name], " and ".join(map(str, folders(name)))
         raise UserError(
             f"The data set '{name}' is not on this machine: looked for {', '.join(about.files)} in "
-            f"{looked}. {about.origin}"
+            f"{looked}. {how_to_get(name)}"
         )
     load = load_cifar_folder if is_cifar_folder(folder) else load_idx_folder
     return load(folder, split=split, wanted=wanted)

@@ -42,7 +42,7 @@ class Dataset:
     description: str
     licence: str
     classes: tuple[str, ...]
-    origin: str  # where to get it, as advice to a user who lacks it
+    origin: str  # where to get it, as advice to a user who lacks it; {folder} is where it goes
     files: tuple[str, ...] = IDX_FILES  # all that is read of one that lies on disk as it is
     stack: Stack | None = None  # None for one that lies on disk as it is
     mixture: Mixture | None = None  # the Gaussians of one that is drawn, points in the plane
@@ -86,7 +86,7 @@ DATASETS = {
         ),
         origin=(
             "On Debian and Ubuntu: 'apt install dataset-fashion-mnist'. Elsewhere: put its four "
-            "files from https://github.com/zalandoresearch/fashion-mnist into the first folder."
+            "files from https://github.com/zalandoresearch/fashion-mnist into {folder}."
         ),
     ),
     "cifar10": Dataset(
@@ -96,8 +96,9 @@ DATASETS = {
         origin=(
             "Get cifar-10-binary.tar.gz, 170 MB, from https://www.cs.toronto.edu/~kriz/cifar.html, "
             "whose sha256 is "
-            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd, and unpack it into "
-            "the first folder: 'tar xzf cifar-10-binary.tar.gz --strip-components 1 -C FOLDER'."
+            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd, and unpack it: "
+            "'mkdir -p {folder} && "
+            "tar xzf cifar-10-binary.tar.gz --strip-components 1 -C {folder}'."
         ),
         files=CIFAR_FILES,
     ),
@@ -149,6 +150,11 @@ def locate(name: str) -> Path | None:
         if all((folder / file).is_file() for file in DATASETS[name].files):
             return folder
     return None
+
+
+def how_to_get(name: str) -> str:
+    """Advice to a user who lacks a named data set."""
+    return DATASETS[name].origin.format(folder=folders(name)[0])
 
 
 def is_here(name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich import box
 from rich.table import Table
 
-from zerosum.data.catalog import DATASETS, is_here
+from zerosum.data.catalog import DATASETS, how_to_get, is_here
 from zerosum.recipes import RECIPES
 
 
@@ -33,7 +33,7 @@ def data_table() -> Table:
             name,
             dataset.description,
             dataset.licence,
-            "yes" if is_here(name) else f"no. {dataset.origin}",
+            "yes" if is_here(name) else f"no. {how_to_get(name)}",
         )
     made.add_row(
         "PATH",
