@@ -13,7 +13,8 @@ from zerosum import names
 from zerosum.deals import Generation
 from zerosum.errors import UserError
 from zerosum.game import Game, Play, Player, image_gradients
-from zerosum.nets import mlp
+from zerosum.nets import dcgan, mlp, r3gan, resnet
+from zerosum.nets.layers import Options
 from zerosum.packing import pack
 from zerosum.penalties import (
     PENALTIES,
@@ -36,10 +37,10 @@ NAMES = [*PENALTIES, "one-sided"]
 every_penalty = pytest.mark.parametrize("penalty", ALL, ids=NAMES)
 
 
-def play_of(critic, *, images=6, seen=0, dtype=torch.float64):
+def play_of(critic, *, images=6, seen=0, dtype=torch.float64, shape=SHAPE):
     """Random images under a critic; real and fake ones are not alike."""
     generator = torch.Generator().manual_seed(1)
-    real, fake = torch.randn(2, images, *SHAPE, generator=generator, dtype=dtype)
+    real, fake = torch.randn(2, images, *shape, generator=generator, dtype=dtype)
     condition = torch.empty(images, 0, dtype=dtype)
     return Play(critic=critic, real=real, fake=2 * fake, condition=condition, seen=seen)
 
@@ -335,8 +336,8 @@ class TestHalfPrecision:
     """Under bf16 autocast, as the round runs the terms of a bf16 run, against float32."""
 
     @staticmethod
-    def relative_error(term, net):
-        play = play_of(net, images=16, dtype=torch.float32)
+    def relative_error(term, net, *, critic=None, **shape):
+        play = play_of(critic or net, **({"images": 16} | shape), dtype=torch.float32)
         full = of_weights(term, play, net)
         assert full.abs().max() > 0
         return ((of_weights(term, play, net, bf16=True) - full).norm() / full.norm()).item()
@@ -361,6 +362,27 @@ class TestHalfPrecision:
     def test_r1_and_r2_agree_to_five_percent(self, penalty):
         error = self.relative_error(penalty(1.0), self.net())
         assert 0 < error < 0.05  # not 0: the products are in bf16
+
+    @pytest.mark.parametrize("penalty", [r1, r2])
+    @pytest.mark.parametrize("nets", ["mlp", "dcgan", "resnet", "r3gan"])
+    def test_so_they_do_on_the_Ds_of_the_recipes(self, nets, penalty):
+        torch.manual_seed(0)
+        shape, options = (1, 28, 28), Options(width=8)
+        D = {
+            "mlp": lambda: mlp.Discriminator(shape, hidden=[512, 256]),
+            "dcgan": lambda: dcgan.Discriminator(shape, options=options, norm="none"),
+            "resnet": lambda: resnet.Discriminator(shape, options=options),
+            "r3gan": lambda: r3gan.Discriminator(shape, options=options),
+        }[nets]()
+        for weights in D.parameters():
+            if weights.dim() > 1 and not weights.any():  # R3GAN's branches would be cut off
+                nn.init.normal_(weights, 0.0, 0.1)
+
+        def critic(images):
+            return D(images, images.new_empty(len(images), 0))
+
+        error = self.relative_error(penalty(1.0), D, critic=critic, images=32, shape=shape)
+        assert 0 < error < 0.05
 
     @pytest.mark.parametrize("slope", [1.0, 5.0])
     @pytest.mark.parametrize("penalty", [gradient_penalty, dragan])

@@ -3,12 +3,17 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.utils.parametrize import is_parametrized
 
 import zerosum
 from zerosum.cli import run as command
 from zerosum.deals import Classified
 from zerosum.errors import UserError
+from zerosum.game import Batch, Play
 from zerosum.nets import dcgan, mlp, r3gan, resnet
+from zerosum.nets.conditions import Projection
 from zerosum.nets.layers import SelfAttention
 from zerosum.recipes import RECIPES
 from zerosum.recipes.family import build, usual_resolution
@@ -78,9 +83,20 @@ class TestEveryRecipe:
 
     def test_it_is_a_command(self, name, images, tmp_path, monkeypatch, capsys):
         monkeypatch.chdir(tmp_path)
-        flags = ["--data", str(images), "--images", "24", "--batch-size", "8", "--width", "2"]
-        assert command(["train", name, *flags, "--hidden", "8", "--evaluate-every", "0"]) == 0
-        assert capsys.readouterr().out.startswith("Epoch [1/1] Loss D: ")
+        flags = ["--data", str(images), "--images", "256", "--batch-size", "16", "--width", "2"]
+        flags += ["--hidden", "8", "--evaluate-every", "0", "--sample-every", "100"]
+        assert command(["train", name, *flags, "--out", "run", "--device", "cpu"]) == 0
+        assert capsys.readouterr().out.startswith("Epoch [1/6] Loss D: ")
+        log = zerosum.load("run").log()
+        assert log[-1]["seen"] >= 256
+        losses = [
+            (name, value)
+            for record in log
+            for name, value in record.items()
+            if name.startswith(("loss_", "D/", "G/"))
+        ]
+        assert {"loss_D", "loss_G"} < {name for name, _ in losses}
+        assert [each for each in losses if not np.isfinite(each[1])] == []
 
 
 class TestMixing:
@@ -195,17 +211,110 @@ class TestWhatIsBuilt:
         assert game.D.objective.keys() == {"relativistic", "r1", "r2"}
 
     def test_least_squares_takes_its_targets(self):
-        a = game_of("lsgan", targets=(-1.0, 1.0, 0.0)).D.objective["least_squares"]
+        game = game_of("lsgan", targets=(-1.0, 2.0, 0.5))
 
         class Zero:
             real_logits = fake_logits = torch.zeros(2, 1)
 
-        assert a(Zero()) == 1  # (0 - 1)² / 2 + (0 + 1)² / 2
+        assert game.D.objective["least_squares"](Zero()) == 2.5  # (0 - 2)² / 2 + (0 + 1)² / 2
+        assert game.G.objective["least_squares"](Zero()) == 0.125  # (0 - 0.5)² / 2
 
     def test_the_opinion_in_the_log_is_a_probability_only_for_cross_entropy(self):
         logits = torch.tensor([2.0])
         assert game_of("dcgan").deal.opinion(logits) == logits.sigmoid()
         assert game_of("wgan").deal.opinion(logits) == 2
+
+
+class TestFlags:
+    """What each leads to in the game that is built."""
+
+    @pytest.mark.parametrize("name", ["dcgan", "acgan"])
+    def test_flips_mirror_some_of_the_reals(self, name):
+        batch = Batch(torch.rand(32, *SHAPE), torch.arange(32) % 3)
+        for flips in (True, False):
+            game = game_of(name, flips=flips, num_classes=3)
+            real = game.deal(game, "D", batch, 0).real
+            mirrored = (real == batch.real.flip(3)).flatten(1).all(dim=1)
+            left = (real == batch.real).flatten(1).all(dim=1)
+            assert (mirrored ^ left).all()
+            assert 0.2 < left.float().mean() < 0.8 if flips else left.all()
+
+    @pytest.mark.parametrize("name", ["dcgan", "acgan"])
+    def test_augment_has_its_policies_and_its_target(self, name):
+        settings = {"augment": "cutout,color", "augment_target": 0.6}
+        augmentation = game_of(name, **settings, num_classes=3).deal.memory
+        assert (augmentation.policies, augmentation.target) == (("color", "cutout"), 0.6)
+        always = game_of(name, augment="translation", num_classes=3).deal.memory
+        assert (always.policies, always.target) == (("translation",), None)
+        assert game_of(name, num_classes=3).deal.memory.policies == ()
+
+    @pytest.mark.parametrize("nets", ["dcgan", "resnet", "r3gan"])
+    @pytest.mark.parametrize(
+        ("attention", "in_G", "in_D"),
+        [("none", [], []), ("G:14,D:7", [14], [7]), ("G:7", [7], []), ("D:14", [], [14])],
+    )
+    def test_attention_is_where_each_player_was_told(self, nets, attention, in_G, in_D):
+        game = game_of(nets=nets, attention=attention)
+        found = []
+        for player in (game.G, game.D):
+            for module in player.net.modules():
+                if isinstance(module, SelfAttention):
+                    module.register_forward_hook(lambda _, __, maps: found.append(maps.shape[2:]))
+        images = game.G.net(*game.deal.inputs(2, CPU))
+        assert found == [(side, side) for side in in_G]
+        found.clear()
+        game.D.net(images, torch.empty(2, 0))
+        assert found == [(side, side) for side in in_D]
+
+    @pytest.mark.parametrize("nets", ["dcgan", "resnet", "r3gan"])
+    def test_conditioning_is_a_product_or_planes_in_D(self, nets):
+        for conditioning, projects in (("projection", True), ("concat", False)):
+            D = game_of(nets=nets, conditioning=conditioning, num_classes=3).D.net
+            assert any(isinstance(module, Projection) for module in D.modules()) == projects
+            assert D.planes.planes == (0 if projects else 3)
+
+    @pytest.mark.parametrize("nets", ["mlp", "dcgan", "resnet"])
+    @pytest.mark.parametrize(
+        ("spectral_norm", "expected"),
+        [("none", [False, False]), ("D", [False, True]), ("both", [True, True])],
+    )
+    def test_spectral_norm_is_in_every_layer_of_the_players_named(
+        self, nets, spectral_norm, expected
+    ):
+        game = game_of(nets=nets, spectral_norm=spectral_norm)
+        for player, divided in zip((game.G, game.D), expected, strict=True):
+            layers = [m for m in player.net.modules() if isinstance(m, nn.Linear | _ConvNd)]
+            assert {is_parametrized(layer, "weight") for layer in layers} == {divided}
+
+    @pytest.mark.parametrize("anneal", [1000, "budget"])
+    def test_anneal_takes_penalties_along_a_cosine_to_their_share(self, anneal):
+        penalty = "r1:2,r2:6,gradient-penalty:10"
+        game = game_of("vanilla", penalty=penalty, anneal=anneal, anneal_penalty=0.1)
+        constant = game_of("vanilla", penalty=penalty)
+        w = torch.tensor([[3.0], [0.0]])  # D's gradient: 2/2 3² = 9, 6/2 3² = 27, 10 (3 - 1)² = 40
+
+        def charges(game, seen):
+            real, fake = torch.randn(2, 4, 1, 1, 2)
+            play = Play(
+                critic=lambda images: images.flatten(1) @ w,
+                real=real,
+                fake=fake,
+                condition=torch.empty(4, 0),
+                seen=seen,
+            )
+            names = ("r1", "r2", "gradient_penalty")
+            return [game.D.objective[name](play).item() for name in names]
+
+        for seen, share in ((0, 1), (500, 0.55), (1000, 0.1), (5000, 0.1)):
+            expected = [share * 9, share * 27, share * 40]
+            assert charges(game, seen) == pytest.approx(expected)
+            assert charges(constant, seen) == pytest.approx([9, 27, 40])
+        assert charges(game, 250)[0] == pytest.approx(9 * (0.55 + 0.45 * 0.5**0.5))
+
+    def test_pack_and_parts(self):
+        game = game_of("wgan-gp", pack=2, parts=4)
+        assert (game.parts, game.deal.packed) == (4, 2)
+        assert game.D.net(torch.rand(5, 2, 28, 28), torch.empty(5, 0)).shape == (5, 1)
 
 
 class TestRefusals:

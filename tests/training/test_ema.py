@@ -1,10 +1,15 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from zerosum import recipes
 from zerosum.training.ema import Average
+from zerosum.training.round import play_round
+from zerosum.training.state import State
 
 LONG_AGO = 10**9
 """Images after which the warm-up is over."""
@@ -82,3 +87,39 @@ def test_it_follows_a_net_whose_weights_are_loaded_later():
     net.load_state_dict(net_of(5.0).state_dict())
     average.update(images=1, seen=1)
     assert average.net.weight.item() == 5
+
+
+@pytest.mark.parametrize("name", ["dcgan", "sagan"])  # BatchNorm; and spectral norm as well
+def test_raw_and_average_samples_agree_on_a_frozen_net(name):
+    torch.manual_seed(0)
+    cpu = torch.device("cpu")
+    config = recipes.get(name).config(width=2, latent_size=4)
+    game = recipes.build(name, config, image_shape=(1, 28, 28), device=cpu)
+    game = replace(game, G=replace(game.G, schedules={"lr": lambda seen: 0.0}))
+    state = State(game, Average(game.G.net, half_life=50))
+    inputs = game.deal.inputs(5, cpu)
+
+    @torch.no_grad()
+    def raw():
+        images = game.G.net.eval()(*inputs)
+        game.G.net.train()
+        return images
+
+    before = raw()
+    weights = [weight.clone() for weight in game.G.net.parameters()]
+    for _ in range(30):
+        state.progress.seen += play_round(
+            game,
+            lambda: (torch.rand(6, 1, 28, 28) * 2 - 1, None),
+            seed=0,
+            turn_index=state.progress.turns,
+            seen=state.progress.seen,
+            bf16=False,
+            tally=state.tally,
+        )
+        state.progress.turns += len(game.turns)
+        state.average.update(images=6, seen=state.progress.seen)
+    after = raw()
+    assert all(torch.equal(a, b) for a, b in zip(weights, game.G.net.parameters(), strict=True))
+    assert not torch.allclose(before, after, atol=1e-3)
+    assert torch.equal(state.average.net(*inputs), after)

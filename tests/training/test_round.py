@@ -1,7 +1,7 @@
 """One round against loops written by hand; and four further recipes, as evidence that the
 abstraction carries them without a line of the library changing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pytest
@@ -10,11 +10,12 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss
 
 from zerosum.deals import Generation
-from zerosum.game import Game, Play, Player
+from zerosum.game import Batch, Game, Play, Player
 from zerosum.losses import discriminator_cross_entropy, generator_cross_entropy
 from zerosum.nets import mlp
+from zerosum.penalties import r1, r2
 from zerosum.seeds import enter_stream
-from zerosum.training.round import play_round
+from zerosum.training.round import play_round, play_turn
 from zerosum.training.tally import Tally
 
 CPU = torch.device("cpu")
@@ -219,6 +220,60 @@ class TestARound:
     def test_nothing_that_is_tallied_holds_a_graph(self):
         tally, _ = play(make_game())
         assert not any(v.requires_grad for values in tally.values.values() for v in values)
+
+
+class FromTheReals(Generation):
+    """Takes z from the real images, so that each has the same fake in whatever part it is."""
+
+    def __call__(self, game, turn, batch, seen):
+        z = batch.real.flatten(1)[:, : self.latent_size]
+        with torch.set_grad_enabled(turn == "G"):
+            fake = game.G.net(z, z.new_empty(len(z), 0))
+        return replace(super().__call__(game, turn, batch, seen), fake=fake)
+
+
+class TestParts:
+    def gradients(self, turn, *, images, parts):
+        """Of the player on turn, and how many images each part had."""
+        term = Watched(discriminator_cross_entropy if turn == "D" else generator_cross_entropy)
+        game = make_game(D_terms={"it": term, "r1": r1(3.0), "r2": r2(0.5)}, G_terms={"it": term})
+        game = replace(game, deal=FromTheReals(latent_size=5), parts=parts)
+        batch = Batch(*Deck(batch=images).next_batch())
+        play_turn(game, turn, batch, seen=0, bf16=False, tally=Tally())
+        return [p.grad for p in game.player(turn).parameters], [len(p.real) for p in term.plays]
+
+    @pytest.mark.parametrize("turn", ["D", "G"])
+    @pytest.mark.parametrize(
+        ("images", "parts", "sizes"),
+        [(10, 2, [5, 5]), (10, 4, [3, 3, 3, 1]), (7, 3, [3, 3, 1]), (2, 5, [1, 1])],
+    )
+    def test_the_gradients_are_those_of_the_whole_batch(self, turn, images, parts, sizes):
+        whole, together = self.gradients(turn, images=images, parts=1)
+        parted, alone = self.gradients(turn, images=images, parts=parts)
+        assert (together, alone) == ([images], sizes)
+        assert all(gradient.any() for gradient in whole)
+        torch.testing.assert_close(parted, whole)
+
+    def test_there_is_one_step_a_turn_and_one_figure(self):
+        game = replace(make_game(turns="DDG"), parts=3)
+        tally, _ = play(game, rounds=2)
+        for player, turns in (("D", 4), ("G", 2)):
+            (first, *_) = game.player(player).optimizer.state_dict()["state"].values()
+            assert first["step"] == turns
+            assert len(tally.values[f"{player}/cross_entropy"]) == turns
+
+    @pytest.mark.parametrize("parts", [2, 4])
+    def test_what_is_logged_is_the_mean_over_the_whole_batch(self, parts):
+        def logged(parts):
+            terms = {"it": discriminator_cross_entropy}
+            game = make_game(D_terms=terms, G_terms={"it": generator_cross_entropy})
+            game = replace(game, deal=FromTheReals(latent_size=5), parts=parts)
+            tally = Tally()
+            batch = Batch(*Deck(batch=10).next_batch())
+            play_turn(game, "D", batch, seen=0, bf16=False, tally=tally)
+            return tally.means()
+
+        assert logged(parts) == pytest.approx(logged(1), rel=1e-5)
 
 
 # --- further recipes ------------------------------------------------------------------------------
