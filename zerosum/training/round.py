@@ -6,7 +6,7 @@ value back to the host, so a GPU never waits for Python.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -57,7 +57,7 @@ def play_turn(game: Game, turn: str, batch: Batch, *, seen: int, bf16: bool, tal
     apply_schedules(player, seen)
     for parameter in player.parameters:
         parameter.grad = None
-    plays, means = [], dict[str, Tensor]()
+    plays, values = [], []
     for part in batch.split(game.parts):
         with torch.autocast(game.device.type, torch.bfloat16, enabled=bf16):
             play = game.deal(game, turn, part, seen)
@@ -66,13 +66,12 @@ def play_turn(game: Game, turn: str, batch: Batch, *, seen: int, bf16: bool, tal
         # Gradients of this player's weights and of nothing else: the opponent gets none, needs no
         # freezing, and the half of the backward pass that would compute them is never run.
         share = len(part) / len(batch)
-        torch.autograd.backward(total(terms) * share, inputs=player.parameters)
-        values = {f"{turn}/{name}": value.detach() for name, value in terms.items()}
-        for name, value in (values | dict(figures)).items():
-            means[name] = value * share + means[name] if name in means else value * share
+        torch.autograd.backward(total(terms.values()) * share, inputs=player.parameters)
+        named = {f"{turn}/{name}": value for name, value in terms.items()} | dict(figures)
+        values.append({name: value.detach() * share for name, value in named.items()})
         if turn == "D":  # or nobody observes it, and it holds graphs
             plays.append(play)
-    tally.add(means)
+    tally.add({name: total(part[name] for part in values) for name in values[0]})
     player.optimizer.step()
     if player.constraint is not None:
         player.constraint(player.net)
@@ -88,9 +87,9 @@ def apply_schedules(player: Player, seen: int) -> None:
             group[name] = value
 
 
-def total(terms: Mapping[str, Tensor]) -> Tensor:
-    """The sum of the terms: the player's loss."""
-    first, *rest = terms.values()
+def total(values: Iterable[Tensor]) -> Tensor:
+    """The sum: of a player's terms, its loss."""
+    first, *rest = values
     for value in rest:
         first = first + value
     return first
