@@ -22,7 +22,7 @@ from zerosum.training.tally import Tally
 
 CPU = torch.device("cpu")
 SHAPE = (3, 32, 32)
-SLOPE, REAL, FAKE = 3, 2, -0.5
+SLOPE, REAL, FAKE = 0.5, 2, -0.5
 """Of the D that the terms are asked about: its gradient's length and its two logits."""
 
 

@@ -15,6 +15,6 @@ Config = variant(
     images=1_000_000,
     on_data={
         **on_digits(epochs=8, width=32, batch_size=64),
-        **on_photographs(anneal="budget", anneal_rate=0.1),
+        **on_photographs(anneal="budget", anneal_rate=0.0, ema_half_life=100_000),
     },
 )
