@@ -276,7 +276,7 @@ class TestHelp:
         ) in text
         assert "Defaults with --data ring or grid: --nets mlp" in text
         assert "--hidden 128 128 128" in text
-        assert "Defaults with --data cifar10: --flips --anneal budget --anneal-rate 0.1 " in text
+        assert "Defaults with --data cifar10: --flips --anneal budget --anneal-rate 0.0 " in text
         assert run(["train", "pix2pix", "--help"]) == 0
         assert "Defaults with --data" not in capsys.readouterr().out
 
