@@ -231,7 +231,10 @@ class TestSample:
             ({"config": {"hidden": [5]}}, "do not fit its config"),
             ({"config": {"warp": 9}}, r"config.json' is not as train writes it: .*'warp'"),
             ({"recipe": None}, "is not as train writes it"),
-            ({"recipe": "mine"}, r"recipe 'mine', which zerosum does not have.* from Python"),
+            (
+                {"recipe": "mine"},
+                r"no recipe 'mine'.* If it is a recipe of your own, open the run from Python",
+            ),
             ({"image_shape": [1, 2, 3, 4]}, "is not as train writes it"),
         ],
     )

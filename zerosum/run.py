@@ -16,7 +16,7 @@ from zerosum import recipes
 from zerosum.arrays import Pixels, Samples
 from zerosum.config import Settings, restore
 from zerosum.data.images import at_rest, to_array
-from zerosum.errors import UserError
+from zerosum.errors import UserError, unknown_name
 from zerosum.game import Game
 from zerosum.seeds import enter_stream, own_randomness
 from zerosum.training.choosing import choose
@@ -53,9 +53,10 @@ class Run:
         recipe = saved.get("recipe")
         if isinstance(recipe, str) and recipe not in recipes.RECIPES:
             raise UserError(
-                f"The run '{self.path}' is of the recipe '{recipe}', which zerosum does not have. "
-                "If it is your own, open the run from Python, with zerosum.load, after the import "
-                "of the module that adds the recipe to zerosum.recipes.RECIPES."
+                f"The run '{self.path}' cannot be opened. "
+                f"{unknown_name('recipe', recipe, recipes.RECIPES)} If it is a recipe of your own, "
+                "open the run from Python, with zerosum.load, after the import of the module that "
+                "adds it to zerosum.recipes.RECIPES."
             )
         try:
             self.recipe: str = saved["recipe"]

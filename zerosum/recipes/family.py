@@ -41,7 +41,6 @@ def build(
             points are to be mirrored or augmented, or a penalty meets a D with BatchNorm.
     """
     # Imported here so that the command line can list the settings without waiting for torch.
-    from zerosum.data.images import is_point
     from zerosum.game import Game
     from zerosum.losses import classification
 
@@ -53,7 +52,7 @@ def build(
             "images have no labels. Put the images of each class into a subfolder of its own, add "
             "labels to the .npz, or choose --conditioning none."
         )
-    if is_point(image_shape) and (config.flips or config.augment != "none"):
+    if image_shape[1:] == (1, 1) and (config.flips or config.augment != "none"):
         raise UserError(
             "Points in the plane have no pixels to mirror, shift or cut out. Leave --flips and "
             "--augment out."
