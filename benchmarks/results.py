@@ -81,8 +81,11 @@ class Row:
     @property
     def command(self) -> str:
         """How a user would train it."""
-        flags = {name: value for name, value in self.settings.items() if value != "mnist"}
-        said = [f"--{name.replace('_', '-')} {value}" for name, value in flags.items()]
+        said = [
+            f"--{name.replace('_', '-')} {value}"
+            for name, value in self.settings.items()
+            if (name, value) != ("data", "mnist")  # which is the default
+        ]
         return " ".join(["zerosum train", self.recipe, *said])
 
 
@@ -150,9 +153,8 @@ def pace(row: Row) -> float:
         config = config.settled(config.budget(len(images)))
         game = build_game(row.recipe, config, images, device=device)
         loader = Loader(images, batch_size=config.batch_size, seed=0, device=device)
-        bf16, dealt = config.precision == "bf16", 0
-        rules: dict[str, Any] = {"seed": 0, "turn_index": 0, "seen": 0, "bf16": bf16}
-        rules["tally"] = Tally()
+        dealt, rules = 0, dict[str, Any](seed=0, turn_index=0, seen=0, tally=Tally())
+        rules["bf16"] = config.precision == "bf16"
         play_round(game, loader.next_batch, **rules)
         began = time.monotonic()
         while time.monotonic() - began < PACE_SECONDS:

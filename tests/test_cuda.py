@@ -33,9 +33,7 @@ def test_every_recipe_is_repeatable_bit_by_bit(recipe, tmp_path):
         settings = {"data": str(tmp_path / "data"), "size": "64", "epochs": 4}
     else:
         settings = {"data": "mnist", "images": 320, "batch_size": 16}
-    settings |= {"device": "cuda", "evaluate_every": 0}
-    if recipe != "vanilla":
-        settings["width"] = 8
+    settings |= {"device": "cuda", "evaluate_every": 0, "width": 8}
     first, second = (zerosum.train(recipe, out=tmp_path / name, **settings) for name in "ab")
     for name, tensor in newest(first).tensors.items():
         assert torch.equal(tensor, newest(second).tensors[name]), name

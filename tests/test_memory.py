@@ -2,10 +2,13 @@ import numpy as np
 import pytest
 import torch
 
+from zerosum import recipes
+from zerosum.config import validate
 from zerosum.data import load
 from zerosum.errors import UserError
 from zerosum.memory import exhaustion_explained, insist_on_memory, memory_bytes
 from zerosum.reporting.grids import to_picture
+from zerosum.session import needs_less
 
 
 def test_what_fits_is_let_through():
@@ -44,10 +47,18 @@ def test_a_device_that_runs_out_is_told_of_with_what_needs_less(train_tiny, tmp_
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
     monkeypatch.setattr("zerosum.training.loop.play_round", play_round)
-    with pytest.raises(
-        UserError, match=r"not enough for batches of \d+ images\. Try --parts 2.*--batch-size \d+"
-    ):
-        train_tiny(tmp_path / "run")
+    with pytest.raises(UserError) as caught:
+        train_tiny(tmp_path / "run", batch_size=16, parts=2)
+    assert str(caught.value) == (
+        "The device's memory is not enough for batches of 16 images. Try --parts 4, which plays "
+        "each batch in 4 parts, or --precision bf16, or --batch-size 8, or smaller images with "
+        "--size."
+    )
+
+
+def test_advice_leaves_out_what_cannot_be_had_or_is_done_already():
+    config = validate(recipes.get("pix2pix").config, {"precision": "bf16", "batch_size": 1})
+    assert needs_less(config) == "Try smaller images with --size."
 
 
 def test_other_errors_of_torch_pass():

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from zerosum.errors import UserError
 
 GIB = 2**30
+SMALLER = "Choose smaller images with --size, such as --size 64."
 
 
 def memory_bytes() -> int | None:
@@ -20,9 +21,6 @@ def memory_bytes() -> int | None:
     if not hasattr(os, "sysconf"):
         return None
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-SMALLER = "Choose smaller images with --size, such as --size 64."
 
 
 def insist_on_memory(

@@ -6,9 +6,10 @@ D's weights. The gradient is taken per row of logits: where one row judges sever
 theirs counts as one.
 
 Under bf16 autocast `r1` and `r2` are computed as the rest of D is: their gradients agree with
-float32's to within 5 % (0.5 to 4.5 % measured, on the recipes' D's). `gradient_penalty` and
-`dragan` leave autocast and agree exactly: they charge for a norm's distance from 1, which rounding
-swamps just where D has it right (13 to 80 % measured).
+float32's to within 5 % on the D's of the recipes (the tests hold them to it; a D of a few neurons
+and a small batch can be beyond). `gradient_penalty` and `dragan` leave autocast and agree exactly:
+they charge for a norm's distance from 1, which rounding swamps just where D has it right (13 to
+80 % measured).
 """
 
 from __future__ import annotations

@@ -230,9 +230,14 @@ def describe(recipe: str, config: Settings, images: ImageSet) -> dict[str, Any]:
 
 def needs_less(config: Settings) -> str:
     """Say what makes a training need less of a device's memory, what changes least first."""
-    parts = ["--parts 2, which plays each batch in two halves"] if hasattr(config, "parts") else []
-    ways = [*parts, "--precision bf16", f"--batch-size {max(config.batch_size // 2, 1)}"]
-    return f"Try {', '.join(ways)}, or smaller images with --size."
+    ways = []
+    if parts := getattr(config, "parts", None):
+        ways.append(f"--parts {2 * parts}, which plays each batch in {2 * parts} parts")
+    if config.precision == "fp32":
+        ways.append("--precision bf16")
+    if config.batch_size > 1:
+        ways.append(f"--batch-size {config.batch_size // 2}")
+    return f"Try {', or '.join([*ways, 'smaller images with --size'])}."
 
 
 def never() -> Examination:

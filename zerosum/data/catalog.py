@@ -6,6 +6,7 @@ Imports no torch, so that commands can list them at once. Reading them is `bundl
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -154,7 +155,7 @@ def locate(name: str) -> Path | None:
 
 def how_to_get(name: str) -> str:
     """Advice to a user who lacks a named data set."""
-    return DATASETS[name].origin.format(folder=folders(name)[0])
+    return DATASETS[name].origin.format(folder=shlex.quote(str(folders(name)[0])))
 
 
 def is_here(name: str) -> bool:
