@@ -13,8 +13,8 @@ from torch import nn
 
 import zerosum
 from zerosum.config import Settings
-from zerosum.deals import Generation
-from zerosum.game import Game, Player
+from zerosum.game.core import Game, Player
+from zerosum.game.generation import Generation
 from zerosum.nets.mlp import Generator
 from zerosum.recipes import RECIPES, Recipe
 

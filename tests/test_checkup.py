@@ -9,7 +9,7 @@ from torch import nn
 from zerosum import data
 from zerosum.checkup import Checkup, evaluating, history
 from zerosum.data.images import ImageSet, to_float
-from zerosum.game import Batch
+from zerosum.game.core import Batch
 from zerosum.metrics.features import feature_net
 from zerosum.recipes.family import build
 from zerosum.recipes.vanilla import Config

@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from zerosum.data.images import to_array, to_float, to_uint8
-from zerosum.deals.cycle import TwoWays
 from zerosum.errors import UserError
+from zerosum.game.cycle import TwoWays
 from zerosum.nets import translator, unet
 from zerosum.translate import Tiling, Translator, one_way, spans
 

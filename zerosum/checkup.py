@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from zerosum.data.images import ImageSet, at_rest, to_float
-from zerosum.game import Batch, Player
+from zerosum.game.core import Batch, Player
 from zerosum.metrics.classes import class_shares
 from zerosum.metrics.embedding import Embedding, embed, embed_reference
 from zerosum.metrics.features import FeatureNet

@@ -1,7 +1,7 @@
 """What an objective can be made of, by name, and how a flag spells it.
 
 Torch is not imported: the command line lists these names and checks these texts before anything
-heavy is loaded. What each name stands for is in `zerosum/losses.py` and `zerosum/penalties.py`.
+heavy is loaded. What each name stands for is in `zerosum/game/losses.py` and `penalties.py`.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from zerosum.arrays import Pixels, Samples
 from zerosum.config import Settings, restore
 from zerosum.data.images import at_rest, to_array
 from zerosum.errors import UserError, unknown_name
-from zerosum.game import Game
+from zerosum.game.core import Game
 from zerosum.seeds import enter_stream, own_randomness
 from zerosum.training.choosing import choose
 from zerosum.training.machine import choose_device

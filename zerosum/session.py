@@ -18,7 +18,7 @@ from zerosum._version import __version__
 from zerosum.config import Settings
 from zerosum.data.images import ImageSet
 from zerosum.data.loader import Loader, Position
-from zerosum.game import Game
+from zerosum.game.core import Game
 from zerosum.memory import exhaustion_explained, insist_on_memory, memory_bytes
 from zerosum.reporting.console import in_words
 from zerosum.reporting.curves import draw_curve

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from zerosum.arrays import Pixels
 from zerosum.data.images import to_array, to_float, to_uint8
-from zerosum.deals.cycle import TwoWays
 from zerosum.errors import UserError
+from zerosum.game.cycle import TwoWays
 from zerosum.seeds import enter_stream, own_randomness
 
 

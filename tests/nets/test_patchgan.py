@@ -4,10 +4,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from zerosum.errors import UserError
-from zerosum.game import Play, couples_the_batch
-from zerosum.losses import OBJECTIVES
+from zerosum.game.core import Play, couples_the_batch
+from zerosum.game.losses import OBJECTIVES
+from zerosum.game.penalties import gradient_penalty, r1
 from zerosum.nets.patchgan import Discriminator, least_side
-from zerosum.penalties import gradient_penalty, r1
 
 every_norm = pytest.mark.parametrize("norm", ["batch", "instance", "none"])
 

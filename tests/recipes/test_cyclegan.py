@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 
 from zerosum.cli import run as command
 from zerosum.config import validate
-from zerosum.deals.cycle import CycleTranslation
 from zerosum.errors import UserError
+from zerosum.game.cycle import CycleTranslation
 from zerosum.nets import patchgan, translator
 from zerosum.recipes.cyclegan import Config, build
 from zerosum.reporting.grids import GAP

@@ -9,9 +9,9 @@ from torch.nn.utils.parametrize import is_parametrized
 
 import zerosum
 from zerosum.cli import run as command
-from zerosum.deals import Classified
 from zerosum.errors import UserError
-from zerosum.game import Batch, Play
+from zerosum.game.core import Batch, Play
+from zerosum.game.generation import Classified
 from zerosum.nets import dcgan, mlp, r3gan, resnet
 from zerosum.nets.conditions import Projection
 from zerosum.nets.layers import SelfAttention

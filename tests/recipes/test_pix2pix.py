@@ -9,8 +9,8 @@ from PIL import Image
 
 from zerosum.cli import run as command
 from zerosum.config import validate
-from zerosum.deals.translation import Translation
 from zerosum.errors import UserError
+from zerosum.game.translation import Translation
 from zerosum.nets import patchgan, unet
 from zerosum.recipes.pix2pix import Config, build
 from zerosum.reporting.grids import GAP

@@ -13,8 +13,8 @@ from torch.optim import Adam, RMSprop
 
 from zerosum import recipes
 from zerosum.config import validate
-from zerosum.deals.generation import ClassifiedPlay
-from zerosum.game import Play
+from zerosum.game.core import Play
+from zerosum.game.generation import ClassifiedPlay
 from zerosum.nets import dcgan, r3gan, resnet
 from zerosum.nets.layers import SelfAttention
 from zerosum.training.round import play_round

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from zerosum import losses, recipes
+from zerosum import recipes
 from zerosum.errors import UserError
+from zerosum.game import losses
 from zerosum.recipes.family import build
 from zerosum.recipes.vanilla import Config
 

@@ -10,12 +10,12 @@ from torch import nn
 
 from zerosum import recipes
 from zerosum.data.images import ImageSet, to_float, to_uint8
-from zerosum.deals.cycle import CycleTranslation, TwoWays
-from zerosum.deals.pool import Pool
-from zerosum.deals.translation import Translation as PairedDeal
-from zerosum.deals.translation import Views
 from zerosum.errors import UserError
-from zerosum.game import Game, Player
+from zerosum.game.core import Game, Player
+from zerosum.game.cycle import CycleTranslation, TwoWays
+from zerosum.game.pool import Pool
+from zerosum.game.translation import Translation as PairedDeal
+from zerosum.game.translation import Views
 from zerosum.metrics.features import feature_net
 from zerosum.metrics.figures import LEAST_IMAGES
 from zerosum.metrics.frechet import distance_of_moments

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
-from zerosum.game import Game, Player
+from zerosum.game.core import Game, Player
 from zerosum.recipes.family import build
 from zerosum.recipes.vanilla import Config
 from zerosum.training import checkpoint, loop

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss
 
-from zerosum.deals import Generation
-from zerosum.game import Batch, Game, Play, Player
-from zerosum.losses import discriminator_cross_entropy, generator_cross_entropy
+from zerosum.game.core import Batch, Game, Play, Player
+from zerosum.game.generation import Generation
+from zerosum.game.losses import discriminator_cross_entropy, generator_cross_entropy
+from zerosum.game.penalties import r1, r2
 from zerosum.nets import mlp
-from zerosum.penalties import r1, r2
 from zerosum.seeds import enter_stream
 from zerosum.training.round import play_round, play_turn
 from zerosum.training.tally import Tally

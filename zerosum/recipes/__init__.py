@@ -30,7 +30,7 @@ from zerosum.recipes import (
 )
 
 if TYPE_CHECKING:
-    from zerosum.game import Game
+    from zerosum.game.core import Game
 
 
 @dataclass(frozen=True, kw_only=True)

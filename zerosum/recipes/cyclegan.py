@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from zerosum.deals.cycle import TwoJudges, TwoWays
-    from zerosum.game import Game
-    from zerosum.losses import Objective
+    from zerosum.game.core import Game
+    from zerosum.game.cycle import TwoJudges, TwoWays
+    from zerosum.game.losses import Objective
 
 
 class Config(TranslationSettings):
@@ -63,10 +63,10 @@ def build(
             identity term domains of different channels.
     """
     # Imported here so that the command line can list the settings without waiting for torch.
-    from zerosum.deals.cycle import CycleTranslation
-    from zerosum.deals.pool import Pool
-    from zerosum.deals.translation import Views
-    from zerosum.game import Game
+    from zerosum.game.core import Game
+    from zerosum.game.cycle import CycleTranslation
+    from zerosum.game.pool import Pool
+    from zerosum.game.translation import Views
 
     channels, *size = image_shape
     domains = source_channels, channels - source_channels
@@ -94,7 +94,7 @@ def build_nets(
     config: Config, size: tuple[int, int], channels_A: int, channels_B: int
 ) -> tuple[TwoWays, TwoJudges]:
     """Make both generators and both discriminators, in this order."""
-    from zerosum.deals.cycle import TwoJudges, TwoWays
+    from zerosum.game.cycle import TwoJudges, TwoWays
     from zerosum.nets import patchgan, translator
 
     way = partial(translator.Generator, size, width=config.width, blocks=config.blocks)
@@ -119,8 +119,8 @@ def build_terms(config: Config, D: nn.Module, channels_A: int, channels_B: int) 
         UserError: a penalty meets a D with BatchNorm, or the identity term domains of different
             channels.
     """
-    from zerosum.deals.cycle import both_ways, cycle, identity, insist_on_equal_channels
-    from zerosum.losses import Objective
+    from zerosum.game.cycle import both_ways, cycle, identity, insist_on_equal_channels
+    from zerosum.game.losses import Objective
 
     adversarial = both_ways(build_objective(config, D))
     # The paper's G pays whole squares (section 4), beside which its other weights stand; least

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from zerosum.game import Deal, Game
+    from zerosum.game.core import Deal, Game
 
 
 def build(
@@ -41,8 +41,8 @@ def build(
             points are to be mirrored or augmented, or a penalty meets a D with BatchNorm.
     """
     # Imported here so that the command line can list the settings without waiting for torch.
-    from zerosum.game import Game
-    from zerosum.losses import classification
+    from zerosum.game.core import Game
+    from zerosum.game.losses import classification
 
     if config.conditioning == "none":
         num_classes = 0
@@ -140,8 +140,8 @@ def usual_resolution(image_shape: tuple[int, int, int]) -> int:
 
 def build_deal(config: GanSettings, channels: int, num_classes: int, device: torch.device) -> Deal:
     """Settle what G is given and what D sees."""
-    from zerosum.augment import Augmentation
-    from zerosum.deals import Classified, Generation
+    from zerosum.game.augment import Augmentation
+    from zerosum.game.generation import Classified, Generation
 
     names_classes = config.conditioning == "classifier"
     generation = Generation(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from zerosum.game import Game
+    from zerosum.game.core import Game
 
 
 class Config(TranslationSettings):
@@ -60,9 +60,9 @@ def build(
         UserError: the nets cannot make that shape, or a penalty meets a D with BatchNorm.
     """
     # Imported here so that the command line can list the settings without waiting for torch.
-    from zerosum.deals.translation import Translation, Views
-    from zerosum.game import Game
-    from zerosum.losses import l1
+    from zerosum.game.core import Game
+    from zerosum.game.losses import l1
+    from zerosum.game.translation import Translation, Views
 
     G, D = build_nets(config, image_shape, source_channels)
     objective = build_objective(config, D)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from zerosum.game import Player, Term
-    from zerosum.losses import Objective
+    from zerosum.game.core import Player, Term
+    from zerosum.game.losses import Objective
 
 
 def build_objective(config: AdversarialSettings, D: nn.Module) -> Objective:
@@ -26,8 +26,8 @@ def build_objective(config: AdversarialSettings, D: nn.Module) -> Objective:
     Raises:
         UserError: a penalty meets a D with BatchNorm.
     """
-    from zerosum import penalties
-    from zerosum.losses import OBJECTIVES, Objective, least_squares
+    from zerosum.game import penalties
+    from zerosum.game.losses import OBJECTIVES, Objective, least_squares
 
     if config.loss == "least-squares":
         a, b, c = config.targets
@@ -42,8 +42,8 @@ def build_objective(config: AdversarialSettings, D: nn.Module) -> Objective:
 
 def penalty_terms(config: AdversarialSettings, specs: tuple[PenaltySpec, ...]) -> dict[str, Term]:
     """The penalties' terms, with weights that shrink where they are annealed."""
-    from zerosum import penalties
-    from zerosum.schedules import cosine
+    from zerosum.game import penalties
+    from zerosum.game.schedules import cosine
 
     images, share = config.anneal_images, config.anneal_penalty
     if images is None:
@@ -73,8 +73,8 @@ def build_player(
     """Give a net its objective and what steps it."""
     from torch.optim import Adam, RMSprop
 
-    from zerosum import penalties
-    from zerosum.game import Player
+    from zerosum.game import penalties
+    from zerosum.game.core import Player
 
     optimizer: torch.optim.Optimizer
     if config.optimizer == "adam":
@@ -92,7 +92,7 @@ def build_player(
 
 def build_schedules(config: AdversarialSettings, learning_rate: float) -> dict[str, Any]:
     """What changes in an optimizer as training goes on."""
-    from zerosum.schedules import cosine, linear
+    from zerosum.game.schedules import cosine, linear
 
     images, end = config.anneal_images, config.anneal_rate * learning_rate
     if images is None:

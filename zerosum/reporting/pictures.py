@@ -10,7 +10,7 @@ from torch import nn
 from zerosum.arrays import Samples
 from zerosum.data.catalog import mixture_of
 from zerosum.data.images import is_point
-from zerosum.game import Game
+from zerosum.game.core import Game
 from zerosum.reporting.grids import comfortable_scale, grid
 from zerosum.reporting.scatter import scatter
 from zerosum.run import generate, to_samples

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from zerosum.game import Batch, Game, Player
+from zerosum.game.core import Batch, Game, Player
 from zerosum.seeds import enter_stream
 from zerosum.training.tally import Tally
 

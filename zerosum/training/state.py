@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from zerosum.errors import UserError
-from zerosum.game import Game, Player
+from zerosum.game.core import Game, Player
 from zerosum.training.checkpoint import Snapshot
 from zerosum.training.ema import Average
 from zerosum.training.tally import Tally

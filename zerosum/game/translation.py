@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from zerosum.deals.jitter import jitter
 from zerosum.errors import UserError
-from zerosum.game import Batch, Game, Play
+from zerosum.game.core import Batch, Game, Play
+from zerosum.game.jitter import jitter
 
 
 @dataclass(frozen=True, kw_only=True)

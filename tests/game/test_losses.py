@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from torch.nn import BCELoss
 
 from zerosum import names
-from zerosum.game import Play
-from zerosum.losses import (
+from zerosum.game.core import Play
+from zerosum.game.losses import (
     OBJECTIVES,
     Objective,
     classification,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerosum.schedules import cosine, linear
+from zerosum.game.schedules import cosine, linear
 
 VALUES = st.floats(-100, 100)
 IMAGES = st.integers(1, 10**8)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from zerosum.deals.jitter import crop_at_random, jitter
+from zerosum.game.jitter import crop_at_random, jitter
 
 SIZE = HEIGHT, WIDTH = 5, 6
 ENLARGE = 1.5  # to 8×9, Python rounding 7.5 to the even number

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from zerosum.errors import UserError
-from zerosum.game import Constraint, Play, Schedule, Term, couples_the_batch, image_gradients
+from zerosum.game.core import Constraint, Play, Schedule, Term, couples_the_batch, image_gradients
 from zerosum.names import PenaltySpec
 
 Weight = float | Schedule

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from zerosum.deals.translation import Translation, Views
 from zerosum.errors import UserError
-from zerosum.game import Batch, Game, Player
-from zerosum.losses import discriminator_cross_entropy, generator_cross_entropy
+from zerosum.game.core import Batch, Game, Player
+from zerosum.game.losses import discriminator_cross_entropy, generator_cross_entropy
+from zerosum.game.translation import Translation, Views
 
 SHAPE = (3, 4, 6)  # one channel of source, two of target
 CPU = torch.device("cpu")

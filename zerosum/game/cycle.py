@@ -15,11 +15,11 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from zerosum.deals.pool import Pool
-from zerosum.deals.translation import Translation, Views
 from zerosum.errors import UserError
-from zerosum.game import Batch, Game, Play, Term
-from zerosum.losses import Objective
+from zerosum.game.core import Batch, Game, Play, Term
+from zerosum.game.losses import Objective
+from zerosum.game.pool import Pool
+from zerosum.game.translation import Translation, Views
 
 
 class TwoWays(nn.Module):

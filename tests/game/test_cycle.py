@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from zerosum.deals.cycle import (
+from zerosum.errors import UserError
+from zerosum.game.core import Batch, Game, Player
+from zerosum.game.cycle import (
     CycleTranslation,
     TwoJudges,
     TwoWays,
@@ -13,11 +15,9 @@ from zerosum.deals.cycle import (
     identity,
     insist_on_equal_channels,
 )
-from zerosum.deals.pool import Pool
-from zerosum.deals.translation import Views
-from zerosum.errors import UserError
-from zerosum.game import Batch, Game, Player
-from zerosum.losses import OBJECTIVES
+from zerosum.game.losses import OBJECTIVES
+from zerosum.game.pool import Pool
+from zerosum.game.translation import Views
 
 SHAPE = (2, 4, 6)  # a channel each
 OWN = (1, 4, 6)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zerosum.augment import flip
+from zerosum.game.augment import flip
 
 
 def jitter(images: Tensor, *, enlarge: float, flips: bool) -> Tensor:

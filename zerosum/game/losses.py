@@ -17,7 +17,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 from torch.nn.functional import cross_entropy as class_cross_entropy
 from torch.nn.functional import logsigmoid, relu, softplus
 
-from zerosum.game import Play, Term
+from zerosum.game.core import Play, Term
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,11 @@ from torch import nn
 from torch.func import functional_call, grad, vmap
 
 from zerosum import names
-from zerosum.deals import Generation
 from zerosum.errors import UserError
-from zerosum.game import Game, Play, Player, image_gradients
-from zerosum.nets import dcgan, mlp, r3gan, resnet
-from zerosum.nets.layers import Options
-from zerosum.packing import pack
-from zerosum.penalties import (
+from zerosum.game.core import Game, Play, Player, image_gradients
+from zerosum.game.generation import Generation
+from zerosum.game.packing import pack
+from zerosum.game.penalties import (
     PENALTIES,
     clip,
     dragan,
@@ -26,7 +24,9 @@ from zerosum.penalties import (
     r2,
     terms,
 )
-from zerosum.schedules import linear
+from zerosum.game.schedules import linear
+from zerosum.nets import dcgan, mlp, r3gan, resnet
+from zerosum.nets.layers import Options
 from zerosum.training.round import play_round
 from zerosum.training.tally import Tally
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from zerosum.augment import Augmentation, flip
 from zerosum.errors import UserError
-from zerosum.game import Batch, Game, Play, image_gradients
-from zerosum.packing import pack
+from zerosum.game.augment import Augmentation, flip
+from zerosum.game.core import Batch, Game, Play, image_gradients
+from zerosum.game.packing import pack
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

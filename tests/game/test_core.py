@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from zerosum.deals import Generation
-from zerosum.game import Game, Play, Player, image_gradients
+from zerosum.game.core import Game, Play, Player, image_gradients
+from zerosum.game.generation import Generation
+from zerosum.game.penalties import r1, r2
 from zerosum.nets import mlp
-from zerosum.penalties import r1, r2
 
 SHAPE = (1, 2, 3)
 

@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zerosum.game import Schedule
+    from zerosum.game.core import Schedule
 
 
 def cosine(start: float, end: float, *, images: int) -> Schedule:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zerosum.errors import UserError
-from zerosum.packing import check_pack, pack
+from zerosum.game.packing import check_pack, pack
 
 
 def unpack(packs, count):

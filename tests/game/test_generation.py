@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from zerosum.augment import Augmentation
-from zerosum.deals.generation import Classified, Generation, whole_packs
 from zerosum.errors import UserError
-from zerosum.game import Batch, Game, Player
-from zerosum.losses import discriminator_cross_entropy, generator_cross_entropy
+from zerosum.game.augment import Augmentation
+from zerosum.game.core import Batch, Game, Player
+from zerosum.game.generation import Classified, Generation, whole_packs
+from zerosum.game.losses import discriminator_cross_entropy, generator_cross_entropy
 from zerosum.nets import mlp
 
 SHAPE = (1, 2, 3)

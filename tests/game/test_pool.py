@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerosum.deals.pool import Pool
+from zerosum.game.pool import Pool
 
 SHAPE = (1, 1, 2)
 
