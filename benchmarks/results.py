@@ -29,7 +29,7 @@ import torch
 
 from zerosum import data, recipes
 from zerosum.api import print_notice, train_seeds
-from zerosum.config import Settings, validate
+from zerosum.config.base import Settings, validate
 from zerosum.data.loader import Loader
 from zerosum.metrics.bootstrap import estimate
 from zerosum.metrics.features import cheap_net

@@ -25,7 +25,7 @@ from PIL import Image, ImageDraw, ImageFont
 import zerosum
 from zerosum import recipes
 from zerosum.api import print_notice, train_seeds
-from zerosum.config import Settings, validate
+from zerosum.config.base import Settings, validate
 from zerosum.data.catalog import DATASETS, mixture_of
 from zerosum.reporting.evaluation import Question
 from zerosum.reporting.groups import open_runs

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import zerosum
-from zerosum.config import Settings
+from zerosum.config.base import Settings
 from zerosum.game.core import Game, Player
 from zerosum.game.generation import Generation
 from zerosum.nets.mlp import Generator

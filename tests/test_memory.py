@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from zerosum import recipes
-from zerosum.config import validate
+from zerosum.config.base import validate
 from zerosum.data import load
 from zerosum.errors import UserError
 from zerosum.memory import exhaustion_explained, insist_on_memory, memory_bytes

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from zerosum import recipes
-from zerosum.config import Settings, validate
+from zerosum.config.base import Settings, validate
 from zerosum.data import DATASETS
 from zerosum.data.images import safe_name
 from zerosum.errors import UserError, unknown_name

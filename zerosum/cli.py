@@ -20,7 +20,7 @@ from zerosum.commands.judge import compare, evaluate
 from zerosum.commands.show import show
 from zerosum.commands.train import train
 from zerosum.commands.translate import translate
-from zerosum.config import explain
+from zerosum.config.base import explain
 from zerosum.errors import UserError
 
 NOT_SAVED = "Interrupted at once: a training goes on from its last checkpoint."

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from zerosum import recipes
 from zerosum.arrays import Pixels, Samples
-from zerosum.config import Settings, restore
+from zerosum.config.base import Settings, restore
 from zerosum.data.images import at_rest, to_array
 from zerosum.errors import UserError, unknown_name
 from zerosum.game.core import Game

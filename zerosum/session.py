@@ -15,7 +15,7 @@ import torch
 
 from zerosum import recipes
 from zerosum._version import __version__
-from zerosum.config import Settings
+from zerosum.config.base import Settings
 from zerosum.data.images import ImageSet
 from zerosum.data.loader import Loader, Position
 from zerosum.game.core import Game

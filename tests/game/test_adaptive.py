@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
+from zerosum.config.policies import POLICIES
 from zerosum.game.augment import Augmentation
-from zerosum.policies import POLICIES
 
 CHANNELS = pytest.mark.parametrize("channels", [1, 3, 4])
 

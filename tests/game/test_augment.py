@@ -7,9 +7,9 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 from torch.nn.functional import pad
 
+from zerosum.config.policies import POLICIES
 from zerosum.errors import UserError
 from zerosum.game.augment import APPLY, Augmentation, color, cutout, flip, translation
-from zerosum.policies import POLICIES
 
 SHAPES = [(1, 8, 8), (3, 6, 9), (4, 9, 5)]
 """(c, h, w): gray, RGB and RGBA, even and odd, square and not."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import BCELoss
 
-from zerosum import names
+from zerosum.config import specs as names
 from zerosum.game.core import Play
 from zerosum.game.losses import (
     OBJECTIVES,

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
-from zerosum import names
+from zerosum.config import specs as names
 from zerosum.errors import UserError
 from zerosum.game.core import Game, Play, Player, image_gradients
 from zerosum.game.generation import Generation

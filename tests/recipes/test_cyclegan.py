@@ -9,7 +9,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from zerosum.cli import run as command
-from zerosum.config import validate
+from zerosum.config.base import validate
 from zerosum.errors import UserError
 from zerosum.game.cycle import CycleTranslation
 from zerosum.nets import patchgan, translator

@@ -9,6 +9,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 import zerosum
 from zerosum.cli import run as command
+from zerosum.config.gan import parse_attention
 from zerosum.errors import UserError
 from zerosum.game.core import Batch, Play
 from zerosum.game.generation import Classified
@@ -17,7 +18,6 @@ from zerosum.nets.conditions import Projection
 from zerosum.nets.layers import SelfAttention
 from zerosum.recipes import RECIPES
 from zerosum.recipes.family import build, usual_resolution
-from zerosum.recipes.settings import parse_attention
 from zerosum.training.checkpoint import TENSORS
 
 CPU = torch.device("cpu")

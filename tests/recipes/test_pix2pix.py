@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from zerosum.cli import run as command
-from zerosum.config import validate
+from zerosum.config.base import validate
 from zerosum.errors import UserError
 from zerosum.game.translation import Translation
 from zerosum.nets import patchgan, unet

@@ -12,7 +12,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from torch.optim import Adam, RMSprop
 
 from zerosum import recipes
-from zerosum.config import validate
+from zerosum.config.base import validate
 from zerosum.game.core import Play
 from zerosum.game.generation import ClassifiedPlay
 from zerosum.nets import dcgan, r3gan, resnet

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from pydantic import BaseModel, create_model
 
 from zerosum.commands.judge import compare
-from zerosum.config import Settings, read_toml, validate
+from zerosum.config.base import Settings, read_toml, validate
 from zerosum.errors import UserError
 from zerosum.recipes import RECIPES, get
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from zerosum.policies import POLICIES, check_channels
+from zerosum.config.policies import POLICIES, check_channels
 
 
 def color(images: Tensor) -> Tensor:

@@ -198,4 +198,4 @@ OBJECTIVES: dict[str, Objective] = {
         G={"relativistic": generator_relativistic},
     ),
 }
-"""Every adversarial objective by its name, the names of `zerosum.names.LOSSES`."""
+"""Every adversarial objective by its name, the names of `zerosum.config.specs.LOSSES`."""

@@ -19,9 +19,9 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
+from zerosum.config.specs import PenaltySpec
 from zerosum.errors import UserError
 from zerosum.game.core import Constraint, Play, Schedule, Term, couples_the_batch, image_gradients
-from zerosum.names import PenaltySpec
 
 Weight = float | Schedule
 """A penalty's factor: a number, or a function of the real images seen."""
@@ -100,7 +100,7 @@ PENALTIES: dict[str, Callable[[Weight], Term]] = {
     "r2": r2,
     "dragan": dragan,
 }
-"""Every penalty by its name, the names of `zerosum.names.PENALTIES`."""
+"""Every penalty by its name, the names of `zerosum.config.specs.PENALTIES`."""
 
 
 def terms(

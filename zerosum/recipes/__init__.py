@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from zerosum.config import Settings
+from zerosum.config.base import Settings
 from zerosum.errors import unknown_name
 from zerosum.recipes import (
     acgan,

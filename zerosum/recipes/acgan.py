@@ -1,6 +1,6 @@
 """AC-GAN (Odena et al. 2017, arXiv 1610.09585): G is told the class, and D has to name it."""
 
-from zerosum.recipes.settings import on_digits, variant
+from zerosum.config.gan import on_digits, variant
 
 Config = variant(
     "acgan",

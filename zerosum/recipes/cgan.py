@@ -1,6 +1,6 @@
 """The conditional GAN (Mirza and Osindero 2014, arXiv 1411.1784): G and D are told the class."""
 
-from zerosum.recipes.settings import on_digits, variant
+from zerosum.config.gan import on_digits, variant
 
 Config = variant(
     "cgan",

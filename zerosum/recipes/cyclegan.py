@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
 
-from zerosum.config import Count
-from zerosum.names import Loss
+from zerosum.config.base import Count
+from zerosum.config.specs import Loss
+from zerosum.config.translation import TranslationSettings, Weight
 from zerosum.recipes.players import build_objective, build_player, opinion, weighted
-from zerosum.recipes.translators import TranslationSettings, Weight
 
 if TYPE_CHECKING:
     import torch

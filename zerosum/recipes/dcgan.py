@@ -1,6 +1,6 @@
 """DCGAN (Radford et al. 2015, arXiv 1511.06434): strided convolutions and BatchNorm."""
 
-from zerosum.recipes.settings import on_digits, on_photographs, variant
+from zerosum.config.gan import on_digits, on_photographs, variant
 
 Config = variant(
     "dcgan",

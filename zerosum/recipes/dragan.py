@@ -1,6 +1,6 @@
 """DRAGAN (Kodali et al. 2017, arXiv 1705.07215): D's gradient is penalised around the data."""
 
-from zerosum.recipes.settings import on_digits, variant
+from zerosum.config.gan import on_digits, variant
 
 Config = variant(
     "dragan",

@@ -9,10 +9,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from zerosum.config.gan import GanSettings, parse_attention
+from zerosum.config.policies import parse_augment
 from zerosum.errors import UserError
-from zerosum.policies import parse_augment
 from zerosum.recipes.players import build_objective, build_player, opinion
-from zerosum.recipes.settings import GanSettings, parse_attention
 
 if TYPE_CHECKING:
     import torch

@@ -1,6 +1,6 @@
 """LSGAN (Mao et al. 2017, arXiv 1611.04076): DCGAN's nets with least squares for cross entropy."""
 
-from zerosum.recipes.settings import on_digits, on_photographs, variant
+from zerosum.config.gan import on_digits, on_photographs, variant
 
 Config = variant(
     "lsgan",

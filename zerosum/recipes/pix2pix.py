@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from zerosum.config.translation import TranslationSettings, Weight
 from zerosum.recipes.players import build_objective, build_player, opinion, weighted
-from zerosum.recipes.translators import TranslationSettings, Weight
 
 if TYPE_CHECKING:
     import torch

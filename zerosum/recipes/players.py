@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from zerosum.names import PenaltySpec, parse_penalties
-from zerosum.recipes.settings import AdversarialSettings
+from zerosum.config.gan import AdversarialSettings
+from zerosum.config.specs import PenaltySpec, parse_penalties
 
 if TYPE_CHECKING:
     import torch

@@ -5,7 +5,7 @@ paper's nets for CIFAR-10 have width 768. On digits the nets are narrow, most of
 large, and learn faster, so that a CPU is done within the hour.
 """
 
-from zerosum.recipes.settings import on_digits, on_photographs, variant
+from zerosum.config.gan import on_digits, on_photographs, variant
 
 Config = variant(
     "r3gan",

@@ -1,6 +1,6 @@
 """SAGAN (Zhang et al. 2019, arXiv 1805.08318): self-attention and spectral norm in both nets."""
 
-from zerosum.recipes.settings import on_digits, variant
+from zerosum.config.gan import on_digits, variant
 
 Config = variant(
     "sagan",

@@ -3,7 +3,7 @@
 On digits one turn of a faster D stands for five, as in `wgan_gp.py`.
 """
 
-from zerosum.recipes.settings import on_digits, variant
+from zerosum.config.gan import on_digits, variant
 
 Config = variant(
     "sngan",

@@ -4,7 +4,7 @@ G 100-256-512-784 with ReLU and Tanh, D 784-512-256-1 with leaky ReLU, binary cr
 the non-saturating loss for G, Adam 2e-4 with betas (0.5, 0.999) for both, batches of 128.
 """
 
-from zerosum.recipes.settings import variant
+from zerosum.config.gan import variant
 
 Config = variant(
     "vanilla",

@@ -1,6 +1,6 @@
 """WGAN (Arjovsky et al. 2017, arXiv 1701.07875): a critic with clipped weights."""
 
-from zerosum.recipes.settings import on_digits, variant
+from zerosum.config.gan import on_digits, variant
 
 Config = variant(
     "wgan",

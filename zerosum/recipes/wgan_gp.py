@@ -4,7 +4,7 @@ On digits one turn of a faster critic stands for five (Heusel et al. 2017, arXiv
 that a CPU spends its time on G.
 """
 
-from zerosum.recipes.settings import on_digits, variant
+from zerosum.config.gan import on_digits, variant
 
 Config = variant(
     "wgan-gp",

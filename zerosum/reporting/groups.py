@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zerosum.config import FREE_ON_RESUME
+from zerosum.config.base import FREE_ON_RESUME
 from zerosum.errors import UserError
 from zerosum.reporting.history import History, read_history
 from zerosum.run import Run

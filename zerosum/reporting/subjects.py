@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 
 from zerosum import data
-from zerosum.config import parse_size
+from zerosum.config.base import parse_size
 from zerosum.data.images import ImageSet, to_tensor
 from zerosum.errors import UserError
 from zerosum.metrics.evaluate import Subject

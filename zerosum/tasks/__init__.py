@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from zerosum.config import Settings
+from zerosum.config.base import Settings
 from zerosum.data.images import ImageSet
 from zerosum.tasks import generation, translation
 from zerosum.training.interfaces import Examination

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from zerosum import data
 from zerosum.checkup import Checkup
-from zerosum.config import Settings, parse_size
+from zerosum.config.base import Settings, parse_size
 from zerosum.data.images import ImageSet
 from zerosum.metrics.features import cheap_net, feature_net
 from zerosum.metrics.figures import LEAST_IMAGES

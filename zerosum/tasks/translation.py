@@ -10,7 +10,8 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from zerosum.config import Settings, parse_size
+from zerosum.config.base import Settings, parse_size
+from zerosum.config.translation import TranslationSettings
 from zerosum.data.domains import has_validation
 from zerosum.data.images import ImageSet, to_array, to_float, to_uint8
 from zerosum.data.pairs import load_pairs
@@ -20,7 +21,6 @@ from zerosum.metrics.features import FeatureNet, feature_net
 from zerosum.metrics.figures import LEAST_IMAGES, reported_name
 from zerosum.metrics.frechet import Moments, distance_of_moments
 from zerosum.metrics.paired import WINDOW, psnr, ssim
-from zerosum.recipes.translators import TranslationSettings
 from zerosum.reporting.grids import comfortable_scale, grid
 from zerosum.seeds import enter_stream
 from zerosum.training.interfaces import Examination

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from zerosum.config import Settings, conflicts, restore
+from zerosum.config.base import Settings, conflicts, restore
 from zerosum.errors import UserError
 from zerosum.training.checkpoint import Damaged
 from zerosum.training.interfaces import Watcher

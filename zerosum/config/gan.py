@@ -19,9 +19,9 @@ from pydantic import (
     model_validator,
 )
 
-from zerosum.config import Beta, Count, Rate, Settings, number_in_text
-from zerosum.names import Loss, parse_penalties
-from zerosum.policies import parse_augment
+from zerosum.config.base import Beta, Count, Rate, Settings, number_in_text
+from zerosum.config.policies import parse_augment
+from zerosum.config.specs import Loss, parse_penalties
 
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 ShareOrZero = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError, field_validator
 
-from zerosum.config import explain
-from zerosum.names import LOSSES, ONE_SIDED, PENALTIES, PenaltySpec, parse_penalties
+from zerosum.config.base import explain
+from zerosum.config.specs import LOSSES, ONE_SIDED, PENALTIES, PenaltySpec, parse_penalties
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def parse_augment(text: str) -> tuple[str, ...]:
 
     Raises:
         ValueError: a name is unknown or stands there twice; the message says what was expected,
-            in the words that `zerosum/config.py` puts after the flag's name.
+            in the words that `zerosum/config/base.py` puts after the flag's name.
     """
     if text.strip() == "none":
         return ()

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from zerosum.config import Count
-from zerosum.recipes.settings import (
+from zerosum.config.base import Count
+from zerosum.config.gan import (
     ANNEAL,
     ANNEAL_ALONG,
     ANNEAL_RATE,

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from zerosum.config import (
+from zerosum.config.base import (
     FREE_ON_RESUME,
     PARTS,
     Settings,
@@ -13,9 +13,9 @@ from zerosum.config import (
     validate,
     with_defaults,
 )
+from zerosum.config.gan import variant
 from zerosum.errors import UserError
 from zerosum.recipes import RECIPES
-from zerosum.recipes.settings import variant
 from zerosum.recipes.vanilla import Config
 
 

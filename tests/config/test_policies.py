@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zerosum.config.policies import POLICIES, check_channels, parse_augment
 from zerosum.errors import UserError
-from zerosum.policies import POLICIES, check_channels, parse_augment
 
 
 @given(st.sets(st.sampled_from(POLICIES)), st.randoms(), st.sampled_from([",", ", ", " ,"]))

@@ -44,7 +44,7 @@ def parse_penalties(text: str) -> tuple[PenaltySpec, ...]:
 
     Raises:
         ValueError: the text is none of these; the message says what was expected, in the words
-            that `zerosum/config.py` puts after the flag's name.
+            that `zerosum/config/base.py` puts after the flag's name.
     """
     if text.strip() == "none":
         return ()

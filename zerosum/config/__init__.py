@@ -1,0 +1,1 @@
+"""Settings as data: what a user may ask for, checked once. Imports no torch."""
