@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import zerosum
-from zerosum.arrays import Pixels
+from zerosum.data.arrays import Pixels
 from zerosum.data.images import to_array
 from zerosum.data.pairs import load_pairs
 from zerosum.reporting.grids import grid

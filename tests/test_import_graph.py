@@ -14,7 +14,7 @@ PACKAGE = Path(zerosum.__file__).parent
 FLOORS = (
     *("__main__", "cli", "commands", "__init__", "api", "session", "reporting", "tasks", "checkup"),
     *("run", "translate", "recipes", "training", "metrics", "game", "nets", "data", "config"),
-    *("memory", "seeds", "errors", "arrays", "_version"),
+    *("hardware", "seeds", "errors", "_version"),
 )
 """Everything right under the package, from the roof down. A room may import what is below it."""
 

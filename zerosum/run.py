@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from zerosum import recipes
-from zerosum.arrays import Pixels, Samples
 from zerosum.config.base import Settings, restore
+from zerosum.data.arrays import Pixels, Samples
 from zerosum.data.images import at_rest, to_array
 from zerosum.errors import UserError, unknown_name
 from zerosum.game.core import Game

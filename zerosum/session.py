@@ -19,7 +19,7 @@ from zerosum.config.base import Settings
 from zerosum.data.images import ImageSet
 from zerosum.data.loader import Loader, Position
 from zerosum.game.core import Game
-from zerosum.memory import exhaustion_explained, insist_on_memory, memory_bytes
+from zerosum.hardware import exhaustion_explained, insist_on_memory, memory_bytes
 from zerosum.reporting.console import in_words
 from zerosum.reporting.curves import draw_curve
 from zerosum.reporting.film import FRAME_MILLISECONDS, read_frame, save_film

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zerosum.arrays import Pixels
+from zerosum.data.arrays import Pixels
 from zerosum.data.images import to_array, to_float, to_uint8
 from zerosum.errors import UserError
 from zerosum.game.cycle import TwoWays

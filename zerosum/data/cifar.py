@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from zerosum.arrays import Pixels
+from zerosum.data.arrays import Pixels
 from zerosum.data.catalog import CIFAR_CLASSES, CIFAR_FILES
 from zerosum.data.decode import Format, fit_array
 from zerosum.data.images import ImageSet, safe_name

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from zerosum.arrays import Pixels
+from zerosum.data.arrays import Pixels
 from zerosum.errors import UserError
-from zerosum.memory import insist_on_memory, memory_bytes
+from zerosum.hardware import insist_on_memory, memory_bytes
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 SUFFIXES = (

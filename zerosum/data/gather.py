@@ -19,11 +19,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import torch
 
-from zerosum.arrays import Pixels
+from zerosum.data.arrays import Pixels
 from zerosum.data.decode import SUFFIXES, Format, Undecodable, decode
 from zerosum.data.images import ImageSet, safe_name
 from zerosum.errors import UserError
-from zerosum.memory import insist_on_memory, memory_bytes
+from zerosum.hardware import insist_on_memory, memory_bytes
 
 MAX_THREADS = 4  # beyond it Python's own lock leaves little to gain
 MAX_FILE_BYTES = 256 * 2**20  # more than an uncompressed image of the largest safe pixel count

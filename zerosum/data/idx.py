@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from zerosum.arrays import Pixels
+from zerosum.data.arrays import Pixels
 from zerosum.data.decode import Format, fit_array
 from zerosum.data.images import ImageSet, safe_name
 from zerosum.errors import UserError

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from zerosum.arrays import Samples
+from zerosum.data.arrays import Samples
 
 POINT = (2, 1, 1)
 """The shape (c, h, w) of a point in the plane; no image has two channels and one pixel."""

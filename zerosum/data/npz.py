@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zerosum.arrays import Pixels, Points
+from zerosum.data.arrays import Pixels, Points
 from zerosum.data.decode import MODES, Format, fit_array
 from zerosum.data.images import ImageSet, safe_name, to_tensor
 from zerosum.errors import UserError

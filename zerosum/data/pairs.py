@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from zerosum.arrays import Pixels
+from zerosum.data.arrays import Pixels
 from zerosum.data.decode import SUFFIXES, Format, decode, fit_array
 from zerosum.data.domains import EXPECTED, find_domains, find_root
 from zerosum.data.folder import list_files, read_file
@@ -27,7 +27,7 @@ from zerosum.data.gather import (
 from zerosum.data.images import ImageSet, safe_name
 from zerosum.data.matching import match_folders
 from zerosum.errors import UserError
-from zerosum.memory import insist_on_memory, memory_bytes
+from zerosum.hardware import insist_on_memory, memory_bytes
 
 Direction = Literal["AtoB", "BtoA"]
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from zerosum.data.images import ImageSet
-from zerosum.memory import insist_on_memory, memory_bytes
+from zerosum.hardware import insist_on_memory, memory_bytes
 
 
 def stacked(base: ImageSet, *, channels: int, count: int, seed: int) -> ImageSet:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from PIL import Image
 
-from zerosum.arrays import Pixels
+from zerosum.data.arrays import Pixels
 
 GAP = 2
 BORDER_VALUE = 255

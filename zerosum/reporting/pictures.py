@@ -7,7 +7,7 @@ from collections.abc import Callable
 from PIL import Image
 from torch import nn
 
-from zerosum.arrays import Samples
+from zerosum.data.arrays import Samples
 from zerosum.data.catalog import mixture_of
 from zerosum.data.images import is_point
 from zerosum.game.core import Game

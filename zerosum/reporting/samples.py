@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zerosum.arrays import Samples
+from zerosum.data.arrays import Samples
 from zerosum.errors import UserError
 from zerosum.reporting.film import save_film
 from zerosum.reporting.grids import to_picture

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from zerosum.arrays import Points
+from zerosum.data.arrays import Points
 from zerosum.data.mixture import Mixture
 from zerosum.metrics.modes import GOOD_DEVIATIONS, count_gaussian_modes
 from zerosum.reporting.charts import COLOURS

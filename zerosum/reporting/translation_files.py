@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.progress import track
 
-from zerosum.arrays import Pixels
+from zerosum.data.arrays import Pixels
 from zerosum.data.decode import Format, Undecodable, decode
 from zerosum.data.folder import read_file
 from zerosum.data.gather import MAX_FILE_BYTES, printable
 from zerosum.errors import UserError
-from zerosum.memory import insist_on_memory, memory_bytes
+from zerosum.hardware import insist_on_memory, memory_bytes
 from zerosum.reporting.grids import to_picture
 from zerosum.reporting.subjects import read_size
 from zerosum.reporting.translation_plan import WRITABLE, Job, cannot_write, names_folder, plan

@@ -6,7 +6,7 @@ from zerosum import recipes
 from zerosum.config.base import validate
 from zerosum.data import load
 from zerosum.errors import UserError
-from zerosum.memory import exhaustion_explained, insist_on_memory, memory_bytes
+from zerosum.hardware import exhaustion_explained, insist_on_memory, memory_bytes
 from zerosum.reporting.grids import to_picture
 from zerosum.session import needs_less
 
