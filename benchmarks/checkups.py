@@ -18,12 +18,12 @@ import torch
 
 from zerosum import data
 from zerosum.checkup import Checkup
+from zerosum.hardware import tuned_processor
 from zerosum.metrics.features import cheap_net, feature_net
 from zerosum.metrics.health import Signs, diagnose
 from zerosum.recipes.family import build
 from zerosum.recipes.vanilla import Config
 from zerosum.training.ema import Average
-from zerosum.training.machine import tuned_processor
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import State
 

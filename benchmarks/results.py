@@ -31,6 +31,7 @@ from zerosum import data, recipes
 from zerosum.api import print_notice, train_seeds
 from zerosum.config.base import Settings, validate
 from zerosum.data.loader import Loader
+from zerosum.hardware import tuned_processor
 from zerosum.metrics.bootstrap import estimate
 from zerosum.metrics.features import cheap_net
 from zerosum.reporting.evaluation import Question
@@ -39,7 +40,6 @@ from zerosum.reporting.groups import Trained, open_runs
 from zerosum.reporting.measurements import measure
 from zerosum.session import build_game
 from zerosum.training.gain import best_record
-from zerosum.training.machine import tuned_processor
 from zerosum.training.round import play_round
 from zerosum.training.tally import Tally
 

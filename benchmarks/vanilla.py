@@ -31,9 +31,9 @@ from zerosum import recipes
 from zerosum.data import load
 from zerosum.data.images import ImageSet
 from zerosum.data.loader import Loader
+from zerosum.hardware import multiplies_bf16, tuned_processor
 from zerosum.seeds import enter_stream
 from zerosum.training.ema import Average
-from zerosum.training.machine import multiplies_bf16, tuned_processor
 from zerosum.training.round import play_round
 from zerosum.training.tally import Tally
 

@@ -14,7 +14,7 @@ from torch.profiler import ProfilerActivity, profile
 from vanilla import zerosum_rounds
 
 from zerosum.data import load
-from zerosum.training.machine import tuned_processor
+from zerosum.hardware import tuned_processor
 
 ROUNDS = 100
 

@@ -10,7 +10,7 @@ import torch
 
 import zerosum
 from zerosum.data import load
-from zerosum.training.machine import tuned_processor
+from zerosum.hardware import tuned_processor
 from zerosum.training.state import group
 
 ROOT = Path(__file__).parent.parent

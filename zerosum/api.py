@@ -20,6 +20,11 @@ from zerosum.config.base import Settings, validate
 from zerosum.data import DATASETS
 from zerosum.data.images import safe_name
 from zerosum.errors import UserError, unknown_name
+from zerosum.hardware import (
+    choose_device,
+    repeatable_convolutions,
+    tuned_processor,
+)
 from zerosum.metrics.evaluate import Result
 from zerosum.reporting.console import ConsoleWatcher
 from zerosum.reporting.evaluation import Question, answer
@@ -29,11 +34,6 @@ from zerosum.seeds import own_randomness
 from zerosum.session import build_game, describe, load_images, open_run, run_loop
 from zerosum.training.interfaces import Watcher
 from zerosum.training.loop import TrainingDiverged
-from zerosum.training.machine import (
-    choose_device,
-    repeatable_convolutions,
-    tuned_processor,
-)
 from zerosum.training.run_directory import RunDirectory
 
 TRAINING = threading.Lock()

@@ -1,19 +1,114 @@
-"""How much memory there is, asked before it is taken; and what to do where a GPU's was not enough.
+"""What this machine can do, and how to use no more of it than our share: devices, threads, memory.
 
-Linux grants more than it has and kills the process that uses it, so waiting for a MemoryError is
-waiting in vain. A GPU says so.
+Memory is asked before it is taken: Linux grants more than it has and kills the process that uses
+it, so waiting for a MemoryError is waiting in vain. A GPU says so.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+import torch
 
 from zerosum.errors import UserError
 
 GIB = 2**30
 SMALLER = "Choose smaller images with --size, such as --size 64."
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn "auto", "cpu", "cuda", "cuda:N" or "mps" into a device that is there.
+
+    Raises:
+        UserError: the device is not there; the message names those that are.
+    """
+    available = available_devices()
+    if name == "auto":
+        return torch.device(available[0])
+    wanted = f"{name}:0" if name == "cuda" else name
+    if wanted not in available:
+        raise UserError(
+            f"The device '{name}' is not there. This machine has: {', '.join(available)}. "
+            "Leave --device out to take the first of them."
+        )
+    return torch.device(wanted)
+
+
+def available_devices() -> list[str]:
+    """Names of the devices torch can use here, the fastest first."""
+    devices = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    return [*devices, "cpu"]
+
+
+def processor_share() -> int:
+    """How many processors this process may use: its affinity, and its container's quota.
+
+    torch counts the machine's processors; threads beyond the share wait for one another.
+    """
+    share = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(share or 1, cgroup_quota()))
+
+
+def cgroup_quota(path: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Whole processors that a Linux container may use, or a number beyond any machine's."""
+    unlimited = 1 << 20
+    try:
+        quota, period = path.read_text().split()
+        return unlimited if quota == "max" else math.ceil(int(quota) / int(period))
+    except (OSError, ValueError, ZeroDivisionError):
+        return unlimited
+
+
+@contextmanager
+def tuned_processor() -> Iterator[None]:
+    """Make arithmetic on the CPU as fast as it can be, and set it back afterwards.
+
+    Never more threads than processors. Denormal numbers are taken as zero: Adam's moments decay
+    into them where gradients vanish, and arithmetic on them is several times slower.
+    """
+    threads, flushed = torch.get_num_threads(), flushes_denormals()
+    torch.set_num_threads(min(threads, processor_share()))
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(flushed)
+
+
+@contextmanager
+def repeatable_convolutions() -> Iterator[None]:
+    """Let cuDNN choose only what adds in the same order each time, and set it back afterwards.
+
+    Some of its backward passes add as threads happen to finish, after which no run could be
+    repeated or resumed bit by bit. Nor may it try which is the fastest: that is chance too.
+    """
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    cudnn.deterministic, cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark = before
+
+
+def flushes_denormals() -> bool:
+    """Whether the CPU takes denormal numbers as zero in this thread."""
+    denormal = torch.tensor(1e-39, dtype=torch.float64).float()
+    return (denormal * 1).item() == 0
+
+
+def multiplies_bf16() -> bool:
+    """Whether the CPU multiplies bfloat16 natively; elsewhere bf16 is slower than fp32."""
+    features = Path("/proc/cpuinfo")
+    flags = features.read_text() if features.exists() else ""
+    return any(flag in flags for flag in ("avx512_bf16", "amx_bf16", " bf16"))
 
 
 def memory_bytes() -> int | None:
@@ -55,8 +150,6 @@ def exhaustion_explained(what: str, advice: str) -> Iterator[None]:
     Raises:
         UserError: it ran out.
     """
-    import torch  # here, because this module serves commands that do without
-
     try:
         yield
     except torch.OutOfMemoryError as error:

@@ -18,9 +18,9 @@ from zerosum.data.arrays import Pixels, Samples
 from zerosum.data.images import at_rest, to_array
 from zerosum.errors import UserError, unknown_name
 from zerosum.game.core import Game
+from zerosum.hardware import choose_device
 from zerosum.seeds import enter_stream, own_randomness
 from zerosum.training.choosing import choose
-from zerosum.training.machine import choose_device
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import group, load_net
 from zerosum.translate import Translator, one_way

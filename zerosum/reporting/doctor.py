@@ -13,9 +13,8 @@ from rich.table import Table
 
 from zerosum._version import __version__
 from zerosum.data.catalog import DATASETS, how_to_get, is_here
-from zerosum.hardware import GIB, memory_bytes
+from zerosum.hardware import GIB, available_devices, memory_bytes, multiplies_bf16, processor_share
 from zerosum.reporting.tables import table
-from zerosum.training.machine import available_devices, multiplies_bf16, processor_share
 
 
 def doctor_table() -> Table:

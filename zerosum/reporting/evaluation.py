@@ -7,6 +7,7 @@ from pathlib import Path
 
 from zerosum.data.catalog import DATASETS, mixture_of
 from zerosum.errors import UserError
+from zerosum.hardware import tuned_processor
 from zerosum.metrics import diversity, lpips
 from zerosum.metrics.evaluate import Result, Subject
 from zerosum.metrics.figures import LEAST_IMAGES
@@ -32,7 +33,6 @@ from zerosum.reporting.targets import (
     why_no_pairs,
 )
 from zerosum.run import Run
-from zerosum.training.machine import tuned_processor
 from zerosum.training.run_directory import RunDirectory, no_run_here
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from zerosum.data.catalog import mixture_of
+from zerosum.hardware import choose_device
 from zerosum.metrics import diversity, lpips, paired
 from zerosum.metrics.evaluate import Result, Subject, evaluate
 from zerosum.metrics.features import Answer, FeatureNet, feature_net, net_for_data
@@ -16,7 +17,6 @@ from zerosum.metrics.figures import choose
 from zerosum.metrics.inception import HOW_TO_GET
 from zerosum.metrics.protocols import Terms
 from zerosum.reporting.subjects import Notice, Reals
-from zerosum.training.machine import choose_device
 
 PACE_SECONDS = 30
 

@@ -22,6 +22,7 @@ from zerosum.data.folder import read_file
 from zerosum.data.gather import printable
 from zerosum.data.matching import match_folders
 from zerosum.errors import UserError
+from zerosum.hardware import choose_device, tuned_processor
 from zerosum.metrics.channels import with_channels
 from zerosum.metrics.evaluate import Result, versions
 from zerosum.metrics.paired import Measure, choose_measures, mean_result
@@ -31,7 +32,6 @@ from zerosum.reporting.results import shown, titled
 from zerosum.reporting.subjects import Notice, read_size
 from zerosum.reporting.tables import table
 from zerosum.seeds import stream_seed
-from zerosum.training.machine import choose_device, tuned_processor
 
 FOREIGN = ("protocol", "split", "features", "resize", "raw", "checkpoint", "neighbours")
 """What a user may ask of sets of images but not of pairs."""
