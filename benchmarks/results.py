@@ -39,9 +39,9 @@ from zerosum.reporting.grids import grid
 from zerosum.reporting.groups import Trained, open_runs
 from zerosum.reporting.measurements import measure
 from zerosum.session import build_game
-from zerosum.training.gain import best_record
+from zerosum.training.early_stopping import best_record
 from zerosum.training.round import play_round
-from zerosum.training.tally import Tally
+from zerosum.training.step_stats import Tally
 
 DOCS = Path(__file__).parent.parent / "docs"
 FIGURES, PACES = DOCS / "results.json", DOCS / "paces.json"

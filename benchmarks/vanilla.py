@@ -35,7 +35,7 @@ from zerosum.hardware import multiplies_bf16, tuned_processor
 from zerosum.seeds import enter_stream
 from zerosum.training.ema import Average
 from zerosum.training.round import play_round
-from zerosum.training.tally import Tally
+from zerosum.training.step_stats import Tally
 
 BATCH, LATENT = 128, 100
 G_LAYERS = ((100, 256), (256, 512), (512, 784))

@@ -17,7 +17,7 @@ from zerosum.seeds import enter_stream
 from zerosum.training.ema import Average
 from zerosum.training.round import play_turn
 from zerosum.training.state import State
-from zerosum.training.tally import Tally
+from zerosum.training.step_stats import Tally
 
 CPU = torch.device("cpu")
 NUM_TRAINING = 1200

@@ -9,8 +9,8 @@ from PIL import Image
 from zerosum import data
 from zerosum.cli import run
 from zerosum.metrics import inception, lpips
-from zerosum.metrics.figures import FIGURES
 from zerosum.metrics.protocols import PROTOCOLS, Terms
+from zerosum.metrics.registry import FIGURES
 from zerosum.reporting import instruments
 
 

@@ -15,8 +15,8 @@ from zerosum.metrics import inception, lpips
 from zerosum.metrics import paired as metrics_of_pairs
 from zerosum.metrics.embedding import fingerprint
 from zerosum.metrics.paired import l1, psnr, ssim
-from zerosum.reporting.history import read_history
 from zerosum.run import Run
+from zerosum.training.log import read_history
 from zerosum.training.run_directory import RunDirectory
 
 SETS = {"frechet_random", "kid", "precision", "recall", "density", "coverage"}

@@ -25,8 +25,8 @@ from zerosum.reporting.curves import draw_curve
 from zerosum.reporting.film import FRAME_MILLISECONDS, read_frame, save_film
 from zerosum.seeds import enter_stream
 from zerosum.tasks import TASKS, Task
+from zerosum.training.early_stopping import best_record, score_of, stalled
 from zerosum.training.ema import Average
-from zerosum.training.gain import best_record, score_of, stalled
 from zerosum.training.interfaces import Examination, Watcher
 from zerosum.training.loop import Loop, Schedule
 from zerosum.training.resume import insist_on_same_run, restore_newest

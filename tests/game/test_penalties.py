@@ -28,7 +28,7 @@ from zerosum.game.schedules import linear
 from zerosum.nets import dcgan, mlp, r3gan, resnet
 from zerosum.nets.layers import Options
 from zerosum.training.round import play_round
-from zerosum.training.tally import Tally
+from zerosum.training.step_stats import Tally
 
 SHAPE = (2, 4, 3)
 ONE_SIDED = partial(gradient_penalty, one_sided=True)

@@ -11,7 +11,7 @@ from zerosum.metrics import evaluate as module
 from zerosum.metrics.embedding import embed_reference
 from zerosum.metrics.evaluate import Subject, evaluate
 from zerosum.metrics.features import feature_net
-from zerosum.metrics.figures import FIGURES, choose, doubt, reported_name
+from zerosum.metrics.registry import FIGURES, choose, doubt, reported_name
 
 COUNT = 500
 

@@ -12,9 +12,9 @@ from zerosum.errors import UserError
 from zerosum.metrics.channels import with_channels
 from zerosum.metrics.evaluate import Subject, evaluate
 from zerosum.metrics.features import cheap_net, feature_net, net_for_data
-from zerosum.metrics.figures import choose
 from zerosum.metrics.modes import count_gaussian_modes
 from zerosum.metrics.plane import deviations, sha256
+from zerosum.metrics.registry import choose
 
 CPU = torch.device("cpu")
 

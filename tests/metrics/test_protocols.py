@@ -5,9 +5,9 @@ import pytest
 from zerosum.data import SPLITS
 from zerosum.errors import UserError
 from zerosum.metrics.features import NAMES
-from zerosum.metrics.figures import FIGURES
 from zerosum.metrics.inception import RESIZES
 from zerosum.metrics.protocols import PROTOCOLS, agree
+from zerosum.metrics.registry import FIGURES
 
 NOTHING = {"features": None, "resize": None, "split": None, "count": None, "metrics": ()}
 

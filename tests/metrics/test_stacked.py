@@ -10,7 +10,7 @@ from zerosum import data
 from zerosum.metrics.embedding import embed_reference
 from zerosum.metrics.evaluate import Subject, evaluate
 from zerosum.metrics.features import STACKED, cheap_net, feature_net, net_for_data
-from zerosum.metrics.figures import doubt
+from zerosum.metrics.registry import doubt
 from zerosum.metrics.stacked import look_at_channels
 
 CPU = torch.device("cpu")

@@ -18,7 +18,7 @@ from zerosum.game.generation import ClassifiedPlay
 from zerosum.nets import dcgan, r3gan, resnet
 from zerosum.nets.layers import SelfAttention
 from zerosum.training.round import play_round
-from zerosum.training.tally import Tally
+from zerosum.training.step_stats import Tally
 
 CPU = torch.device("cpu")
 SHAPE = (3, 32, 32)

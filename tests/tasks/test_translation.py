@@ -17,9 +17,9 @@ from zerosum.game.pool import Pool
 from zerosum.game.translation import Translation as PairedDeal
 from zerosum.game.translation import Views
 from zerosum.metrics.features import feature_net
-from zerosum.metrics.figures import LEAST_IMAGES
 from zerosum.metrics.frechet import distance_of_moments
 from zerosum.metrics.paired import psnr, ssim
+from zerosum.metrics.registry import LEAST_IMAGES
 from zerosum.recipes.cyclegan import Config as CycleConfig
 from zerosum.recipes.pix2pix import Config
 from zerosum.reporting.grids import GAP

@@ -16,7 +16,7 @@ from zerosum.game.penalties import r1, r2
 from zerosum.nets import mlp
 from zerosum.seeds import enter_stream
 from zerosum.training.round import play_round, play_turn
-from zerosum.training.tally import Tally
+from zerosum.training.step_stats import Tally
 
 CPU = torch.device("cpu")
 SHAPE = (1, 3, 4)

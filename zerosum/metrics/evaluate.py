@@ -20,7 +20,7 @@ from zerosum._version import __version__
 from zerosum.metrics.cache import content_key, read_json, write_json
 from zerosum.metrics.embedding import VERSION, embed, embed_reference, fingerprint
 from zerosum.metrics.features import FeatureNet
-from zerosum.metrics.figures import FIGURES, Comparison, Value, doubt, reported_name
+from zerosum.metrics.registry import FIGURES, Comparison, Value, doubt, reported_name
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from zerosum.errors import UserError, unknown_name
-from zerosum.metrics.figures import BESIDE, FIGURES, LEAST_IMAGES
+from zerosum.metrics.registry import BESIDE, FIGURES, LEAST_IMAGES
 
 DEFAULT_SPLIT = "test"
 DEFAULT_COUNT = 10_000

@@ -13,14 +13,14 @@ from typing import Any
 
 from zerosum.errors import UserError, unknown_name
 from zerosum.metrics.bootstrap import Estimate, estimate
-from zerosum.metrics.figures import BESIDE, FIGURES
 from zerosum.metrics.paired import NAMES
+from zerosum.metrics.registry import BESIDE, FIGURES
 from zerosum.reporting.evaluation import Question
 from zerosum.reporting.groups import Group, grouped, open_runs
-from zerosum.reporting.history import History, better, is_number
 from zerosum.reporting.measurements import measure
 from zerosum.reporting.remarks import on_cards, remarks
 from zerosum.reporting.verdicts import Difference, judge
+from zerosum.training.log import History, better, is_number
 
 Notice = Callable[[str], None]
 BY_CLASS = ("classes",)

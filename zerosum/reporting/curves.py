@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from zerosum.reporting.charts import WIDTH, Line, curve_svg
-from zerosum.reporting.history import History, read_history
+from zerosum.training.log import History, read_history
 from zerosum.training.run_directory import RunDirectory
 
 

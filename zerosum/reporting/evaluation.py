@@ -10,8 +10,8 @@ from zerosum.errors import UserError
 from zerosum.hardware import tuned_processor
 from zerosum.metrics import diversity, lpips
 from zerosum.metrics.evaluate import Result, Subject
-from zerosum.metrics.figures import LEAST_IMAGES
 from zerosum.metrics.protocols import Terms, agree
+from zerosum.metrics.registry import LEAST_IMAGES
 from zerosum.reporting.instruments import Wanted, choose_instruments
 from zerosum.reporting.neighbours import find_copies
 from zerosum.reporting.subjects import (

@@ -13,9 +13,9 @@ from zerosum.hardware import choose_device
 from zerosum.metrics import diversity, lpips, paired
 from zerosum.metrics.evaluate import Result, Subject, evaluate
 from zerosum.metrics.features import Answer, FeatureNet, feature_net, net_for_data
-from zerosum.metrics.figures import choose
 from zerosum.metrics.inception import HOW_TO_GET
 from zerosum.metrics.protocols import Terms
+from zerosum.metrics.registry import choose
 from zerosum.reporting.subjects import Notice, Reals
 
 PACE_SECONDS = 30

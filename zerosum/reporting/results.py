@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from zerosum.metrics.evaluate import Result
-from zerosum.metrics.figures import Value
+from zerosum.metrics.registry import Value
 from zerosum.reporting.tables import table
 
 MOST_SHARES = 20  # in one cell of a table

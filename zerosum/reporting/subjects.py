@@ -13,8 +13,8 @@ from zerosum.config.base import parse_size
 from zerosum.data.images import ImageSet, to_tensor
 from zerosum.errors import UserError
 from zerosum.metrics.evaluate import Subject
-from zerosum.metrics.figures import LEAST_IMAGES
 from zerosum.metrics.protocols import Terms
+from zerosum.metrics.registry import LEAST_IMAGES
 from zerosum.run import Run
 from zerosum.seeds import stream_seed
 

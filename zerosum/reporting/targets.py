@@ -16,8 +16,8 @@ from zerosum.data.domains import has_validation
 from zerosum.data.images import ImageSet, to_array, to_tensor
 from zerosum.errors import UserError, unknown_name
 from zerosum.metrics.evaluate import Subject
-from zerosum.metrics.figures import BESIDE, FIGURES, LEAST_IMAGES
 from zerosum.metrics.paired import NAMES
+from zerosum.metrics.registry import BESIDE, FIGURES, LEAST_IMAGES
 from zerosum.reporting.instruments import Wanted
 from zerosum.reporting.subjects import Notice, made_by
 from zerosum.run import Run

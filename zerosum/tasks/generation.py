@@ -9,7 +9,7 @@ from zerosum.checkup import Checkup
 from zerosum.config.base import Settings, parse_size
 from zerosum.data.images import ImageSet
 from zerosum.metrics.features import cheap_net, feature_net
-from zerosum.metrics.figures import LEAST_IMAGES
+from zerosum.metrics.registry import LEAST_IMAGES
 from zerosum.reporting.pictures import painter
 from zerosum.training.interfaces import Examination
 from zerosum.training.run_directory import RunDirectory

@@ -18,9 +18,9 @@ from zerosum.data.pairs import load_pairs
 from zerosum.metrics.channels import with_channels
 from zerosum.metrics.embedding import embed
 from zerosum.metrics.features import FeatureNet, feature_net
-from zerosum.metrics.figures import LEAST_IMAGES, reported_name
 from zerosum.metrics.frechet import Moments, distance_of_moments
 from zerosum.metrics.paired import WINDOW, psnr, ssim
+from zerosum.metrics.registry import LEAST_IMAGES, reported_name
 from zerosum.reporting.grids import comfortable_scale, grid
 from zerosum.seeds import enter_stream
 from zerosum.training.interfaces import Examination

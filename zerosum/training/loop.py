@@ -13,7 +13,7 @@ from typing import Any
 
 from zerosum.errors import UserError
 from zerosum.training.checkpoint import Snapshot
-from zerosum.training.gain import best_record, score_of, stalled
+from zerosum.training.early_stopping import best_record, score_of, stalled
 from zerosum.training.interfaces import Deck, Examination, Watcher
 from zerosum.training.round import play_round
 from zerosum.training.run_directory import RunDirectory

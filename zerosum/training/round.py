@@ -13,7 +13,7 @@ from torch import Tensor
 
 from zerosum.game.core import Batch, Game, Player
 from zerosum.seeds import enter_stream
-from zerosum.training.tally import Tally
+from zerosum.training.step_stats import Tally
 
 
 def play_round(

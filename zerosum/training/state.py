@@ -18,7 +18,7 @@ from zerosum.errors import UserError
 from zerosum.game.core import Game, Player
 from zerosum.training.checkpoint import Snapshot
 from zerosum.training.ema import Average
-from zerosum.training.tally import Tally
+from zerosum.training.step_stats import Tally
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 import pytest
 
-from zerosum.training.gain import best_record, score_of, stalled
+from zerosum.training.early_stopping import best_record, score_of, stalled
 
 
 def log_of(*scores):

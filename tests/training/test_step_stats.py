@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from zerosum.training.tally import Tally
+from zerosum.training.step_stats import Tally
 
 
 def tally_of(**columns):

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from zerosum.reporting.history import History, better, is_number, read_history
+from zerosum.training.log import History, better, is_number, read_history
 
 
 def history_of(*figures, **entries):

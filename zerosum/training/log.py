@@ -13,8 +13,8 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any
 
-from zerosum.metrics.figures import FIGURES
 from zerosum.metrics.paired import BETTER
+from zerosum.metrics.registry import FIGURES
 from zerosum.training.run_directory import RunDirectory
 
 Point = tuple[int, float]
