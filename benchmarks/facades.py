@@ -19,7 +19,7 @@ import zerosum
 from zerosum.data.arrays import Pixels
 from zerosum.data.images import to_array
 from zerosum.data.pairs import load_pairs
-from zerosum.reporting.grids import grid
+from zerosum.plots.grids import grid
 from zerosum.run import Run
 
 DOCS = Path(__file__).parent.parent / "docs"

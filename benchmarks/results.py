@@ -34,8 +34,8 @@ from zerosum.data.loader import Loader
 from zerosum.hardware import tuned_processor
 from zerosum.metrics.bootstrap import estimate
 from zerosum.metrics.features import cheap_net
+from zerosum.plots.grids import grid
 from zerosum.reporting.evaluation import Question
-from zerosum.reporting.grids import grid
 from zerosum.reporting.groups import Trained, open_runs
 from zerosum.reporting.measurements import measure
 from zerosum.session import build_game

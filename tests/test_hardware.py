@@ -20,7 +20,7 @@ from zerosum.hardware import (
     repeatable_convolutions,
     tuned_processor,
 )
-from zerosum.reporting.grids import to_picture
+from zerosum.plots.grids import to_picture
 from zerosum.session import needs_less
 from zerosum.training import loop
 

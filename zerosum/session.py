@@ -20,9 +20,9 @@ from zerosum.data.images import ImageSet
 from zerosum.data.loader import Loader, Position
 from zerosum.game.core import Game
 from zerosum.hardware import exhaustion_explained, insist_on_memory, memory_bytes
+from zerosum.plots.curves import draw_curve
+from zerosum.plots.film import FRAME_MILLISECONDS, read_frame, save_film
 from zerosum.reporting.console import in_words
-from zerosum.reporting.curves import draw_curve
-from zerosum.reporting.film import FRAME_MILLISECONDS, read_frame, save_film
 from zerosum.seeds import enter_stream
 from zerosum.tasks import TASKS, Task
 from zerosum.training.early_stopping import best_record, score_of, stalled

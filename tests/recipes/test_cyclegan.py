@@ -13,8 +13,8 @@ from zerosum.config.base import validate
 from zerosum.errors import UserError
 from zerosum.game.cycle import CycleTranslation
 from zerosum.nets import patchgan, translator
+from zerosum.plots.grids import GAP
 from zerosum.recipes.cyclegan import Config, build
-from zerosum.reporting.grids import GAP
 from zerosum.training.checkpoint import TENSORS
 from zerosum.training.signals import Interrupted
 

@@ -12,8 +12,8 @@ from zerosum.config.base import validate
 from zerosum.errors import UserError
 from zerosum.game.translation import Translation
 from zerosum.nets import patchgan, unet
+from zerosum.plots.grids import GAP
 from zerosum.recipes.pix2pix import Config, build
-from zerosum.reporting.grids import GAP
 from zerosum.training.signals import Interrupted
 
 CPU = torch.device("cpu")

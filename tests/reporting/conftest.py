@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from zerosum.plots.grids import grid
 from zerosum.recipes import RECIPES
-from zerosum.reporting.grids import grid
 from zerosum.training.run_directory import RunDirectory
 
 

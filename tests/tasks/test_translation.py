@@ -20,9 +20,9 @@ from zerosum.metrics.features import feature_net
 from zerosum.metrics.frechet import distance_of_moments
 from zerosum.metrics.paired import psnr, ssim
 from zerosum.metrics.registry import LEAST_IMAGES
+from zerosum.plots.grids import GAP
 from zerosum.recipes.cyclegan import Config as CycleConfig
 from zerosum.recipes.pix2pix import Config
-from zerosum.reporting.grids import GAP
 from zerosum.tasks import TASKS
 from zerosum.tasks.translation import (
     CHUNK,

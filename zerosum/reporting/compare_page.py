@@ -20,7 +20,9 @@ from PIL import Image
 
 from zerosum._version import __version__
 from zerosum.errors import UserError
-from zerosum.reporting.charts import Line, curve_svg
+from zerosum.plots.charts import Line, curve_svg
+from zerosum.plots.dots import Row, dots_svg
+from zerosum.plots.film import read_frame
 from zerosum.reporting.compare import Comparison, Measure
 from zerosum.reporting.compare_results import (
     difference_lines,
@@ -28,8 +30,6 @@ from zerosum.reporting.compare_results import (
     measure_title,
     seed_shown,
 )
-from zerosum.reporting.dots import Row, dots_svg
-from zerosum.reporting.film import read_frame
 from zerosum.reporting.groups import Group, Trained, shown_setting
 
 MOST_PIXELS = 480

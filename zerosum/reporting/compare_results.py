@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from zerosum.metrics.bootstrap import CONFIDENCE, MOST_EXACT, RESAMPLES, Estimate, Interval
+from zerosum.plots.tables import table
 from zerosum.reporting.compare import Comparison, Measure
 from zerosum.reporting.groups import Group, Trained
-from zerosum.reporting.tables import table
 from zerosum.reporting.verdicts import Difference
 
 

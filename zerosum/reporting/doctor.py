@@ -14,7 +14,7 @@ from rich.table import Table
 from zerosum._version import __version__
 from zerosum.data.catalog import DATASETS, how_to_get, is_here
 from zerosum.hardware import GIB, available_devices, memory_bytes, multiplies_bf16, processor_share
-from zerosum.reporting.tables import table
+from zerosum.plots.tables import table
 
 
 def doctor_table() -> Table:

@@ -16,7 +16,7 @@ from zerosum.metrics.embedding import Embedding, embed, embed_reference
 from zerosum.metrics.evaluate import Result, Subject, circumstances
 from zerosum.metrics.features import FeatureNet
 from zerosum.metrics.memorization import NEAR, Memorization, memorization
-from zerosum.reporting.grids import comfortable_scale, grid
+from zerosum.plots.grids import comfortable_scale, grid
 from zerosum.reporting.subjects import Notice, Reals, draw
 
 MOST_SEARCHED = 20_000

@@ -26,11 +26,11 @@ from zerosum.hardware import choose_device, tuned_processor
 from zerosum.metrics.channels import with_channels
 from zerosum.metrics.evaluate import Result, versions
 from zerosum.metrics.paired import Measure, choose_measures, mean_result
+from zerosum.plots.tables import table
 from zerosum.reporting.evaluation import Question, is_run
 from zerosum.reporting.instruments import PACE_SECONDS
 from zerosum.reporting.results import shown, titled
 from zerosum.reporting.subjects import Notice, read_size
-from zerosum.reporting.tables import table
 from zerosum.seeds import stream_seed
 
 FOREIGN = ("protocol", "split", "features", "resize", "raw", "checkpoint", "neighbours")

@@ -11,8 +11,8 @@ from zerosum.data.arrays import Samples
 from zerosum.data.catalog import mixture_of
 from zerosum.data.images import is_point
 from zerosum.game.core import Game
-from zerosum.reporting.grids import comfortable_scale, grid
-from zerosum.reporting.scatter import scatter
+from zerosum.plots.grids import comfortable_scale, grid
+from zerosum.plots.scatter import scatter
 from zerosum.run import generate, to_samples
 from zerosum.seeds import enter_stream
 from zerosum.training.run_directory import RunDirectory

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from zerosum.metrics.evaluate import Result
 from zerosum.metrics.registry import Value
-from zerosum.reporting.tables import table
+from zerosum.plots.tables import table
 
 MOST_SHARES = 20  # in one cell of a table
 EXTREME_SHARES = 3

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from zerosum.data.arrays import Samples
 from zerosum.errors import UserError
-from zerosum.reporting.film import save_film
-from zerosum.reporting.grids import to_picture
+from zerosum.plots.film import save_film
+from zerosum.plots.grids import to_picture
 from zerosum.reporting.pictures import picture
 from zerosum.run import Run
 

@@ -17,7 +17,7 @@ from zerosum.data.folder import read_file
 from zerosum.data.gather import MAX_FILE_BYTES, printable
 from zerosum.errors import UserError
 from zerosum.hardware import insist_on_memory, memory_bytes
-from zerosum.reporting.grids import to_picture
+from zerosum.plots.grids import to_picture
 from zerosum.reporting.subjects import read_size
 from zerosum.reporting.translation_plan import WRITABLE, Job, cannot_write, names_folder, plan
 from zerosum.run import Run

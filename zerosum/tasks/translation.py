@@ -21,7 +21,7 @@ from zerosum.metrics.features import FeatureNet, feature_net
 from zerosum.metrics.frechet import Moments, distance_of_moments
 from zerosum.metrics.paired import WINDOW, psnr, ssim
 from zerosum.metrics.registry import LEAST_IMAGES, reported_name
-from zerosum.reporting.grids import comfortable_scale, grid
+from zerosum.plots.grids import comfortable_scale, grid
 from zerosum.seeds import enter_stream
 from zerosum.training.interfaces import Examination
 from zerosum.training.run_directory import RunDirectory

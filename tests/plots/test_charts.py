@@ -3,7 +3,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from zerosum.reporting.charts import (
+from zerosum.plots.charts import (
     BOTTOM,
     COLOURS,
     DASHES,

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from zerosum.data.arrays import Points
 from zerosum.data.mixture import Mixture
 from zerosum.metrics.modes import GOOD_DEVIATIONS, count_gaussian_modes
-from zerosum.reporting.charts import COLOURS
+from zerosum.plots.charts import COLOURS
 
 SIDE, CAPTION = 480, 46
 EDGE, BRINK = 1.05, 1.03

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from zerosum.metrics.bootstrap import Estimate
-from zerosum.reporting.charts import (
+from zerosum.plots.charts import (
     COLOURS,
     GRID,
     LEFT,

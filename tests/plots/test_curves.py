@@ -2,7 +2,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from zerosum.reporting.curves import draw_curve
+from zerosum.plots.curves import draw_curve
 from zerosum.training.run_directory import CURVE
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from zerosum.reporting.charts import WIDTH, Line, curve_svg
+from zerosum.plots.charts import WIDTH, Line, curve_svg
 from zerosum.training.log import History, read_history
 from zerosum.training.run_directory import RunDirectory
 

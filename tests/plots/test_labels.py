@@ -1,6 +1,6 @@
 import pytest
 
-from zerosum.reporting.labels import ABOVE, BELOW, clipped, label_base, text_width
+from zerosum.plots.labels import ABOVE, BELOW, clipped, label_base, text_width
 
 
 def test_chinese_signs_are_wider():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from zerosum.reporting.grids import GAP, comfortable_scale, grid, to_picture
+from zerosum.plots.grids import GAP, comfortable_scale, grid, to_picture
 
 
 def flat(count, height=2, width=3, channels=1):

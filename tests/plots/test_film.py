@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zerosum.reporting.film import FRAME_MILLISECONDS, LAST_MILLISECONDS, read_frame, save_film
+from zerosum.plots.film import FRAME_MILLISECONDS, LAST_MILLISECONDS, read_frame, save_film
 
 
 def frames_of(count, mode="L"):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from zerosum.reporting.labels import label_base, text_width
+from zerosum.plots.labels import label_base, text_width
 
 # Blue, vermillion, green and purple of Okabe and Ito's palette for the colour-blind; its other
 # colours are too pale on white, and give way to a brown and a gray.

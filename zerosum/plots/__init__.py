@@ -1,0 +1,1 @@
+"""What is drawn: charts, grids of images, films, and the look of tables."""
