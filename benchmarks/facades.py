@@ -19,8 +19,8 @@ import zerosum
 from zerosum.data.arrays import Pixels
 from zerosum.data.images import to_array
 from zerosum.data.pairs import load_pairs
+from zerosum.inference.run import Run
 from zerosum.plots.grids import grid
-from zerosum.run import Run
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE, PICTURE = DOCS / "translation.md", DOCS / "images" / "facades.png"

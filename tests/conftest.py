@@ -12,7 +12,7 @@ from hypothesis import settings
 from PIL import Image
 
 import zerosum
-from zerosum.run import Run
+from zerosum.inference.run import Run
 
 # The nets here are too small for a second thread, and on a busy machine two that wait for one
 # another are a thousand times slower. (Results depend on the number, too.)

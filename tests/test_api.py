@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import zerosum
-from zerosum import run as run_module
 from zerosum.errors import UserError
+from zerosum.inference import run as run_module
 from zerosum.training.checkpoint import TENSORS
 
 

@@ -11,11 +11,11 @@ import zerosum
 from zerosum import data
 from zerosum.cli import run as command
 from zerosum.data.images import to_array, to_tensor
+from zerosum.inference.run import Run
 from zerosum.metrics import inception, lpips
 from zerosum.metrics import paired as metrics_of_pairs
 from zerosum.metrics.embedding import fingerprint
 from zerosum.metrics.paired import l1, psnr, ssim
-from zerosum.run import Run
 from zerosum.training.log import read_history
 from zerosum.training.run_directory import RunDirectory
 

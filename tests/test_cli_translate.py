@@ -10,7 +10,7 @@ from PIL import Image
 
 import zerosum
 from zerosum.cli import run
-from zerosum.reporting import translation_files
+from zerosum.inference import translate_files as translation_files
 
 ORIENTATION = 0x0112
 TURNED = 6

@@ -12,19 +12,8 @@ import zerosum
 
 PACKAGE = Path(zerosum.__file__).parent
 FLOORS = (
-    *(
-        "__main__",
-        "cli",
-        "commands",
-        "__init__",
-        "api",
-        "session",
-        "reporting",
-        "tasks",
-        "checkup",
-        "plots",
-    ),
-    *("run", "translate", "recipes", "training", "metrics", "game", "nets", "data", "config"),
+    *("__main__", "cli", "commands", "__init__", "api", "session", "reporting", "tasks", "checkup"),
+    *("inference", "plots", "recipes", "training", "metrics", "game", "nets", "data", "config"),
     *("hardware", "seeds", "errors", "_version"),
 )
 """Everything right under the package, from the roof down. A room may import what is below it."""

@@ -18,7 +18,7 @@ from zerosum.errors import UserError
 
 if TYPE_CHECKING:
     from zerosum.api import evaluate, load, train
-    from zerosum.run import Run
+    from zerosum.inference.run import Run
 else:
 
     def __getattr__(name: str) -> object:

@@ -25,11 +25,11 @@ from zerosum.hardware import (
     repeatable_convolutions,
     tuned_processor,
 )
+from zerosum.inference.run import Run
 from zerosum.metrics.evaluate import Result
 from zerosum.reporting.console import ConsoleWatcher
 from zerosum.reporting.evaluation import Question, answer
 from zerosum.reporting.pairs import answer_pairs
-from zerosum.run import Run
 from zerosum.seeds import own_randomness
 from zerosum.session import build_game, describe, load_images, open_run, run_loop
 from zerosum.training.interfaces import Watcher

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from zerosum.data.images import ImageSet, at_rest, to_float
 from zerosum.game.core import Batch, Player
+from zerosum.inference.run import CHUNK, generate
 from zerosum.metrics.classes import class_shares
 from zerosum.metrics.embedding import Embedding, embed, embed_reference
 from zerosum.metrics.features import FeatureNet
@@ -26,7 +27,6 @@ from zerosum.metrics.frechet import distance_of_moments
 from zerosum.metrics.health import Signs, diagnose, identical_share, missing_classes, ranking
 from zerosum.metrics.memorization import memorization
 from zerosum.metrics.registry import reported_name
-from zerosum.run import CHUNK, generate
 from zerosum.seeds import enter_stream, stream_seed
 from zerosum.training.interfaces import Examination
 from zerosum.training.state import State

@@ -61,8 +61,8 @@ def sample(
         raw: Use G's own weights instead of their moving average.
         checkpoint: newest, best, or the images seen at a checkpoint that is kept.
     """
-    from zerosum.reporting.samples import Wish, write_samples
-    from zerosum.run import Run
+    from zerosum.inference.run import Run
+    from zerosum.inference.sample_files import Wish, write_samples
 
     wish = Wish(count=count, seed=seed, label=label, raw=raw, checkpoint=checkpoint)
     where = write_samples(Run(run), out, wish)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from zerosum.data.catalog import mixture_of
+from zerosum.plots.pictures import picture
 from zerosum.plots.scatter import BRINK, CAPTION, EDGE, SIDE, scatter, to_pixels
-from zerosum.reporting.pictures import picture
 
 RING = mixture_of("ring")
 

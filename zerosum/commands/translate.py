@@ -35,8 +35,8 @@ def translate(
         reverse: Translate from target to source, where the run learnt both ways.
         checkpoint: newest, best, or the images seen at a checkpoint that is kept.
     """
-    from zerosum.reporting.translation_files import Wish, write_translations
-    from zerosum.run import Run
+    from zerosum.inference.run import Run
+    from zerosum.inference.translate_files import Wish, write_translations
 
     wish = Wish(size=size, seed=seed, raw=raw, reverse=reverse, checkpoint=checkpoint)
     written = write_translations(

@@ -176,6 +176,18 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(sides[0]), int(sides[-1])
 
 
+def read_size(text: str | None) -> tuple[int, int] | None:
+    """Read what `--size` says, as (height, width).
+
+    Raises:
+        UserError: it is no size.
+    """
+    try:
+        return parse_size(text) if text else None
+    except ValueError as error:
+        raise UserError(f"The size was '{text}': {error}.") from None
+
+
 def validate(kind: type[SomeSettings], values: dict[str, Any]) -> SomeSettings:
     """Build a config from values given by a user, whatever they came from.
 

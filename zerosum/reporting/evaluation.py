@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from zerosum.config.base import read_size
 from zerosum.data.catalog import DATASETS, mixture_of
 from zerosum.errors import UserError
 from zerosum.hardware import tuned_processor
+from zerosum.inference.run import Run
 from zerosum.metrics import diversity, lpips
 from zerosum.metrics.evaluate import Result, Subject
 from zerosum.metrics.protocols import Terms, agree
@@ -23,7 +25,6 @@ from zerosum.reporting.subjects import (
     draw_others,
     insist_on_seed,
     make_samples,
-    read_size,
 )
 from zerosum.reporting.targets import (
     HELD_OUT,
@@ -32,7 +33,6 @@ from zerosum.reporting.targets import (
     translate,
     why_no_pairs,
 )
-from zerosum.run import Run
 from zerosum.training.run_directory import RunDirectory, no_run_here
 
 

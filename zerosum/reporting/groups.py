@@ -11,7 +11,7 @@ from typing import Any
 
 from zerosum.config.base import FREE_ON_RESUME
 from zerosum.errors import UserError
-from zerosum.run import Run
+from zerosum.inference.run import Run
 from zerosum.training.log import History, read_history
 
 SHORT_SHA256 = 8

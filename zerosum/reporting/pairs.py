@@ -17,6 +17,7 @@ import torch
 from rich.table import Table
 from torch import Tensor
 
+from zerosum.config.base import read_size
 from zerosum.data.decode import Format, Undecodable, decode
 from zerosum.data.folder import read_file
 from zerosum.data.gather import printable
@@ -30,7 +31,7 @@ from zerosum.plots.tables import table
 from zerosum.reporting.evaluation import Question, is_run
 from zerosum.reporting.instruments import PACE_SECONDS
 from zerosum.reporting.results import shown, titled
-from zerosum.reporting.subjects import Notice, read_size
+from zerosum.reporting.subjects import Notice
 from zerosum.seeds import stream_seed
 
 FOREIGN = ("protocol", "split", "features", "resize", "raw", "checkpoint", "neighbours")

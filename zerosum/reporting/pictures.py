@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PIL import Image
 from torch import nn
 
-from zerosum.data.arrays import Samples
-from zerosum.data.catalog import mixture_of
 from zerosum.data.images import is_point
 from zerosum.game.core import Game
-from zerosum.plots.grids import comfortable_scale, grid
-from zerosum.plots.scatter import scatter
-from zerosum.run import generate, to_samples
+from zerosum.inference.run import generate, to_samples
+from zerosum.plots.pictures import picture
 from zerosum.seeds import enter_stream
 from zerosum.training.run_directory import RunDirectory
 
@@ -43,15 +39,3 @@ def painter(
         directory.save_picture(picture(samples, data=data), epoch)
 
     return draw
-
-
-def picture(samples: Samples, *, data: str) -> Image.Image:
-    """Draw samples: images in a grid, points in the plane over the modes of the data.
-
-    Args:
-        samples: uint8 (n, h, w, c), or float32 (n, 2).
-        data: what the generator was trained on, a data set's name or a path.
-    """
-    if samples.ndim == 2:
-        return scatter(samples, mixture_of(data))
-    return grid(samples, scale=comfortable_scale(*samples.shape[1:3]))

@@ -9,13 +9,12 @@ from typing import Protocol
 import torch
 
 from zerosum import data
-from zerosum.config.base import parse_size
 from zerosum.data.images import ImageSet, to_tensor
 from zerosum.errors import UserError
+from zerosum.inference.run import Run
 from zerosum.metrics.evaluate import Subject
 from zerosum.metrics.protocols import Terms
 from zerosum.metrics.registry import LEAST_IMAGES
-from zerosum.run import Run
 from zerosum.seeds import stream_seed
 
 Notice = Callable[[str], None]
@@ -75,18 +74,6 @@ class Source:
 
     def _load(self, split: str) -> ImageSet:
         return data.load(self.name, split=split, size=self.size, channels=self.channels)
-
-
-def read_size(text: str | None) -> tuple[int, int] | None:
-    """Read what `--size` says, as (height, width).
-
-    Raises:
-        UserError: it is no size.
-    """
-    try:
-        return parse_size(text) if text else None
-    except ValueError as error:
-        raise UserError(f"The size was '{text}': {error}.") from None
 
 
 def insist_on_seed(seed: int) -> None:

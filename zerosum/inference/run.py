@@ -19,11 +19,11 @@ from zerosum.data.images import at_rest, to_array
 from zerosum.errors import UserError, unknown_name
 from zerosum.game.core import Game
 from zerosum.hardware import choose_device
+from zerosum.inference.tiles import Translator, one_way
 from zerosum.seeds import enter_stream, own_randomness
 from zerosum.training.choosing import choose
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import group, load_net
-from zerosum.translate import Translator, one_way
 
 CHUNK = 256
 """Images made at a time, which bounds the memory; also what makes samples nest, see `sample`."""
@@ -175,8 +175,8 @@ class Run:
         """Let G make images of images, uint8 (n, h, w, c) -> uint8 (n, h, w, c of the target).
 
         They may be of any size, and larger ones than 1024×1024 pixels are translated in tiles, see
-        `zerosum.translate`; but what G knows is the scale of the images that it was trained on.
-        An image's output depends on nothing but the image, the run and the seed.
+        `tiles.py`; but what G knows is the scale of the images that it was trained on. An image's
+        output depends on nothing but the image, the run and the seed.
 
         Args:
             images: of as many channels as the run's sources.

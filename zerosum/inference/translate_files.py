@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.progress import track
 
+from zerosum.config.base import read_size
 from zerosum.data.arrays import Pixels
 from zerosum.data.decode import Format, Undecodable, decode
 from zerosum.data.folder import read_file
 from zerosum.data.gather import MAX_FILE_BYTES, printable
 from zerosum.errors import UserError
 from zerosum.hardware import insist_on_memory, memory_bytes
+from zerosum.inference.run import Run
+from zerosum.inference.tiles import Translator
+from zerosum.inference.translate_plan import WRITABLE, Job, cannot_write, names_folder, plan
 from zerosum.plots.grids import to_picture
-from zerosum.reporting.subjects import read_size
-from zerosum.reporting.translation_plan import WRITABLE, Job, cannot_write, names_folder, plan
-from zerosum.run import Run
-from zerosum.translate import Translator
 
 QUALITY = 95
 """Of JPEG and WebP, of 100: what is lost is not seen."""

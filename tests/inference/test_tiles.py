@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from zerosum.data.images import to_array, to_float, to_uint8
 from zerosum.errors import UserError
 from zerosum.game.cycle import TwoWays
+from zerosum.inference.tiles import Tiling, Translator, one_way, spans
 from zerosum.nets import translator, unet
-from zerosum.translate import Tiling, Translator, one_way, spans
 
 CPU = torch.device("cpu")
 SMALL_TILES = Tiling(most_pixels=0, side=64, overlap=16)

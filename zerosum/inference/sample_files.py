@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from zerosum.data.arrays import Samples
 from zerosum.errors import UserError
+from zerosum.inference.run import Run
 from zerosum.plots.film import save_film
 from zerosum.plots.grids import to_picture
-from zerosum.reporting.pictures import picture
-from zerosum.run import Run
+from zerosum.plots.pictures import picture
 
 WALK_STEPS = 60
 WALK_MILLISECONDS = 80

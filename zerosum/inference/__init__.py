@@ -1,0 +1,1 @@
+"""What a trained run is for: samples, walks through z, translations."""
