@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from zerosum import data
-from zerosum.checkup import Checkup
+from zerosum.callbacks.monitor import Checkup
 from zerosum.hardware import tuned_processor
 from zerosum.metrics.features import cheap_net, feature_net
 from zerosum.metrics.health import Signs, diagnose

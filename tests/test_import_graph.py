@@ -12,7 +12,17 @@ import zerosum
 
 PACKAGE = Path(zerosum.__file__).parent
 FLOORS = (
-    *("__main__", "cli", "commands", "__init__", "api", "session", "reporting", "tasks", "checkup"),
+    *(
+        "__main__",
+        "cli",
+        "commands",
+        "__init__",
+        "api",
+        "session",
+        "reporting",
+        "tasks",
+        "callbacks",
+    ),
     *("inference", "plots", "recipes", "training", "metrics", "game", "nets", "data", "config"),
     *("hardware", "seeds", "errors", "_version"),
 )

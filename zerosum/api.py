@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from zerosum import recipes
+from zerosum.callbacks.console import ConsoleWatcher
 from zerosum.config.base import Settings, validate
 from zerosum.data import DATASETS
 from zerosum.data.images import safe_name
@@ -27,7 +28,6 @@ from zerosum.hardware import (
 )
 from zerosum.inference.run import Run
 from zerosum.metrics.evaluate import Result
-from zerosum.reporting.console import ConsoleWatcher
 from zerosum.reporting.evaluation import Question, answer
 from zerosum.reporting.pairs import answer_pairs
 from zerosum.seeds import own_randomness

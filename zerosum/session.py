@@ -15,6 +15,7 @@ import torch
 
 from zerosum import recipes
 from zerosum._version import __version__
+from zerosum.callbacks.console import in_words
 from zerosum.config.base import Settings
 from zerosum.data.images import ImageSet
 from zerosum.data.loader import Loader, Position
@@ -22,7 +23,6 @@ from zerosum.game.core import Game
 from zerosum.hardware import exhaustion_explained, insist_on_memory, memory_bytes
 from zerosum.plots.curves import draw_curve
 from zerosum.plots.film import FRAME_MILLISECONDS, read_frame, save_film
-from zerosum.reporting.console import in_words
 from zerosum.seeds import enter_stream
 from zerosum.tasks import TASKS, Task
 from zerosum.training.early_stopping import best_record, score_of, stalled

@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 
 from zerosum import session
-from zerosum.checkup import Checkup
+from zerosum.callbacks.monitor import Checkup
 from zerosum.data.loader import Loader
 from zerosum.errors import UserError
 from zerosum.training import checkpoint

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from zerosum import data
-from zerosum.checkup import Checkup
+from zerosum.callbacks.monitor import Checkup
+from zerosum.callbacks.pictures import painter
 from zerosum.config.base import Settings, parse_size
 from zerosum.data.images import ImageSet
 from zerosum.metrics.features import cheap_net, feature_net
 from zerosum.metrics.registry import LEAST_IMAGES
-from zerosum.reporting.pictures import painter
 from zerosum.training.interfaces import Examination
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import State

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from zerosum import data
-from zerosum.checkup import Checkup, evaluating, history
+from zerosum.callbacks.monitor import Checkup, evaluating, history
 from zerosum.data.images import ImageSet, to_float
 from zerosum.game.core import Batch
 from zerosum.metrics.features import feature_net

@@ -4,8 +4,8 @@ import re
 import pytest
 from rich.console import Console
 
-from zerosum.reporting import console as console_module
-from zerosum.reporting.console import ConsoleWatcher, Pace
+from zerosum.callbacks import console as console_module
+from zerosum.callbacks.console import ConsoleWatcher, Pace
 
 RECORD = {"epoch": 1, "seen": 60_000, "loss_D": 1.36894, "loss_G": 0.72306}
 

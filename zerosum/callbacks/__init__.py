@@ -1,0 +1,1 @@
+"""What watches a training: it shows, draws, measures, and changes nothing."""
