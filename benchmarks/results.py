@@ -31,11 +31,11 @@ from zerosum import data, recipes
 from zerosum.api import print_notice, train_seeds
 from zerosum.config.base import Settings, validate
 from zerosum.data.loader import Loader
+from zerosum.evaluation.evaluate import Question
 from zerosum.hardware import tuned_processor
 from zerosum.metrics.bootstrap import estimate
 from zerosum.metrics.features import cheap_net
 from zerosum.plots.grids import grid
-from zerosum.reporting.evaluation import Question
 from zerosum.reporting.groups import Trained, open_runs
 from zerosum.reporting.measurements import measure
 from zerosum.session import build_game

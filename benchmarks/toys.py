@@ -27,8 +27,8 @@ from zerosum import recipes
 from zerosum.api import print_notice, train_seeds
 from zerosum.config.base import Settings, validate
 from zerosum.data.catalog import DATASETS, mixture_of
+from zerosum.evaluation.evaluate import Question
 from zerosum.plots.scatter import INK, WHITE, scatter
-from zerosum.reporting.evaluation import Question
 from zerosum.reporting.groups import open_runs
 from zerosum.reporting.measurements import measure
 

@@ -8,10 +8,10 @@ from PIL import Image
 
 from zerosum import data
 from zerosum.cli import run
+from zerosum.evaluation import selection as instruments
 from zerosum.metrics import inception, lpips
 from zerosum.metrics.protocols import PROTOCOLS, Terms
 from zerosum.metrics.registry import FIGURES
-from zerosum.reporting import instruments
 
 
 @pytest.fixture(autouse=True)

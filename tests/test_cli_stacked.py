@@ -8,7 +8,7 @@ import pytest
 
 from zerosum import data
 from zerosum.cli import run
-from zerosum.reporting.results import shown
+from zerosum.evaluation.tables import shown
 
 NAME = "stacked-mnist"
 

@@ -21,6 +21,8 @@ from zerosum.config.base import Settings, validate
 from zerosum.data import DATASETS
 from zerosum.data.images import safe_name
 from zerosum.errors import UserError, unknown_name
+from zerosum.evaluation.evaluate import Question, answer
+from zerosum.evaluation.pairs import answer_pairs
 from zerosum.hardware import (
     choose_device,
     repeatable_convolutions,
@@ -28,8 +30,6 @@ from zerosum.hardware import (
 )
 from zerosum.inference.run import Run
 from zerosum.metrics.evaluate import Result
-from zerosum.reporting.evaluation import Question, answer
-from zerosum.reporting.pairs import answer_pairs
 from zerosum.seeds import own_randomness
 from zerosum.session import build_game, describe, load_images, open_run, run_loop
 from zerosum.training.interfaces import Watcher

@@ -58,9 +58,9 @@ def evaluate(
             lpips_vgg.
         as_json: Print JSON instead of a table.
     """
-    from zerosum.reporting.evaluation import Question, answer
-    from zerosum.reporting.pairs import answer_pairs, pairs_table
-    from zerosum.reporting.results import results_json, results_table
+    from zerosum.evaluation.evaluate import Question, answer
+    from zerosum.evaluation.pairs import answer_pairs, pairs_table
+    from zerosum.evaluation.tables import results_json, results_table
 
     question = Question(
         source=source,
@@ -109,10 +109,10 @@ def compare(
         out: FILE.html for a page with tables, curves and pictures.
         as_json: Print JSON instead of tables.
     """
+    from zerosum.evaluation.evaluate import Question
     from zerosum.reporting.compare import compare as compare_runs
     from zerosum.reporting.compare_page import insist_on_html, write_page
     from zerosum.reporting.compare_results import comparison_json, comparison_tables
-    from zerosum.reporting.evaluation import Question
 
     if out is not None:
         insist_on_html(out)

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from zerosum.errors import UserError, unknown_name
+from zerosum.evaluation.evaluate import Question
 from zerosum.metrics.bootstrap import Estimate, estimate
 from zerosum.metrics.paired import NAMES
 from zerosum.metrics.registry import BESIDE, FIGURES
-from zerosum.reporting.evaluation import Question
 from zerosum.reporting.groups import Group, grouped, open_runs
 from zerosum.reporting.measurements import measure
 from zerosum.reporting.remarks import on_cards, remarks

@@ -10,12 +10,12 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from zerosum.errors import UserError
+from zerosum.evaluation.evaluate import Question, answer, find_reference, settle
+from zerosum.evaluation.images import Reals
+from zerosum.evaluation.selection import choose_net
 from zerosum.metrics import cache
 from zerosum.metrics.evaluate import versions
-from zerosum.reporting.evaluation import Question, answer, find_reference, settle
 from zerosum.reporting.groups import Trained
-from zerosum.reporting.instruments import choose_net
-from zerosum.reporting.subjects import Reals
 from zerosum.training.checkpoint import MANIFEST
 
 

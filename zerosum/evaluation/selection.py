@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from zerosum.data.catalog import mixture_of
+from zerosum.evaluation.images import Notice, Reals
 from zerosum.hardware import choose_device
 from zerosum.metrics import diversity, lpips, paired
 from zerosum.metrics.evaluate import Result, Subject, evaluate
@@ -16,7 +17,6 @@ from zerosum.metrics.features import Answer, FeatureNet, feature_net, net_for_da
 from zerosum.metrics.inception import HOW_TO_GET
 from zerosum.metrics.protocols import Terms
 from zerosum.metrics.registry import choose
-from zerosum.reporting.subjects import Notice, Reals
 
 PACE_SECONDS = 30
 

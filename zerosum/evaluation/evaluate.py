@@ -8,15 +8,7 @@ from pathlib import Path
 from zerosum.config.base import read_size
 from zerosum.data.catalog import DATASETS, mixture_of
 from zerosum.errors import UserError
-from zerosum.hardware import tuned_processor
-from zerosum.inference.run import Run
-from zerosum.metrics import diversity, lpips
-from zerosum.metrics.evaluate import Result, Subject
-from zerosum.metrics.protocols import Terms, agree
-from zerosum.metrics.registry import LEAST_IMAGES
-from zerosum.reporting.instruments import Wanted, choose_instruments
-from zerosum.reporting.neighbours import find_copies
-from zerosum.reporting.subjects import (
+from zerosum.evaluation.images import (
     Notice,
     Reals,
     Source,
@@ -26,13 +18,15 @@ from zerosum.reporting.subjects import (
     insist_on_seed,
     make_samples,
 )
-from zerosum.reporting.targets import (
-    HELD_OUT,
-    Targets,
-    choose_kinds,
-    translate,
-    why_no_pairs,
-)
+from zerosum.evaluation.neighbours import find_copies
+from zerosum.evaluation.selection import Wanted, choose_instruments
+from zerosum.evaluation.translation import HELD_OUT, Targets, choose_kinds, translate, why_no_pairs
+from zerosum.hardware import tuned_processor
+from zerosum.inference.run import Run
+from zerosum.metrics import diversity, lpips
+from zerosum.metrics.evaluate import Result, Subject
+from zerosum.metrics.protocols import Terms, agree
+from zerosum.metrics.registry import LEAST_IMAGES
 from zerosum.training.run_directory import RunDirectory, no_run_here
 
 

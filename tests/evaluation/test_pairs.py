@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from zerosum.cli import run
+from zerosum.evaluation import pairs
 from zerosum.metrics import lpips, paired
 from zerosum.metrics.paired import ssim
-from zerosum.reporting import pairs
 
 
 @pytest.fixture(autouse=True)

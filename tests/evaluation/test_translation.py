@@ -7,8 +7,8 @@ from PIL import Image
 
 import zerosum
 from zerosum.errors import UserError
-from zerosum.reporting.instruments import Wanted
-from zerosum.reporting.targets import Targets, choose_kinds, distinct, why_no_pairs
+from zerosum.evaluation.selection import Wanted
+from zerosum.evaluation.translation import Targets, choose_kinds, distinct, why_no_pairs
 
 
 def save_images(folder, count, *, gray=False):

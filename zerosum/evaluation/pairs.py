@@ -23,15 +23,15 @@ from zerosum.data.folder import read_file
 from zerosum.data.gather import printable
 from zerosum.data.matching import match_folders
 from zerosum.errors import UserError
+from zerosum.evaluation.evaluate import Question, is_run
+from zerosum.evaluation.images import Notice
+from zerosum.evaluation.selection import PACE_SECONDS
+from zerosum.evaluation.tables import shown, titled
 from zerosum.hardware import choose_device, tuned_processor
 from zerosum.metrics.channels import with_channels
 from zerosum.metrics.evaluate import Result, versions
 from zerosum.metrics.paired import Measure, choose_measures, mean_result
 from zerosum.plots.tables import table
-from zerosum.reporting.evaluation import Question, is_run
-from zerosum.reporting.instruments import PACE_SECONDS
-from zerosum.reporting.results import shown, titled
-from zerosum.reporting.subjects import Notice
 from zerosum.seeds import stream_seed
 
 FOREIGN = ("protocol", "split", "features", "resize", "raw", "checkpoint", "neighbours")

@@ -5,9 +5,9 @@ import torch
 
 from zerosum.config.base import read_size
 from zerosum.errors import UserError
+from zerosum.evaluation.images import Source, agreed_counts, draw, draw_others
 from zerosum.metrics.evaluate import Subject
 from zerosum.metrics.protocols import PROTOCOLS, agree
-from zerosum.reporting.subjects import Source, agreed_counts, draw, draw_others
 
 NOTHING = {"features": None, "resize": None, "split": None, "metrics": ()}
 

@@ -15,12 +15,12 @@ from zerosum.config.translation import TranslationSettings
 from zerosum.data.domains import has_validation
 from zerosum.data.images import ImageSet, to_array, to_tensor
 from zerosum.errors import UserError, unknown_name
+from zerosum.evaluation.images import Notice, made_by
+from zerosum.evaluation.selection import Wanted
 from zerosum.inference.run import Run
 from zerosum.metrics.evaluate import Subject
 from zerosum.metrics.paired import NAMES
 from zerosum.metrics.registry import BESIDE, FIGURES, LEAST_IMAGES
-from zerosum.reporting.instruments import Wanted
-from zerosum.reporting.subjects import Notice, made_by
 from zerosum.tasks import TASKS
 from zerosum.tasks.translation import Translation, in_channels_of
 

@@ -11,13 +11,13 @@ from PIL import Image
 from torch import Tensor
 
 from zerosum.errors import UserError
+from zerosum.evaluation.images import Notice, Reals, draw
 from zerosum.metrics.channels import with_channels
 from zerosum.metrics.embedding import Embedding, embed, embed_reference
 from zerosum.metrics.evaluate import Result, Subject, circumstances
 from zerosum.metrics.features import FeatureNet
 from zerosum.metrics.memorization import NEAR, Memorization, memorization
 from zerosum.plots.grids import comfortable_scale, grid
-from zerosum.reporting.subjects import Notice, Reals, draw
 
 MOST_SEARCHED = 20_000
 MOST_SAMPLES = 1000
