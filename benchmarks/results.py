@@ -29,15 +29,15 @@ import torch
 
 from zerosum import data, recipes
 from zerosum.api import print_notice, train_seeds
+from zerosum.comparison.checkpoints import measure
+from zerosum.comparison.groups import Trained, open_runs
+from zerosum.comparison.significance import estimate
 from zerosum.config.base import Settings, validate
 from zerosum.data.loader import Loader
 from zerosum.evaluation.evaluate import Question
 from zerosum.hardware import tuned_processor
-from zerosum.metrics.bootstrap import estimate
 from zerosum.metrics.features import cheap_net
 from zerosum.plots.grids import grid
-from zerosum.reporting.groups import Trained, open_runs
-from zerosum.reporting.measurements import measure
 from zerosum.session import build_game
 from zerosum.training.early_stopping import best_record
 from zerosum.training.round import play_round

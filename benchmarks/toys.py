@@ -25,12 +25,12 @@ from PIL import Image, ImageDraw, ImageFont
 import zerosum
 from zerosum import recipes
 from zerosum.api import print_notice, train_seeds
+from zerosum.comparison.checkpoints import measure
+from zerosum.comparison.groups import open_runs
 from zerosum.config.base import Settings, validate
 from zerosum.data.catalog import DATASETS, mixture_of
 from zerosum.evaluation.evaluate import Question
 from zerosum.plots.scatter import INK, WHITE, scatter
-from zerosum.reporting.groups import open_runs
-from zerosum.reporting.measurements import measure
 
 HERE = Path(__file__).parent.parent
 FIGURES, PAGE = HERE / "docs" / "toys.json", HERE / "docs" / "toys.md"

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from zerosum import data
-from zerosum.cli import run
+from zerosum.cli.main import run
 from zerosum.evaluation import selection as instruments
 from zerosum.metrics import inception, lpips
 from zerosum.metrics.protocols import PROTOCOLS, Terms

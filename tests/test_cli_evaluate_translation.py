@@ -9,7 +9,7 @@ from PIL import Image
 
 import zerosum
 from zerosum import data
-from zerosum.cli import run as command
+from zerosum.cli.main import run as command
 from zerosum.data.images import to_array, to_tensor
 from zerosum.inference.run import Run
 from zerosum.metrics import inception, lpips

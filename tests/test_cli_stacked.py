@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from zerosum import data
-from zerosum.cli import run
+from zerosum.cli.main import run
 from zerosum.evaluation.tables import shown
 
 NAME = "stacked-mnist"

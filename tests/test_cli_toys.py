@@ -10,7 +10,7 @@ from PIL import Image
 
 import zerosum
 from zerosum import data
-from zerosum.cli import run
+from zerosum.cli.main import run
 from zerosum.plots.scatter import CAPTION, SIDE
 
 RUN = "runs/vanilla-ring"

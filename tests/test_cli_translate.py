@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import zerosum
-from zerosum.cli import run
+from zerosum.cli.main import run
 from zerosum.inference import translate_files as translation_files
 
 ORIENTATION = 0x0112
@@ -347,7 +347,7 @@ class TestMistakes:
 
 def test_help_does_not_wait_for_torch():
     code = (
-        "import sys; from zerosum.cli import run; code = run(['translate', '--help']); "
+        "import sys; from zerosum.cli.main import run; code = run(['translate', '--help']); "
         "assert 'torch' not in sys.modules; sys.exit(code)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

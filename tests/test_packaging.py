@@ -25,7 +25,7 @@ def test_it_holds_the_data_its_attribution_and_the_types(wheel):
     assert {f"zerosum/data/mnist/{part}-ubyte.gz" for part in parts} <= names
     assert {"zerosum/data/mnist/ATTRIBUTION.md", "zerosum/py.typed"} <= names
     pages = {"compare.html.jinja", "page.css"}
-    assert {f"zerosum/reporting/pages/{page}" for page in pages} <= names
+    assert {f"zerosum/pages/{page}" for page in pages} <= names
     assert not any(name.startswith(("tests/", "benchmarks/")) for name in names)
 
 

@@ -1,6 +1,6 @@
 """`python -m zerosum` is `zerosum`."""
 
-from zerosum.cli import main
+from zerosum.cli.main import main
 
 if __name__ == "__main__":
     main()

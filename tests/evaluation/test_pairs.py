@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from zerosum.cli import run
+from zerosum.cli.main import run
 from zerosum.evaluation import pairs
 from zerosum.metrics import lpips, paired
 from zerosum.metrics.paired import ssim

@@ -20,7 +20,7 @@ from PIL import Image
 from torch import nn
 
 from zerosum import data
-from zerosum.cli import run
+from zerosum.cli.main import run
 from zerosum.metrics import inception, kernel
 
 COUNT = 100

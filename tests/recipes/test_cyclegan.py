@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from zerosum.cli import run as command
+from zerosum.cli.main import run as command
 from zerosum.config.base import validate
 from zerosum.errors import UserError
 from zerosum.game.cycle import CycleTranslation

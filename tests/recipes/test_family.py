@@ -8,7 +8,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils.parametrize import is_parametrized
 
 import zerosum
-from zerosum.cli import run as command
+from zerosum.cli.main import run as command
 from zerosum.config.gan import parse_attention
 from zerosum.errors import UserError
 from zerosum.game.core import Batch, Play

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from zerosum.cli import run as command
+from zerosum.cli.main import run as command
 from zerosum.config.base import validate
 from zerosum.errors import UserError
 from zerosum.game.translation import Translation

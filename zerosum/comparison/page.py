@@ -19,18 +19,13 @@ from markupsafe import Markup
 from PIL import Image
 
 from zerosum._version import __version__
+from zerosum.comparison.compare import Comparison, Measure
+from zerosum.comparison.dots import Row, dots_svg
+from zerosum.comparison.groups import Group, Trained, shown_setting
+from zerosum.comparison.tables import difference_lines, estimate_cells, measure_title, seed_shown
 from zerosum.errors import UserError
 from zerosum.plots.charts import Line, curve_svg
-from zerosum.plots.dots import Row, dots_svg
 from zerosum.plots.film import read_frame
-from zerosum.reporting.compare import Comparison, Measure
-from zerosum.reporting.compare_results import (
-    difference_lines,
-    estimate_cells,
-    measure_title,
-    seed_shown,
-)
-from zerosum.reporting.groups import Group, Trained, shown_setting
 
 MOST_PIXELS = 480
 """Wider pictures are made smaller: a page of many runs should stay light."""
@@ -72,11 +67,11 @@ def insist_on_html(out: Path) -> None:
 
 def page(comparison: Comparison) -> str:
     """Render the page."""
-    css = resources.files("zerosum.reporting").joinpath("pages/page.css").read_text("utf-8")
+    css = resources.files("zerosum").joinpath("pages/page.css").read_text("utf-8")
     names = [group.name for group in comparison.groups]
     num_runs = sum(len(group.runs) for group in comparison.groups)
     environment = Environment(
-        loader=PackageLoader("zerosum.reporting", "pages"),
+        loader=PackageLoader("zerosum", "pages"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from zerosum.metrics import bootstrap
-from zerosum.metrics.bootstrap import (
+from zerosum.comparison import significance as bootstrap
+from zerosum.comparison.significance import (
     all_resamples,
     bootstrap_interval,
     estimate,

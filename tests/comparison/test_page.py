@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from zerosum.comparison.compare import compare
+from zerosum.comparison.page import MOST_PIXELS, embedded, page, write_page
 from zerosum.errors import UserError
-from zerosum.reporting.compare import compare
-from zerosum.reporting.compare_page import MOST_PIXELS, embedded, page, write_page
 
 VOID = {"meta", "img", "br"}
 

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from zerosum.comparison import checkpoints as measurements
+from zerosum.comparison.compare import compare
+from zerosum.comparison.tables import comparison_json
 from zerosum.errors import UserError
 from zerosum.evaluation.evaluate import Question
 from zerosum.evaluation.images import Source
 from zerosum.inference.run import Run
 from zerosum.metrics.evaluate import Result
-from zerosum.reporting import measurements
-from zerosum.reporting.compare import compare
-from zerosum.reporting.compare_results import comparison_json
 
 CARD = {
     "better": "higher",

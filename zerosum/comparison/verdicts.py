@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zerosum.metrics.bootstrap import LEAST_SEEDS, Estimate, paired_difference
+from zerosum.comparison.significance import LEAST_SEEDS, Estimate, paired_difference
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 from pydantic import BaseModel, create_model
 
-from zerosum.commands.judge import compare
+from zerosum.cli.evaluate import compare
 from zerosum.config.base import Settings, read_toml, validate
 from zerosum.errors import UserError
 from zerosum.recipes import RECIPES, get

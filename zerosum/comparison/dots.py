@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from zerosum.metrics.bootstrap import Estimate
+from zerosum.comparison.significance import Estimate
 from zerosum.plots.charts import (
     COLOURS,
     GRID,

@@ -10,11 +10,11 @@ import rich.console
 from rich.table import Table
 from rich.text import Text
 
-from zerosum.metrics.bootstrap import CONFIDENCE, MOST_EXACT, RESAMPLES, Estimate, Interval
+from zerosum.comparison.compare import Comparison, Measure
+from zerosum.comparison.groups import Group, Trained
+from zerosum.comparison.significance import CONFIDENCE, MOST_EXACT, RESAMPLES, Estimate, Interval
+from zerosum.comparison.verdicts import Difference
 from zerosum.plots.tables import table
-from zerosum.reporting.compare import Comparison, Measure
-from zerosum.reporting.groups import Group, Trained
-from zerosum.reporting.verdicts import Difference
 
 
 def comparison_tables(comparison: Comparison) -> rich.console.Group:

@@ -1,4 +1,4 @@
-from zerosum.reporting.verdicts import judge
+from zerosum.comparison.verdicts import judge
 
 
 def test_a_figure_without_a_direction_is_higher_or_lower():

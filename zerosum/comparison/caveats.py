@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from zerosum.comparison.groups import Group, Trained
+from zerosum.comparison.significance import LEAST_SEEDS
 from zerosum.evaluation.tables import described, seen_by
-from zerosum.metrics.bootstrap import LEAST_SEEDS
-from zerosum.reporting.groups import Group, Trained
 
 FEW_SEEDS = 10
 

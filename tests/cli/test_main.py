@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zerosum.cli import run
+from zerosum.cli.main import run
 from zerosum.recipes import RECIPES
 
 EPOCH_LINE = re.compile(r"^Epoch \[\d+/\d+\] Loss D: \d+\.\d{4}, Loss G: \d+\.\d{4}$")
@@ -254,7 +254,7 @@ class TestHelp:
     )
     def test_it_does_not_import_torch(self, tokens):
         code = (
-            "import sys; from zerosum.cli import run; code = run(sys.argv[1:]); "
+            "import sys; from zerosum.cli.main import run; code = run(sys.argv[1:]); "
             "assert 'torch' not in sys.modules; assert 'numpy' not in sys.modules; sys.exit(code)"
         )
         done = subprocess.run([sys.executable, "-c", code, *tokens], capture_output=True, text=True)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from zerosum.commands.show import show
+from zerosum.cli.show import show
 
 
 def evaluate(
@@ -109,10 +109,10 @@ def compare(
         out: FILE.html for a page with tables, curves and pictures.
         as_json: Print JSON instead of tables.
     """
+    from zerosum.comparison.compare import compare as compare_runs
+    from zerosum.comparison.page import insist_on_html, write_page
+    from zerosum.comparison.tables import comparison_json, comparison_tables
     from zerosum.evaluation.evaluate import Question
-    from zerosum.reporting.compare import compare as compare_runs
-    from zerosum.reporting.compare_page import insist_on_html, write_page
-    from zerosum.reporting.compare_results import comparison_json, comparison_tables
 
     if out is not None:
         insist_on_html(out)

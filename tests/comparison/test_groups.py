@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from zerosum.comparison.groups import Trained, grouped, open_runs
 from zerosum.errors import UserError
 from zerosum.recipes.vanilla import Config
-from zerosum.reporting.groups import Trained, grouped, open_runs
 
 
 def groups_of(*names):

@@ -16,10 +16,10 @@ from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
 from zerosum._version import __version__
-from zerosum.commands.judge import compare, evaluate
-from zerosum.commands.show import show
-from zerosum.commands.train import train
-from zerosum.commands.translate import translate
+from zerosum.cli.evaluate import compare, evaluate
+from zerosum.cli.show import show
+from zerosum.cli.train import train
+from zerosum.cli.translate import translate
 from zerosum.config.base import explain
 from zerosum.errors import UserError
 
@@ -88,7 +88,7 @@ def data() -> None:
 @app.command
 def doctor() -> None:
     """Say what this machine can do: versions, devices, processors, memory, data."""
-    from zerosum.reporting.doctor import doctor_table
+    from zerosum.cli.doctor import doctor_table
 
     show(doctor_table())
 

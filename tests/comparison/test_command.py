@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from zerosum.cli import run
+from zerosum.cli.main import run
 
 
 @pytest.fixture(autouse=True)

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from zerosum.comparison.caveats import on_cards, remarks
+from zerosum.comparison.checkpoints import measure
+from zerosum.comparison.groups import Group, grouped, open_runs
+from zerosum.comparison.significance import Estimate, estimate
+from zerosum.comparison.verdicts import Difference, judge
 from zerosum.errors import UserError, unknown_name
 from zerosum.evaluation.evaluate import Question
-from zerosum.metrics.bootstrap import Estimate, estimate
 from zerosum.metrics.paired import NAMES
 from zerosum.metrics.registry import BESIDE, FIGURES
-from zerosum.reporting.groups import Group, grouped, open_runs
-from zerosum.reporting.measurements import measure
-from zerosum.reporting.remarks import on_cards, remarks
-from zerosum.reporting.verdicts import Difference, judge
 from zerosum.training.log import History, better, is_number
 
 Notice = Callable[[str], None]

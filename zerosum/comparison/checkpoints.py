@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
+from zerosum.comparison.groups import Trained
 from zerosum.errors import UserError
 from zerosum.evaluation.evaluate import Question, answer, find_reference, settle
 from zerosum.evaluation.images import Reals
 from zerosum.evaluation.selection import choose_net
 from zerosum.metrics import cache
 from zerosum.metrics.evaluate import versions
-from zerosum.reporting.groups import Trained
 from zerosum.training.checkpoint import MANIFEST
 
 

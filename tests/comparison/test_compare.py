@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from zerosum.comparison.compare import compare
+from zerosum.comparison.tables import seed_shown
 from zerosum.errors import UserError
-from zerosum.reporting.compare import compare
-from zerosum.reporting.compare_results import seed_shown
 
 NOISE = (0.0, 0.3, -0.2, 0.1, -0.1)
 

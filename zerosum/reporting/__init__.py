@@ -1,1 +1,0 @@
-"""What a person sees: grids, films and the progress of a training."""
