@@ -8,6 +8,7 @@ from zerosum import hardware, recipes
 from zerosum.config.base import validate
 from zerosum.data import load
 from zerosum.errors import UserError
+from zerosum.experiment import needs_less
 from zerosum.hardware import (
     available_devices,
     cgroup_quota,
@@ -21,7 +22,6 @@ from zerosum.hardware import (
     tuned_processor,
 )
 from zerosum.plots.grids import to_picture
-from zerosum.session import needs_less
 from zerosum.training import loop
 
 

@@ -12,7 +12,7 @@ import zerosum
 
 PACKAGE = Path(zerosum.__file__).parent
 FLOORS = (
-    *("__main__", "cli", "__init__", "api", "session", "comparison", "evaluation", "tasks"),
+    *("__main__", "cli", "__init__", "api", "experiment", "comparison", "evaluation", "tasks"),
     *("callbacks", "inference", "plots", "recipes", "training", "metrics", "game", "nets", "data"),
     *("config", "hardware", "seeds", "errors", "_version"),
 )

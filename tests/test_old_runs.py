@@ -48,7 +48,7 @@ pytestmark = [
 
 ALL = """
 import json, sys
-from zerosum.cli import run
+from zerosum.cli.main import run
 for tokens in json.loads(sys.argv[1]):
     if run(tokens):
         sys.exit(" ".join(tokens))

@@ -23,6 +23,7 @@ from zerosum.data.images import safe_name
 from zerosum.errors import UserError, unknown_name
 from zerosum.evaluation.evaluate import Question, answer
 from zerosum.evaluation.pairs import answer_pairs
+from zerosum.experiment import build_game, describe, load_images, open_run, run_loop
 from zerosum.hardware import (
     choose_device,
     repeatable_convolutions,
@@ -31,7 +32,6 @@ from zerosum.hardware import (
 from zerosum.inference.run import Run
 from zerosum.metrics.evaluate import Result
 from zerosum.seeds import own_randomness
-from zerosum.session import build_game, describe, load_images, open_run, run_loop
 from zerosum.training.interfaces import Watcher
 from zerosum.training.loop import TrainingDiverged
 from zerosum.training.run_directory import RunDirectory

@@ -19,7 +19,7 @@ import pytest
 import torch
 from PIL import Image
 
-from zerosum import session
+from zerosum import experiment as session
 from zerosum.callbacks.monitor import Checkup
 from zerosum.data.loader import Loader
 from zerosum.errors import UserError
