@@ -17,13 +17,13 @@ from pathlib import Path
 import torch
 
 from zerosum import data
-from zerosum.callbacks.monitor import Checkup
+from zerosum.callbacks.monitor import Monitor
 from zerosum.hardware import tuned_processor
 from zerosum.metrics.features import cheap_net, feature_net
-from zerosum.metrics.health import Signs, diagnose
+from zerosum.metrics.health import HealthSignals, diagnose
 from zerosum.recipes.family import build
 from zerosum.recipes.vanilla import Config
-from zerosum.training.ema import Average
+from zerosum.training.ema import EMA
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import State
 
@@ -33,9 +33,9 @@ CPU = torch.device("cpu")
 def seconds() -> Iterator[float]:
     """Seconds of processor time of one checkup after another."""
     game = build(Config(), image_shape=(1, 28, 28), device=CPU)
-    state = State(game, Average(game.G.net, half_life=0))
+    state = State(game, EMA(game.G.net, half_life=0))
     net = feature_net(cheap_net("mnist"), device=CPU)
-    checkup = Checkup(state, data.load("mnist"), data.load("mnist", split="test"), net=net, seed=0)
+    checkup = Monitor(state, data.load("mnist"), data.load("mnist", split="test"), net=net, seed=0)
     while True:
         began = time.process_time()
         checkup([])
@@ -44,12 +44,14 @@ def seconds() -> Iterator[float]:
 
 def verdicts(path: Path) -> Iterator[str]:
     """The verdict of each look at a run, alarms in capitals."""
-    looks: list[Signs] = []
+    looks: list[HealthSignals] = []
     for record in RunDirectory(path).log():
         if "health" in record:
             # Runs from before these two were signs: the record says the one, nothing the other.
             looks.append(
-                Signs(**{"seen": record["seen"], "modes": None, **record["health"]["signs"]})
+                HealthSignals(
+                    **{"seen": record["seen"], "modes": None, **record["health"]["signs"]}
+                )
             )
             verdict = diagnose(looks)
             name = verdict.name.upper() if verdict.alarm else verdict.name

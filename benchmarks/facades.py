@@ -3,7 +3,7 @@
     python benchmarks/facades.py FOLDER      # the facades: train/, val/, side by side, 256×256 each
 
 The trainings are `zerosum train` with the settings in RUNS, in runs/results/; what is complete is
-only judged, by `zerosum evaluate` on the 100 images of val/. The figures and the picture go into
+only judged, by `zerosum evaluate` on the 100 images of val/. The metrics and the picture go into
 docs/translation.md: held-out labels, what each makes of them, and the photographs.
 """
 
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def table_row(name: str, run: Run) -> str:
-    """A run's settings and figures."""
+    """A run's settings and metrics."""
     recipe, settings = RUNS[name]
     flags = [f"--{key.replace('_', '-')} {value}" for key, value in {**COMMON, **settings}.items()]
     found = zerosum.evaluate(run.path, metrics=[*OF_PAIRS, *OF_SETS])

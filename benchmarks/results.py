@@ -7,7 +7,7 @@
 Each row is `zerosum train --seeds N`, in runs/results/, and `zerosum evaluate` of each run's best
 and newest checkpoint: 10,000 samples of the average of G against the 10,000 test images, in the
 features of the classifier that knows the data's classes, or in random ones. A run that was begun
-goes on, one that is complete is judged from what is kept. Figures go to docs/results.json, from
+goes on, one that is complete is judged from what is kept. Metrics go to docs/results.json, from
 which all tables are made anew: a row more leaves the others as they are. The picture of a row is
 `zerosum sample -n 32` of the last checkpoint of its first seed.
 
@@ -34,17 +34,17 @@ from zerosum.comparison.groups import Trained, open_runs
 from zerosum.comparison.significance import estimate
 from zerosum.config.base import Settings, validate
 from zerosum.data.loader import Loader
-from zerosum.evaluation.evaluate import Question
+from zerosum.evaluation.evaluate import EvalConfig
 from zerosum.experiment import build_game
 from zerosum.hardware import tuned_processor
 from zerosum.metrics.features import cheap_net
 from zerosum.plots.grids import grid
 from zerosum.training.early_stopping import best_record
 from zerosum.training.round import play_round
-from zerosum.training.step_stats import Tally
+from zerosum.training.step_stats import StepStats
 
 DOCS = Path(__file__).parent.parent / "docs"
-FIGURES, PACES = DOCS / "results.json", DOCS / "paces.json"
+METRICS, PACES = DOCS / "results.json", DOCS / "paces.json"
 PICTURES = Path("images") / "recipes"  # within the docs
 BEGIN, END = "<!-- made by benchmarks/results.py, {}: begin -->", "<!-- end -->"
 METRICS = "fid,kid,precision,recall,density,coverage"
@@ -125,7 +125,7 @@ def main() -> None:
         if arguments.pace:
             keep(PACES, name, pace(ROWS[name]))
         else:
-            keep(FIGURES, name, judged(name, ROWS[name]))
+            keep(METRICS, name, judged(name, ROWS[name]))
         write_tables()
 
 
@@ -153,7 +153,7 @@ def pace(row: Row) -> float:
         config = config.settled(config.budget(len(images)))
         game = build_game(row.recipe, config, images, device=device)
         loader = Loader(images, batch_size=config.batch_size, seed=0, device=device)
-        dealt, rules = 0, dict[str, Any](seed=0, turn_index=0, seen=0, tally=Tally())
+        dealt, rules = 0, dict[str, Any](seed=0, turn_index=0, seen=0, stats=StepStats())
         rules["bf16"] = config.precision == "bf16"
         play_round(game, loader.next_batch, **rules)
         began = time.monotonic()
@@ -163,7 +163,7 @@ def pace(row: Row) -> float:
 
 
 def judged(name: str, row: Row) -> dict[str, Any]:
-    """Train a row's runs, or go on with them, and compute the figures of every seed."""
+    """Train a row's runs, or go on with them, and compute the metrics of every seed."""
     config = config_of(row)
     runs = train_seeds(row.recipe, config, count=row.seeds, out=Path("runs") / "results" / name)
     pixels = runs[0].sample(SAMPLES)
@@ -181,14 +181,14 @@ def judged(name: str, row: Row) -> dict[str, Any]:
         best = best_record(run.run.log())
         found["seeds"][run.seed] = {
             "best_epoch": best["epoch"] if best else None,
-            **{checkpoint: figures(run, row, checkpoint) for checkpoint in ("best", "newest")},
+            **{checkpoint: metrics(run, row, checkpoint) for checkpoint in ("best", "newest")},
         }
     return found
 
 
-def figures(run: Trained, row: Row, checkpoint: str) -> dict[str, Any]:
-    """The figures of one checkpoint: values and floors, and the card that all have in common."""
-    question = Question(
+def metrics(run: Trained, row: Row, checkpoint: str) -> dict[str, Any]:
+    """The metrics of one checkpoint: values and floors, and the card that all have in common."""
+    question = EvalConfig(
         source="", metrics=row.metrics, features=row.features, checkpoint=checkpoint
     )
     results = measure(run, question, notice=print_notice)
@@ -205,7 +205,7 @@ def figures(run: Trained, row: Row, checkpoint: str) -> dict[str, Any]:
 
 def write_tables() -> None:
     """Put the tables of all rows between the marks in the docs."""
-    known = {name: row for name, row in read(FIGURES).items() if name in ROWS}
+    known = {name: row for name, row in read(METRICS).items() if name in ROWS}
     results = [
         "| row | checkpoint | Fréchet distance, every seed | mean (95 % interval) | median "
         "| precision | recall | modes | floor |",
@@ -265,7 +265,7 @@ def table_rows(name: str, row: Mapping[str, Any]) -> Iterator[str]:
             f"{value:.2f} ({seed['best_epoch']})" if checkpoint == "best" else f"{value:.2f}"
             for value, seed in zip(values, seeds, strict=True)
         )
-        others = " | ".join(means(results, figure) for figure in ("precision", "recall", "modes"))
+        others = " | ".join(means(results, metric) for metric in ("precision", "recall", "modes"))
         between = f" ({interval.low:.1f} to {interval.high:.1f})" if interval else ""
         yield (
             f"| {name}, {distance} | {title} | {shown} | {found.mean:.2f}{between} "
@@ -273,9 +273,9 @@ def table_rows(name: str, row: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def means(results: list[Mapping[str, Any]], figure: str) -> str:
-    """A figure's mean over the seeds, where there is such a figure."""
-    values = [result[figure]["value"] for result in results if figure in result]
+def means(results: list[Mapping[str, Any]], metric: str) -> str:
+    """A metric's mean over the seeds, where there is such a metric."""
+    values = [result[metric]["value"] for result in results if metric in result]
     return f"{sum(values) / len(values):.3g}" if values else ""
 
 

@@ -5,7 +5,7 @@
 
 Each row is `zerosum train --seeds 5`, in runs/toys/, and `zerosum evaluate -n 2500` of each run's
 newest checkpoint. A run that was begun goes on, one that is complete is judged anew from what is
-kept. Figures go to docs/toys.json, from which the table in docs/toys.md is made; once the rows that
+kept. Metrics go to docs/toys.json, from which the table in docs/toys.md is made; once the rows that
 a data set's picture shows are there, it is drawn, of the runs of seed 0.
 """
 
@@ -29,11 +29,11 @@ from zerosum.comparison.checkpoints import measure
 from zerosum.comparison.groups import open_runs
 from zerosum.config.base import Settings, validate
 from zerosum.data.catalog import DATASETS, mixture_of
-from zerosum.evaluation.evaluate import Question
+from zerosum.evaluation.evaluate import EvalConfig
 from zerosum.plots.scatter import INK, WHITE, scatter
 
 HERE = Path(__file__).parent.parent
-FIGURES, PAGE = HERE / "docs" / "toys.json", HERE / "docs" / "toys.md"
+METRICS, PAGE = HERE / "docs" / "toys.json", HERE / "docs" / "toys.md"
 BEGIN, END = "<!-- made by benchmarks/toys.py: begin -->", "<!-- end -->"
 METRICS = ("modes", "high_quality", "mode_kl")
 SEEDS, POINTS = 5, 2_500  # points a run is judged by, as in PacGAN's paper
@@ -76,7 +76,7 @@ def main() -> None:
         # Read only now: another row may have been trained beside this one.
         known = {**known_figures(), name: found}
         known = {name: known[name] for name in NAMES if name in known}
-        FIGURES.write_text(json.dumps(known, indent=1) + "\n", "utf-8")
+        METRICS.write_text(json.dumps(known, indent=1) + "\n", "utf-8")
         write_table(known)
         data = name.rpartition("-")[2]
         if all(f"{recipe}-{data}" in known for recipe in PANELS):
@@ -84,8 +84,8 @@ def main() -> None:
 
 
 def known_figures() -> dict[str, Any]:
-    """The figures of all rows so far."""
-    return json.loads(FIGURES.read_text("utf-8")) if FIGURES.exists() else {}
+    """The metrics of all rows so far."""
+    return json.loads(METRICS.read_text("utf-8")) if METRICS.exists() else {}
 
 
 def settled(name: str) -> tuple[Row, Settings, Path]:
@@ -97,24 +97,24 @@ def settled(name: str) -> tuple[Row, Settings, Path]:
 
 
 def judged(name: str) -> dict[str, Any]:
-    """Train a row's runs, or go on with them, and compute the figures of every seed."""
+    """Train a row's runs, or go on with them, and compute the metrics of every seed."""
     row, config, out = settled(name)
     are_new = not any(out.parent.glob(f"{out.name}-seed-*"))
     began = time.process_time()
     runs = train_seeds(row.recipe, config, count=SEEDS, out=out)
     seconds = (time.process_time() - began) / SEEDS
-    question = Question(source="", metrics=",".join(METRICS), count=POINTS, checkpoint="newest")
-    figures = {}
+    question = EvalConfig(source="", metrics=",".join(METRICS), count=POINTS, checkpoint="newest")
+    metrics = {}
     for run in open_runs([run.path for run in runs]):
         results = measure(run, question, notice=print_notice)
-        figures[str(run.seed)] = {metric: results[metric]["value"] for metric in METRICS}
+        metrics[str(run.seed)] = {metric: results[metric]["value"] for metric in METRICS}
     return {
         "recipe": row.command,
         "data": config.data,
         "of": len(DATASETS[config.data].classes),
         # Of processor time, since other jobs may share the machine.
         "seconds": round(seconds, 1) if are_new else known_figures().get(name, {}).get("seconds"),
-        "seeds": figures,
+        "seeds": metrics,
     }
 
 

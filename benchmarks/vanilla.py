@@ -33,9 +33,9 @@ from zerosum.data.images import ImageSet
 from zerosum.data.loader import Loader
 from zerosum.hardware import multiplies_bf16, tuned_processor
 from zerosum.seeds import enter_stream
-from zerosum.training.ema import Average
+from zerosum.training.ema import EMA
 from zerosum.training.round import play_round
-from zerosum.training.step_stats import Tally
+from zerosum.training.step_stats import StepStats
 
 BATCH, LATENT = 128, 100
 G_LAYERS = ((100, 256), (256, 512), (512, 784))
@@ -104,20 +104,20 @@ def zerosum_rounds(images: ImageSet, *, bf16: bool) -> Contestant:
     config = recipes.get("vanilla").config()
     enter_stream(device, "init", 0)
     game = recipes.build("vanilla", config, image_shape=images.shape, device=device)
-    average = Average(game.G.net, half_life=config.ema_half_life)
+    average = EMA(game.G.net, half_life=config.ema_half_life)
     loader = Loader(images, batch_size=BATCH, seed=0, device=device)
     turns = seen = 0
 
     def play(rounds: int) -> None:
         nonlocal turns, seen
-        tally = Tally()
+        stats = StepStats()
         for _ in range(rounds):
             dealt = play_round(
-                game, loader.next_batch, seed=0, turn_index=turns, seen=seen, bf16=bf16, tally=tally
+                game, loader.next_batch, seed=0, turn_index=turns, seen=seen, bf16=bf16, stats=stats
             )
             turns, seen = turns + 2, seen + dealt
             average.update(images=dealt, seen=seen)
-        tally.means()
+        stats.means()
 
     return play
 

@@ -62,7 +62,7 @@ def build(config, *, image_shape, num_classes, device):
                  objective={"flattery": flattery}),
         D=Player(net=D, optimizer=torch.optim.Adam(D.parameters(), **step),
                  objective={"distrust": distrust}),
-        deal=Generation(latent_size=config.latent_size),
+        forward=Generation(latent_size=config.latent_size),
         image_shape=image_shape,
     )  # fmt: skip
 

@@ -130,11 +130,11 @@ def pairs(tmp_path, write_images):
 
 @pytest.fixture
 def make_run(tmp_path, monkeypatch):
-    """Make a run of four epochs in the folder where the test then runs; figures at each second."""
+    """Make a run of four epochs in the folder where the test then runs; metrics at each second."""
     monkeypatch.chdir(tmp_path)
 
     def make(
-        name, *, figures=(9.0, 8.0), health="healthy", data="ab" * 32, version="0.2", **config
+        name, *, metrics=(9.0, 8.0), health="healthy", data="ab" * 32, version="0.2", **config
     ):
         directory = RunDirectory(name)
         directory.path.mkdir(parents=True)
@@ -151,8 +151,8 @@ def make_run(tmp_path, monkeypatch):
         )
         for epoch in range(1, 5):
             record = {"epoch": epoch, "seen": 10 * epoch, "loss_D": 1.0 / epoch, "loss_G": 1.5}
-            if epoch % 2 == 0 and figures:
-                record["figures"] = {"frechet_digits": figures[epoch // 2 - 1]}
+            if epoch % 2 == 0 and metrics:
+                record["metrics"] = {"frechet_digits": metrics[epoch // 2 - 1]}
                 record["health"] = {
                     "verdict": health,
                     "alarm": health not in ("healthy", "forming"),

@@ -44,7 +44,7 @@ class TestTrain:
         (summary,) = watcher.notices
         assert summary.startswith("Done: 120 images in ")
         assert f"zerosum sample {run.path} -n 64 --out samples.png" in summary
-        best = min(record["figures"]["frechet_random"] for record in run.log())
+        best = min(record["metrics"]["frechet_random"] for record in run.log())
         assert f"best      frechet_random {best:.4g} at epoch " in summary
         verdict = run.log()[-1]["health"]["verdict"]
         assert f"health    {verdict}" in summary
@@ -70,7 +70,7 @@ class TestTrain:
         watcher.notices.clear()
         assert len(train(stop_after_no_gain=2).log()) == stopped
         (notice,) = watcher.notices
-        assert "is complete: 2 epochs brought no better figure" in notice
+        assert "is complete: 2 epochs brought no better metric" in notice
         assert len(train().log()) == 30
 
     def test_a_set_too_small_to_compare_with_is_trained_on_without_evaluations(
@@ -78,7 +78,7 @@ class TestTrain:
     ):
         np.savez(tmp_path / "few.npz", images=np.zeros((9, 8, 8), np.uint8))
         run = train_tiny(tmp_path / "run", data=tmp_path / "few.npz", watcher=watcher)
-        assert "figures" not in run.log()[-1]
+        assert "metrics" not in run.log()[-1]
         assert any("too few" in notice for notice in watcher.notices)
 
     def test_names_the_directory_by_recipe_and_data(self, train_tiny, tmp_path, monkeypatch):

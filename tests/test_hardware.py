@@ -15,10 +15,10 @@ from zerosum.hardware import (
     choose_device,
     exhaustion_explained,
     flushes_denormals,
-    insist_on_memory,
     memory_bytes,
     processor_share,
     repeatable_convolutions,
+    require_memory,
     tuned_processor,
 )
 from zerosum.plots.grids import to_picture
@@ -27,16 +27,16 @@ from zerosum.training import loop
 
 def test_what_fits_is_let_through():
     assert memory_bytes() > 2**28
-    insist_on_memory(2**28, memory=2**28, what="this")
+    require_memory(2**28, memory=2**28, what="this")
 
 
 def test_what_does_not_is_refused_with_what_to_do():
     with pytest.raises(UserError, match=r"^A cat would take about 9\.0 GiB, .* has 8\.0.*--size"):
-        insist_on_memory(9 * 2**30, memory=8 * 2**30, what="A cat")
+        require_memory(9 * 2**30, memory=8 * 2**30, what="A cat")
 
 
 def test_where_nobody_knows_nothing_is_refused():
-    insist_on_memory(2**80, memory=None, what="this")
+    require_memory(2**80, memory=None, what="this")
 
 
 def test_nets_too_large_are_refused_before_a_run_is_touched(train_tiny, run):

@@ -16,13 +16,13 @@ from typing import Any
 import torch
 
 from zerosum import recipes
-from zerosum.callbacks.console import ConsoleWatcher
+from zerosum.callbacks.console import ConsoleCallback
 from zerosum.config.base import Settings, validate
 from zerosum.data import DATASETS
 from zerosum.data.images import safe_name
 from zerosum.errors import UserError, unknown_name
-from zerosum.evaluation.evaluate import Question, answer
-from zerosum.evaluation.pairs import answer_pairs
+from zerosum.evaluation.evaluate import EvalConfig, evaluate_source
+from zerosum.evaluation.pairs import evaluate_pairs
 from zerosum.experiment import build_game, describe, load_images, open_run, run_loop
 from zerosum.hardware import (
     choose_device,
@@ -30,9 +30,9 @@ from zerosum.hardware import (
     tuned_processor,
 )
 from zerosum.inference.run import Run
-from zerosum.metrics.evaluate import Result
+from zerosum.metrics.evaluate import MetricResult
 from zerosum.seeds import own_randomness
-from zerosum.training.interfaces import Watcher
+from zerosum.training.interfaces import Callback
 from zerosum.training.loop import TrainingDiverged
 from zerosum.training.run_directory import RunDirectory
 
@@ -44,7 +44,7 @@ def train(
     *,
     out: Path | str | None = None,
     fresh: bool = False,
-    watcher: Watcher | None = None,
+    watcher: Callback | None = None,
     **settings: Any,
 ) -> Run:
     """Train a recipe; go on where the run directory left off, if there is one.
@@ -83,7 +83,7 @@ def evaluate(
     paired: bool = False,
     notice: Callable[[str], None] | None = None,
     **flags: Any,
-) -> dict[str, Result]:
+) -> dict[str, MetricResult]:
     """Measure how close samples come to real images.
 
     Args:
@@ -94,22 +94,22 @@ def evaluate(
             `count`; `metrics` may be a list.
 
     Returns:
-        By name, figures with their `value` and the `card` that says how it was come by.
+        By name, metrics with their `value` and the `card` that says how it was come by.
 
     Raises:
         UserError: a name, value, file or folder is not usable; the message says what to do.
     """
-    judge = answer_pairs if paired else answer
-    return judge(question_of(source, flags), notice=notice or print_notice)
+    judge = evaluate_pairs if paired else evaluate_source
+    return judge(eval_config_of(source, flags), notice=notice or print_notice)
 
 
-def question_of(source: Path | str, flags: dict[str, Any]) -> Question:
+def eval_config_of(source: Path | str, flags: dict[str, Any]) -> EvalConfig:
     """Read flags as Python users write them: paths, lists and tuples besides text.
 
     Raises:
         UserError: there is no such flag.
     """
-    known = {field.name for field in fields(Question)} - {"source"}
+    known = {field.name for field in fields(EvalConfig)} - {"source"}
     for name in flags:
         if name not in known:
             raise unknown_name("setting", name, known)
@@ -120,7 +120,7 @@ def question_of(source: Path | str, flags: dict[str, Any]) -> Question:
     for name, kind in (("reference", str), ("size", str), ("neighbours", Path)):
         if name in values:
             values[name] = kind(values[name])
-    return Question(source=str(source), **values)
+    return EvalConfig(source=str(source), **values)
 
 
 def print_notice(text: str) -> None:
@@ -135,7 +135,7 @@ def train_seeds(
     count: int,
     out: Path | str | None = None,
     fresh: bool = False,
-    watcher: Watcher | None = None,
+    watcher: Callback | None = None,
 ) -> list[Run]:
     """Train with `count` seeds in a row, from the config's on; each goes on where it left off.
 
@@ -155,7 +155,7 @@ def train_seeds(
     """
     if count < 1:
         raise UserError(f"The number of seeds was {count}: expected at least 1.")
-    watcher = watcher or ConsoleWatcher()
+    watcher = watcher or ConsoleCallback()
     stem = Path(out or default_directory(recipe, config))
     runs = []
     for seed in range(config.seed, config.seed + count):
@@ -183,10 +183,10 @@ def train_config(
     *,
     out: Path | str | None = None,
     fresh: bool = False,
-    watcher: Watcher | None = None,
+    watcher: Callback | None = None,
 ) -> Run:
     """Train with a validated config; see `train`."""
-    watcher = watcher or ConsoleWatcher()
+    watcher = watcher or ConsoleCallback()
     device = choose_device(config.device)
     with (
         one_at_a_time(),

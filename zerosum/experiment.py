@@ -20,16 +20,16 @@ from zerosum.config.base import Settings
 from zerosum.data.images import ImageSet
 from zerosum.data.loader import Loader, Position
 from zerosum.game.core import Game
-from zerosum.hardware import exhaustion_explained, insist_on_memory, memory_bytes
+from zerosum.hardware import exhaustion_explained, memory_bytes, require_memory
 from zerosum.plots.curves import draw_curve
 from zerosum.plots.film import FRAME_MILLISECONDS, read_frame, save_film
 from zerosum.seeds import enter_stream
 from zerosum.tasks import TASKS, Task
 from zerosum.training.early_stopping import best_record, score_of, stalled
-from zerosum.training.ema import Average
-from zerosum.training.interfaces import Examination, Watcher
+from zerosum.training.ema import EMA
+from zerosum.training.interfaces import Callback, Evaluation
 from zerosum.training.loop import Loop, Schedule
-from zerosum.training.resume import insist_on_same_run, restore_newest
+from zerosum.training.resume import require_same_run, restore_newest
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import Progress, State
 
@@ -38,7 +38,7 @@ from zerosum.training.state import Progress, State
 BYTES_PER_WEIGHT = 4 * (4.5 + 2 * 3.5)
 
 
-def load_images(recipe: str, config: Settings, watcher: Watcher) -> ImageSet:
+def load_images(recipe: str, config: Settings, watcher: Callback) -> ImageSet:
     """Load what the config says, and tell which files could not be used."""
     images = task_of(recipe).load(config)
     if images.skipped:
@@ -64,7 +64,7 @@ def build_game(recipe: str, config: Settings, images: ImageSet, *, device: torch
         # On the "meta" device weights have shapes and take no memory.
         with torch.device("meta"):
             outline = make(device=torch.device("meta"))
-        insist_on_memory(
+        require_memory(
             BYTES_PER_WEIGHT * outline.num_weights,
             memory=memory_bytes(),
             what=f"Training the {outline.num_weights:,} weights of G and D at this size",
@@ -85,7 +85,7 @@ def open_run(
     if fresh:
         directory.remove()
     if directory.exists():
-        insist_on_same_run(directory, description, config)
+        require_same_run(directory, description, config)
     directory.write_config(description)
 
 
@@ -96,11 +96,11 @@ def run_loop(
     images: ImageSet,
     directory: RunDirectory,
     *,
-    watcher: Watcher,
+    watcher: Callback,
 ) -> None:
     """Restore the game, where there is something to restore, and play it to the budget's end."""
     task = task_of(recipe)
-    state = State(game, Average(game.G.net, half_life=config.ema_half_life))
+    state = State(game, EMA(game.G.net, half_life=config.ema_half_life))
     loader = Loader(images, batch_size=config.batch_size, seed=config.seed, device=game.device)
     budget = config.budget(len(images))
 
@@ -128,7 +128,9 @@ def run_loop(
         watcher.notice(f"Going on with '{directory.path}' at {progress.seen:,} images.")
 
     held_out = task.held_out(config, images, watcher.notice)
-    examine = task.examiner(state, config, images, held_out, directory) if evaluate_every else never
+    evaluate = (
+        task.evaluator(state, config, images, held_out, directory) if evaluate_every else never
+    )
     loop = Loop(
         state,
         loader,
@@ -145,7 +147,7 @@ def run_loop(
         ),
         watcher=watcher,
         draw=with_curve(task.painter(state, config, held_out, directory), directory),
-        examine=examine,
+        evaluate=evaluate,
     )
     with exhaustion_explained(f"batches of {config.batch_size} images", advice=needs_less(config)):
         loop.run()
@@ -196,13 +198,13 @@ def finished(
         )
     if stalled(directory.log(), config.stop_after_no_gain):
         return (
-            f"{config.stop_after_no_gain} epochs brought no better figure. Raise "
+            f"{config.stop_after_no_gain} epochs brought no better metric. Raise "
             "--stop-after-no-gain or leave it out to train it further"
         )
     return None
 
 
-def make_film(directory: RunDirectory, watcher: Watcher) -> None:
+def make_film(directory: RunDirectory, watcher: Callback) -> None:
     """Make the film of a run's pictures, leaving out what somebody has damaged."""
     frames = []
     for picture in directory.pictures():
@@ -240,9 +242,9 @@ def needs_less(config: Settings) -> str:
     return f"Try {', or '.join([*ways, 'smaller images with --size'])}."
 
 
-def never() -> Examination:
-    """What examines a run that is not evaluated."""
-    raise AssertionError("a run without evaluations was examined")
+def never() -> Evaluation:
+    """What evaluates a run that is not evaluated."""
+    raise AssertionError("a run without evaluations was evaluated")
 
 
 def skipped_summary(images: ImageSet) -> str:
@@ -259,7 +261,7 @@ def summary(directory: RunDirectory, progress: Progress, task: Task) -> str:
     lines = [f"Done: {progress.seen:,} images in {progress.seconds:,.0f} s ({pace:,.0f} images/s)."]
     log = directory.log()
     if best := best_record(log):
-        name, value = next(iter(best["figures"].items()))
+        name, value = next(iter(best["metrics"].items()))
         newest = [record for record in log if score_of(record) is not None][-1]
         lines.append(
             f"  best      {name} {value:.4g} at epoch {best['epoch']} "

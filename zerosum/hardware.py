@@ -118,9 +118,7 @@ def memory_bytes() -> int | None:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def insist_on_memory(
-    needed: float, *, memory: int | None, what: str, advice: str = SMALLER
-) -> None:
+def require_memory(needed: float, *, memory: int | None, what: str, advice: str = SMALLER) -> None:
     """Refuse what this machine cannot hold.
 
     Args:

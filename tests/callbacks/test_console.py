@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from zerosum.callbacks import console as console_module
-from zerosum.callbacks.console import ConsoleWatcher, Pace
+from zerosum.callbacks.console import ConsoleCallback, Pace
 
 RECORD = {"epoch": 1, "seen": 60_000, "loss_D": 1.36894, "loss_G": 0.72306}
 
@@ -13,7 +13,7 @@ RECORD = {"epoch": 1, "seen": 60_000, "loss_D": 1.36894, "loss_G": 0.72306}
 def watch(**options):
     """A training of two epochs as it is shown; gives the text that was written."""
     file = io.StringIO()
-    watcher = ConsoleWatcher(Console(file=file, highlight=False, soft_wrap=True, **options))
+    watcher = ConsoleCallback(Console(file=file, highlight=False, soft_wrap=True, **options))
     watcher.begin(seen=0, budget=6_000_000, images_per_epoch=60_000)
     watcher.update(seen=30_000, losses={"loss_D": 1.0, "loss_G": 2.0})
     watcher.epoch(RECORD)
@@ -36,7 +36,7 @@ def test_lines_are_not_wrapped_however_narrow_the_output():
 
 
 def test_by_default_it_writes_plain_lines_to_standard_output(capsys):
-    watcher = ConsoleWatcher()
+    watcher = ConsoleCallback()
     watcher.begin(seen=0, budget=100, images_per_epoch=10)
     watcher.epoch({**RECORD, "seen": 10})
     watcher.end()
@@ -54,14 +54,14 @@ def test_in_a_terminal_a_bar_shows_the_epoch_the_pace_and_the_losses():
 def judged(verdict, why=""):
     alarm = verdict not in ("healthy", "forming")
     return {
-        "figures": {"frechet_digits": 6.2},
+        "metrics": {"frechet_digits": 6.2},
         "health": {"verdict": verdict, "why": why, "alarm": alarm},
     }
 
 
 def test_an_alarm_is_printed_and_when_it_is_over():
     file = io.StringIO()
-    watcher = ConsoleWatcher(Console(file=file, highlight=False, soft_wrap=True))
+    watcher = ConsoleCallback(Console(file=file, highlight=False, soft_wrap=True))
     watcher.begin(seen=0, budget=6_000_000, images_per_epoch=60_000)
     looks = [
         judged("forming", "hardly any samples of 0."),
@@ -81,7 +81,7 @@ def test_an_alarm_is_printed_and_when_it_is_over():
 
 def test_the_bar_shows_the_newest_figure_and_verdict():
     file = io.StringIO()
-    watcher = ConsoleWatcher(Console(file=file, force_terminal=True, width=160))
+    watcher = ConsoleCallback(Console(file=file, force_terminal=True, width=160))
     watcher.begin(seen=0, budget=6_000_000, images_per_epoch=60_000)
     watcher.epoch({**RECORD, **judged("healthy")})
     watcher.update(seen=90_000, losses={"loss_D": 1.0, "loss_G": 2.0})
@@ -95,7 +95,7 @@ def test_the_bar_shows_the_newest_figure_and_verdict():
     [(0, 40, "1/2"), (19, 40, "1/2"), (20, 40, "2/2"), (45, 50, "3/3"), (60, 50, "3/3")],
 )
 def test_the_epoch_under_way_is_counted_from_one_to_the_last(seen, budget, place):
-    watcher = ConsoleWatcher(Console(file=io.StringIO()))
+    watcher = ConsoleCallback(Console(file=io.StringIO()))
     watcher.begin(seen=0, budget=budget, images_per_epoch=20)
     watcher.update(seen=seen, losses={"loss_D": 0.0, "loss_G": 0.0})
     assert watcher._bar.tasks[0].fields["epoch"] == place

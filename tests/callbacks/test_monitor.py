@@ -7,17 +7,17 @@ import torch
 from torch import nn
 
 from zerosum import data
-from zerosum.callbacks.monitor import Checkup, evaluating, history
+from zerosum.callbacks.monitor import Monitor, evaluating, history
 from zerosum.data.images import ImageSet, to_float
 from zerosum.game.core import Batch
 from zerosum.metrics.features import feature_net
 from zerosum.recipes.family import build
 from zerosum.recipes.vanilla import Config
 from zerosum.seeds import enter_stream
-from zerosum.training.ema import Average
+from zerosum.training.ema import EMA
 from zerosum.training.round import play_turn
 from zerosum.training.state import State
-from zerosum.training.step_stats import Tally
+from zerosum.training.step_stats import StepStats
 
 CPU = torch.device("cpu")
 NUM_TRAINING = 1200
@@ -41,7 +41,7 @@ def digits(tmp_path_factory):
 def state():
     enter_stream(CPU, "init", 0)
     game = build(Config(hidden=(32,)), image_shape=(1, 28, 28), device=CPU)
-    return State(game, Average(game.G.net, half_life=1000))
+    return State(game, EMA(game.G.net, half_life=1000))
 
 
 class Shows(nn.Module):
@@ -60,7 +60,7 @@ class Shows(nn.Module):
 def with_G(state, net):
     """The state with another G, and an average that is the same."""
     game = replace(state.game, G=replace(state.game.G, net=net))
-    return State(game, Average(net, half_life=0))
+    return State(game, EMA(net, half_life=0))
 
 
 def looks(checkup, count=4):
@@ -75,7 +75,7 @@ def looks(checkup, count=4):
 def checkup_of(state, digits, *, held_out=True):
     training, others = digits
     net = feature_net("digits", device=CPU)
-    return Checkup(state, training, others if held_out else None, net=net, seed=0)
+    return Monitor(state, training, others if held_out else None, net=net, seed=0)
 
 
 class TestAlarms:
@@ -83,16 +83,16 @@ class TestAlarms:
         G = Shows(to_float(thinned("train", 30_000).images[1::2]))
         record = looks(checkup_of(with_G(state, G), digits))[-1]
         assert record["health"]["verdict"] == "healthy", record
-        signs = record["health"]["signs"]
-        assert signs["diversity"] == pytest.approx(1, abs=0.1)
-        assert signs["identical"] < 0.1
-        assert record["figures"]["frechet_digits"] < 2
+        signals = record["health"]["signals"]
+        assert signals["diversity"] == pytest.approx(1, abs=0.1)
+        assert signals["identical"] < 0.1
+        assert record["metrics"]["frechet_digits"] < 2
 
     def test_a_copied_training_set_is_memorising(self, state, digits):
         G = Shows(to_float(digits[0].images))
         record = looks(checkup_of(with_G(state, G), digits))[-1]
         assert record["health"]["verdict"] == "memorising", record
-        assert record["health"]["signs"]["near"] > 0.9
+        assert record["health"]["signals"]["near"] > 0.9
 
     def test_copies_are_found_without_held_out_images_too(self, state, digits):
         G = Shows(to_float(digits[0].images))
@@ -114,18 +114,18 @@ class TestAlarms:
         assert "hardly any samples of 3, 8" in record["health"]["why"]
 
     def test_against_a_frozen_G_D_wins(self, state, digits):
-        examine = checkup_of(state, digits)
+        evaluate = checkup_of(state, digits)
         images = to_float(digits[0].images)
         log = []
         for epoch in range(1, 5):
             for start in range(0, len(images), 100):  # G has no turns
                 enter_stream(CPU, "turn", epoch, start)
                 batch = Batch(images[start : start + 100])
-                play_turn(state.game, "D", batch, seen=0, bf16=False, tally=Tally())
+                play_turn(state.game, "D", batch, seen=0, bf16=False, stats=StepStats())
             state.progress.seen += 300_000
-            log.append({"epoch": epoch, **asdict(examine(log))})
+            log.append({"epoch": epoch, **asdict(evaluate(log))})
         assert log[-1]["health"]["verdict"] == "D has won", log[-1]
-        assert log[-1]["health"]["signs"]["G_gradient"] == 0
+        assert log[-1]["health"]["signals"]["G_gradient"] == 0
 
 
 class TestCheckup:
@@ -145,13 +145,13 @@ class TestCheckup:
         pixels = torch.randint(0, 256, (40, 3, 12, 10), dtype=torch.uint8)
         images = ImageSet(images=pixels, labels=None, classes=(), name="noise")
         game = build(Config(hidden=(8,)), image_shape=(3, 12, 10), device=CPU)
-        state = State(game, Average(game.G.net, half_life=0))
-        examination = Checkup(state, images, None, net=feature_net("random", device=CPU), seed=0)(
+        state = State(game, EMA(game.G.net, half_life=0))
+        examination = Monitor(state, images, None, net=feature_net("random", device=CPU), seed=0)(
             []
         )
-        assert examination.figures["frechet_random"] > 0
-        assert examination.health["signs"]["train_separation"] is None
-        assert examination.health["signs"]["missing"] == []
+        assert examination.metrics["frechet_random"] > 0
+        assert examination.health["signals"]["train_separation"] is None
+        assert examination.health["signals"]["missing"] == []
 
 
 def test_evaluating_leaves_statistics_and_modes_as_they_were():
@@ -168,5 +168,6 @@ def test_evaluating_leaves_statistics_and_modes_as_they_were():
 
 def test_a_log_of_other_signs_is_no_history():
     assert (
-        history([{"epoch": 1}, {"health": {"verdict": "healthy", "signs": {"figure": 1.0}}}]) == []
+        history([{"epoch": 1}, {"health": {"verdict": "healthy", "signals": {"metric": 1.0}}}])
+        == []
     )

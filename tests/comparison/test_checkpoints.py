@@ -8,10 +8,10 @@ from zerosum.comparison import checkpoints as measurements
 from zerosum.comparison.compare import compare
 from zerosum.comparison.tables import comparison_json
 from zerosum.errors import UserError
-from zerosum.evaluation.evaluate import Question
+from zerosum.evaluation.evaluate import EvalConfig
 from zerosum.evaluation.images import Source
 from zerosum.inference.run import Run
-from zerosum.metrics.evaluate import Result
+from zerosum.metrics.evaluate import MetricResult
 
 CARD = {
     "better": "higher",
@@ -27,7 +27,7 @@ CARD = {
 
 
 def named(source):
-    """The card of a run's figures."""
+    """The card of a run's metrics."""
     fake = {**CARD["evaluated"], "name": f"{source} (average of G)"}
     real = {**CARD["reference"], "name": reference(source)}
     return {**CARD, "evaluated": fake, "reference": real}
@@ -52,22 +52,22 @@ def asked(monkeypatch):
     """Stand in for the evaluation, and remember what it was asked."""
     questions = []
 
-    def answer(question, *, notice):
+    def evaluate_source(question, *, notice):
         questions.append(question)
         value = float(len(questions))
         card = named(question.source)
         shares = {"a": 0.5, "b": 0.5}
         return {
-            "recall": Result(value=value, card=card),
-            "psnr": Result(value=None if value == 1 else value, card=card),
-            "classes": Result(value=shares, card={**card, "better": "like real"}),
+            "recall": MetricResult(value=value, card=card),
+            "psnr": MetricResult(value=None if value == 1 else value, card=card),
+            "classes": MetricResult(value=shares, card={**card, "better": "like real"}),
         }
 
-    monkeypatch.setattr(measurements, "answer", answer)
+    monkeypatch.setattr(measurements, "evaluate_source", evaluate_source)
     return questions
 
 
-QUESTION = Question(source="", metrics="recall,precision", count=40, checkpoint="newest")
+QUESTION = EvalConfig(source="", metrics="recall,precision", count=40, checkpoint="newest")
 
 
 def test_the_same_is_asked_of_every_run_once(runs, asked):
@@ -83,7 +83,7 @@ def test_other_questions_and_other_weights_are_asked_anew(runs, asked):
     compare(runs, question=QUESTION)
     for change in ({"seed": 1}, {"count": 20}, {"metrics": "recall"}, {"checkpoint": "80"}):
         before = len(asked)
-        compare(runs, question=Question(**{**vars(QUESTION), **change}))
+        compare(runs, question=EvalConfig(**{**vars(QUESTION), **change}))
         assert len(asked) == before + 2, change
     # The same weights elsewhere are the same.
     runs[0].rename("moved")
@@ -113,7 +113,7 @@ def test_other_images_for_the_same_question_are_asked_anew(runs, asked, monkeypa
 @pytest.mark.parametrize(
     ("metrics", "message"),
     [
-        ("fid,classes", "'classes' is a figure for each class.*single value: fid, kid"),
+        ("fid,classes", "'classes' is a metric for each class.*single value: fid, kid"),
         ("fid, recal", "There is no metric 'recal'. Did you mean 'recall'"),
     ],
 )
@@ -126,10 +126,10 @@ def test_what_cannot_be_compared_is_refused_before_all_else(asked, metrics, mess
 
 def test_figures_are_compared_and_cards_kept(runs, asked):
     comparison = compare(runs, question=QUESTION)
-    measure = comparison.measures[0]
+    measure = comparison.metrics[0]
     assert (measure.name, measure.kind, measure.better) == ("recall", "checkpoint newest", "higher")
     assert measure.values == ({0: 1.0, 1: 2.0},)
-    assert all(each.name != "classes" for each in comparison.measures)
+    assert all(each.name != "classes" for each in comparison.metrics)
     written = json.loads(json.dumps(comparison_json(comparison), allow_nan=False))
     measured = written["groups"][0]["runs"][1]["measured"]
     assert measured["recall"] == {"value": 2.0, "card": named("seed-1")}
@@ -138,7 +138,7 @@ def test_figures_are_compared_and_cards_kept(runs, asked):
 
 def test_a_figure_that_one_run_lacks_is_compared_without_it(runs, asked):
     """PSNR may be infinite, which JSON cannot say."""
-    psnr = compare(runs, question=QUESTION).measures[1]
+    psnr = compare(runs, question=QUESTION).metrics[1]
     assert (psnr.name, psnr.values) == ("psnr", ({1: 2.0},))
 
 
@@ -154,9 +154,9 @@ def test_circumstances_and_warnings_are_told_even_if_remembered(runs, asked, mon
 
 def test_a_checkpoint_that_is_not_kept_is_said(runs, asked):
     with pytest.raises(UserError, match=r"no checkpoint '7'\. It keeps: .*120"):
-        compare(runs, question=Question(**{**vars(QUESTION), "checkpoint": "7"}))
+        compare(runs, question=EvalConfig(**{**vars(QUESTION), "checkpoint": "7"}))
     with pytest.raises(UserError, match="no checkpoint 'last'"):
-        compare(runs, question=Question(**{**vars(QUESTION), "checkpoint": "last"}))
+        compare(runs, question=EvalConfig(**{**vars(QUESTION), "checkpoint": "last"}))
 
 
 def test_a_run_without_a_checkpoint_is_said(make_run, asked):

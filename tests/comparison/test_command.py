@@ -11,9 +11,9 @@ from zerosum.cli.main import run
 @pytest.fixture(autouse=True)
 def runs(make_run):
     for seed in range(3):
-        make_run(f"base-seed-{seed}", seed=seed, figures=(9.0 + seed, 19.5))
-        figures = (5.0 + 1.01 * seed, 16.0)
-        make_run(f"half-seed-{seed}", seed=seed, figures=figures, precision="bf16")
+        make_run(f"base-seed-{seed}", seed=seed, metrics=(9.0 + seed, 19.5))
+        metrics = (5.0 + 1.01 * seed, 16.0)
+        make_run(f"half-seed-{seed}", seed=seed, metrics=metrics, precision="bf16")
 
 
 BASE = [f"base-seed-{seed}" for seed in range(3)]
@@ -39,9 +39,9 @@ def test_json(capsys):
     first = found["groups"][0]["runs"][1]
     assert (first["path"], first["seed"], first["whole"]) == ("base-seed-1", 1, True)
     assert first["logged"]["frechet_digits"]["last"] == {"epoch": 4, "value": 19.5}
-    figure = found["figures"][0]
-    assert figure["groups"][0]["seeds"] == {"0": 9.0, "1": 10.0, "2": 11.0}
-    (difference,) = figure["differences"]
+    metric = found["metrics"][0]
+    assert metric["groups"][0]["seeds"] == {"0": 9.0, "1": 10.0, "2": 11.0}
+    (difference,) = metric["differences"]
     assert difference["estimate"]["mean"] == pytest.approx(-3.99)
     assert difference["shown"] is True
 
@@ -53,7 +53,7 @@ def test_mistakes_are_said_before_anything_is_done(capsys):
         (["base-seed-0", "base-seed-1", "--out", "config.json"], "ends in .html"),
         ([*BASE, "-n", "100", "--seed", "1"], "Received --count, --seed without --metrics"),
         ([*BASE, "--checkpoint", "newest"], "Received --checkpoint without --metrics"),
-        ([*BASE, "--metrics", "classes"], "a figure for each class"),
+        ([*BASE, "--metrics", "classes"], "a metric for each class"),
     ):
         assert run(["compare", *tokens]) == 2
         assert message in capsys.readouterr().err

@@ -15,11 +15,11 @@ def make_groups(make_run):
 
     def make(gain, *, collapsed=None, seeds=range(5), noise=NOISE):
         for seed in seeds:
-            figure = 80.0 if seed == collapsed else 8 + seed + noise[seed]
+            metric = 80.0 if seed == collapsed else 8 + seed + noise[seed]
             bad = "collapsing" if seed == collapsed else "healthy"
-            make_run(f"base-seed-{seed}", seed=seed, figures=(figure + 1, figure), health=bad)
+            make_run(f"base-seed-{seed}", seed=seed, metrics=(metric + 1, metric), health=bad)
             other = 8 + seed - gain
-            make_run(f"other-seed-{seed}", seed=seed, figures=(other, other + 2), precision="bf16")
+            make_run(f"other-seed-{seed}", seed=seed, metrics=(other, other + 2), precision="bf16")
         return sorted(Path().glob("base-*")), sorted(Path().glob("other-*"))
 
     return make
@@ -31,7 +31,7 @@ def remarks_of(*paths):
 
 def test_best_and_last_of_every_run(make_groups):
     bases, others = make_groups(1)
-    best, last = compare([*bases, *others]).measures
+    best, last = compare([*bases, *others]).metrics
     assert (best.name, best.kind, best.better) == ("frechet_digits", "best logged", "lower")
     assert last.kind == "last logged"
     assert best.values[1] == pytest.approx({seed: 7 + seed for seed in range(5)})
@@ -40,22 +40,22 @@ def test_best_and_last_of_every_run(make_groups):
 
 
 def test_a_difference_that_every_pair_bears_out_is_shown(make_groups):
-    """The figures of the seeds overlap widely: only in pairs does it show."""
+    """The metrics of the seeds overlap widely: only in pairs does it show."""
     bases, others = make_groups(1)
-    (difference,) = compare([*bases, *others]).measures[0].differences
+    (difference,) = compare([*bases, *others]).metrics[0].differences
     assert difference.name == "precision=bf16"
     assert difference.estimate.mean == pytest.approx(-1.02)
     assert difference.shown
     assert difference.wins == 5
     assert difference.verdict == "better by 1.02"
-    (reverse,) = compare([*others, *bases]).measures[0].differences
+    (reverse,) = compare([*others, *bases]).metrics[0].differences
     assert reverse.verdict == "worse by 1.02"
     assert reverse.wins == 0
 
 
 def test_none_is_claimed_where_there_is_none(make_groups):
     bases, others = make_groups(0)
-    (difference,) = compare([*bases, *others]).measures[0].differences
+    (difference,) = compare([*bases, *others]).metrics[0].differences
     assert not difference.shown
     assert difference.verdict == "no difference shown"
 
@@ -63,7 +63,7 @@ def test_none_is_claimed_where_there_is_none(make_groups):
 def test_a_collapsed_seed_is_kept_and_said(make_groups):
     bases, others = make_groups(1, collapsed=2)
     comparison = compare([*bases, *others])
-    measure = comparison.measures[0]
+    measure = comparison.metrics[0]
     assert measure.values[0][2] == 80
     assert measure.estimates[0].mean > 20 > measure.estimates[0].median
     # Better in every pair, and yet the mean difference might be anything.
@@ -79,19 +79,19 @@ def test_a_collapsed_seed_is_kept_and_said(make_groups):
 def test_too_few_seeds_show_nothing_however_large_the_difference(make_groups, seeds, verdict):
     bases, others = make_groups(5, seeds=seeds)
     comparison = compare([*bases, *others])
-    (difference,) = comparison.measures[0].differences
+    (difference,) = comparison.metrics[0].differences
     assert difference.verdict == f"no difference shown: {verdict}"
-    assert comparison.measures[0].estimates[0].bootstrap is None
+    assert comparison.metrics[0].estimates[0].bootstrap is None
     assert any("Fewer than 3 seeds" in text for text in comparison.remarks)
 
 
 def test_seeds_without_a_partner_are_in_no_pair(make_groups):
     bases, others = make_groups(1)
     comparison = compare([*bases, *others[1:]])
-    assert comparison.measures[0].differences[0].estimate.count == 4
-    assert comparison.measures[0].estimates[0].count == 5
+    assert comparison.metrics[0].differences[0].estimate.count == 4
+    assert comparison.metrics[0].estimates[0].count == 5
     assert "has seed 0: in the means" in "\n".join(comparison.remarks)
-    (difference,) = compare([bases[0], others[1]]).measures[0].differences
+    (difference,) = compare([bases[0], others[1]]).metrics[0].differences
     assert difference.verdict == "no difference shown: no seed in common"
 
 
@@ -100,10 +100,10 @@ def test_every_group_is_held_against_the_first(make_run):
     for epochs in (4, 5, 6):
         for seed in range(3):
             names.append(f"{epochs}-seed-{seed}")
-            figure = 10.0 - epochs + seed + 0.01 * epochs * seed
-            make_run(names[-1], seed=seed, epochs=epochs, figures=(20.0, figure))
+            metric = 10.0 - epochs + seed + 0.01 * epochs * seed
+            make_run(names[-1], seed=seed, epochs=epochs, metrics=(20.0, metric))
     comparison = compare([Path(name) for name in names])
-    found = comparison.measures[1].differences
+    found = comparison.metrics[1].differences
     assert [each.name for each in found] == ["epochs=5", "epochs=6"]
     assert [each.estimate.mean for each in found] == pytest.approx([-0.99, -1.98])
     assert all(each.shown for each in found)
@@ -117,16 +117,16 @@ def test_one_group_has_figures_and_no_differences(make_groups):
     bases, _ = make_groups(0)
     comparison = compare(bases)
     assert [group.name for group in comparison.groups] == ["base"]
-    assert comparison.measures[0].estimates[0].count == 5
-    assert comparison.measures[0].differences == ()
+    assert comparison.metrics[0].estimates[0].count == 5
+    assert comparison.metrics[0].differences == ()
 
 
 def test_other_data_are_warned_of_and_never_judged(make_groups, make_run):
     bases, _ = make_groups(0)
     for seed in range(5):
-        make_run(f"foreign-{seed}", seed=seed, data="cd" * 32, figures=(1.0, 1.0))
+        make_run(f"foreign-{seed}", seed=seed, data="cd" * 32, metrics=(1.0, 1.0))
     comparison = compare([*bases, *Path().glob("foreign-*")])
-    (difference,) = comparison.measures[0].differences
+    (difference,) = comparison.metrics[0].differences
     assert difference.verdict == "not comparable: trained on other data"
     assert not difference.shown
     assert comparison.remarks[0].startswith("WARNING: these groups were trained on different data")
@@ -135,8 +135,8 @@ def test_other_data_are_warned_of_and_never_judged(make_groups, make_run):
 class TestRemarks:
     def test_a_run_without_figures(self, make_run):
         make_run("a")
-        make_run("b", seed=1, figures=())
-        assert "'b' has logged no figure" in remarks_of("a", "b")
+        make_run("b", seed=1, metrics=())
+        assert "'b' has logged no metric" in remarks_of("a", "b")
 
     def test_damaged_lines(self, make_run):
         make_run("a")
@@ -190,7 +190,7 @@ class TestMistakes:
             compare([Path("a"), Path("b")])
 
     def test_no_figures_at_all(self, make_run):
-        make_run("a", figures=())
-        make_run("b", figures=(), seed=1)
+        make_run("a", metrics=())
+        make_run("b", metrics=(), seed=1)
         with pytest.raises(UserError, match=r"--evaluate-every 5.*--metrics fid"):
             compare([Path("a"), Path("b")])

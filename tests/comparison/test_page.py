@@ -44,10 +44,10 @@ class Elements(HTMLParser):
 def comparison(make_run):
     """Three seeds of two settings, one of them better throughout; one seed collapsed."""
     for seed in range(3):
-        make_run(f"base-seed-{seed}", seed=seed, figures=(9.0 + seed, 19.5))
+        make_run(f"base-seed-{seed}", seed=seed, metrics=(9.0 + seed, 19.5))
         health = "collapsing" if seed == 1 else "healthy"
-        figures = (5.0 + 1.01 * seed, 16.0)
-        make_run(f"half-seed-{seed}", seed=seed, figures=figures, precision="bf16", health=health)
+        metrics = (5.0 + 1.01 * seed, 16.0)
+        make_run(f"half-seed-{seed}", seed=seed, metrics=metrics, precision="bf16", health=health)
     return compare([*sorted(Path().glob("base-*")), *sorted(Path().glob("half-*"))])
 
 

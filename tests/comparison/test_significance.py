@@ -14,12 +14,12 @@ from zerosum.comparison.significance import (
     student_quantile,
 )
 
-FIGURES = [5.1, 6.7, 79.9, 5.8, 6.2]
+METRICS = [5.1, 6.7, 79.9, 5.8, 6.2]
 
 
 class TestBootstrap:
     def test_all_resamples_are_weighed_as_often_as_they_are_drawn(self):
-        values = np.array(FIGURES[:4])
+        values = np.array(METRICS[:4])
         drawn = [np.mean(pick) for pick in itertools.product(values, repeat=4)]  # all 4**4
         chosen, weights = all_resamples(4)
         assert weights.sum() == pytest.approx(1)
@@ -28,8 +28,8 @@ class TestBootstrap:
         assert (means**2 * weights).sum() == pytest.approx(np.mean(np.square(drawn)))
 
     def test_it_is_the_percentile_interval_of_all_resamples(self):
-        drawn = sorted(np.mean(pick) for pick in itertools.product(FIGURES, repeat=5))
-        found = bootstrap_interval(FIGURES)
+        drawn = sorted(np.mean(pick) for pick in itertools.product(METRICS, repeat=5))
+        found = bootstrap_interval(METRICS)
         # The smallest mean that 2.5 % of the 3,125 do not exceed, and its mirror image.
         assert found.low == pytest.approx(drawn[int(np.ceil(0.025 * 3125)) - 1])
         assert found.high == pytest.approx(drawn[-int(np.ceil(0.025 * 3125))])
@@ -59,15 +59,15 @@ class TestStudent:
 
     def test_interval(self):
         expected = stats.t.interval(
-            0.95, 4, loc=np.mean(FIGURES), scale=np.std(FIGURES, ddof=1) / np.sqrt(5)
+            0.95, 4, loc=np.mean(METRICS), scale=np.std(METRICS, ddof=1) / np.sqrt(5)
         )
-        found = student_interval(FIGURES)
+        found = student_interval(METRICS)
         assert (found.low, found.high) == pytest.approx(expected, rel=1e-4)
 
 
 class TestEstimate:
     def test_one_collapsed_seed_moves_the_mean_and_not_the_median(self):
-        found = estimate(FIGURES)
+        found = estimate(METRICS)
         assert (found.count, found.mean, found.median) == (5, pytest.approx(20.74), 6.2)
 
     @pytest.mark.parametrize("count", [1, 2])

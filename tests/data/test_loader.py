@@ -31,7 +31,7 @@ def make(num_images: int, batch_size: int, seed: int = 0) -> Loader:
 
 
 def deal(loader: Loader, num_batches: int) -> list[list[int]]:
-    """Deal batches as lists of image numbers, checking that labels fit their images."""
+    """Forward batches as lists of image numbers, checking that labels fit their images."""
     dealt = []
     for _ in range(num_batches):
         images, labels = loader.next_batch()

@@ -105,10 +105,10 @@ class TestStackedMnist:
             for image, label in zip(mnist.images[:, 0], mnist.labels.tolist(), strict=True)
         }
         for image, label in zip(made.images[:50], made.labels.tolist(), strict=False):
-            figures = [
+            metrics = [
                 known[hashlib.sha256(channel.numpy().tobytes()).digest()] for channel in image
             ]
-            assert int("".join(map(str, figures))) == label
+            assert int("".join(map(str, metrics))) == label
 
     @pytest.fixture
     def few(self, monkeypatch):

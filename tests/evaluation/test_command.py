@@ -10,8 +10,8 @@ from zerosum import data
 from zerosum.cli.main import run
 from zerosum.evaluation import selection as instruments
 from zerosum.metrics import inception, lpips
-from zerosum.metrics.protocols import PROTOCOLS, Terms
-from zerosum.metrics.registry import FIGURES
+from zerosum.metrics.protocols import PROTOCOLS, Protocol
+from zerosum.metrics.registry import METRICS
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def digits(here):
     np.savez("digits.npz", images=images)
 
 
-def figures(capsys, *tokens):
+def metrics(capsys, *tokens):
     """Evaluate, and read the JSON."""
     assert run(["evaluate", *tokens, "--json"]) == 0
     return json.loads(capsys.readouterr().out)
@@ -54,9 +54,9 @@ class TestRun:
         return train_tiny(here / "run")
 
     def test_is_compared_with_its_own_data(self, trained, capsys):
-        found = figures(capsys, "run", "--features", "digits")
+        found = metrics(capsys, "run", "--features", "digits")
         assert found.keys() == {"metrics"}
-        assert found["metrics"].keys() == {"frechet_digits", *FIGURES} - {"fid", "high_quality"}
+        assert found["metrics"].keys() == {"frechet_digits", *METRICS} - {"fid", "high_quality"}
         assert all(entry.keys() == {"value", "card"} for entry in found["metrics"].values())
         card = found["metrics"]["kid"]["card"]
         assert card["evaluated"]["n"] == card["reference"]["n"] == 40
@@ -66,7 +66,7 @@ class TestRun:
     def test_the_seed_decides_the_samples(self, trained, capsys):
         asked = ("run", "--features", "digits", "--metrics", "fid")
         first, again, other = (
-            figures(capsys, *asked, "--seed", seed)["metrics"]["frechet_digits"]
+            metrics(capsys, *asked, "--seed", seed)["metrics"]["frechet_digits"]
             for seed in ("1", "1", "2")
         )
         assert first == again
@@ -74,9 +74,9 @@ class TestRun:
 
     def test_other_weights_can_be_chosen(self, trained, capsys):
         asked = ("run", "--features", "digits", "--metrics", "fid")
-        average = figures(capsys, *asked)["metrics"]["frechet_digits"]
-        raw = figures(capsys, *asked, "--raw")["metrics"]["frechet_digits"]
-        older = figures(capsys, *asked, "--checkpoint", "80")["metrics"]["frechet_digits"]
+        average = metrics(capsys, *asked)["metrics"]["frechet_digits"]
+        raw = metrics(capsys, *asked, "--raw")["metrics"]["frechet_digits"]
+        older = metrics(capsys, *asked, "--checkpoint", "80")["metrics"]["frechet_digits"]
         assert len({average["value"], raw["value"], older["value"]}) == 3
         assert "G itself" in raw["card"]["evaluated"]["name"]
         assert "checkpoint 80" in older["card"]["evaluated"]["name"]
@@ -102,7 +102,7 @@ class TestRun:
 
 class TestFiles:
     def test_digits_are_judged_by_the_net_that_knows_them(self, digits, capsys):
-        found = figures(capsys, "digits.npz", "--reference", "mnist", "-n", "60")["metrics"]
+        found = metrics(capsys, "digits.npz", "--reference", "mnist", "-n", "60")["metrics"]
         card = found["frechet_digits"]["card"]
         assert card["features"] == "digits"
         assert card["reference"]["split"] == "test"
@@ -120,18 +120,18 @@ class TestFiles:
         asked = ("--reference", "mnist", "-n", "60", "--metrics", "fid,precision")
         values = [
             {name: entry["value"] for name, entry in found.items()}
-            for found in (figures(capsys, s, *asked)["metrics"] for s in ("folder", "digits.npz"))
+            for found in (metrics(capsys, s, *asked)["metrics"] for s in ("folder", "digits.npz"))
         ]
         assert values[0] == values[1]
 
     def test_a_source_without_splits_gives_its_own_floor(self, digits, capsys):
         """Half of it is the reference, the other half the other reals."""
         asked = ("digits.npz", "--reference", "digits.npz", "--features", "digits")
-        card = figures(capsys, *asked, "-n", "30")["metrics"]["kid"]["card"]
+        card = metrics(capsys, *asked, "-n", "30")["metrics"]["kid"]["card"]
         assert card["reference"]["split"] is None
         assert card["floor_of"]["n"] == 30
         assert card["floor_of"]["sha256"] != card["reference"]["sha256"]
-        assert figures(capsys, *asked)["metrics"]["kid"]["card"]["floor"] is None
+        assert metrics(capsys, *asked)["metrics"]["kid"]["card"]["floor"] is None
 
     def test_the_table_names_the_circumstances(self, digits, capsys):
         assert run(["evaluate", "digits.npz", "--reference", "mnist", "-n", "60"]) == 0
@@ -153,7 +153,7 @@ class TestProtocols:
     @pytest.fixture
     def small(self, monkeypatch):
         """A protocol for the digits net, with 30 samples against 50 images."""
-        terms = Terms(
+        terms = Protocol(
             protocol="small",
             features="digits",
             resize=None,
@@ -166,7 +166,7 @@ class TestProtocols:
 
     def test_the_card_and_the_table_name_it(self, small, digits, capsys):
         asked = ("digits.npz", "--reference", "mnist", "--protocol", "small")
-        found = figures(capsys, *asked)["metrics"]
+        found = metrics(capsys, *asked)["metrics"]
         assert found.keys() == {"frechet_digits", "coverage"}
         card = found["coverage"]["card"]
         assert card["protocol"] == "small"
@@ -178,11 +178,11 @@ class TestProtocols:
 
     def test_without_one_the_card_says_so(self, digits, capsys):
         asked = ("digits.npz", "--reference", "mnist", "-n", "20", "--metrics", "fid")
-        assert figures(capsys, *asked)["metrics"]["frechet_digits"]["card"]["protocol"] is None
+        assert metrics(capsys, *asked)["metrics"]["frechet_digits"]["card"]["protocol"] is None
 
     def test_a_run_makes_as_many_samples_as_it_takes(self, small, train_tiny, here, capsys):
         train_tiny(here / "run")
-        found = figures(capsys, "run", "--reference", "mnist", "--protocol", "small")["metrics"]
+        found = metrics(capsys, "run", "--reference", "mnist", "--protocol", "small")["metrics"]
         assert found["coverage"]["card"]["evaluated"]["n"] == 30
 
     def test_fewer_images_are_refused_on_either_side(self, small, digits, capsys):
@@ -220,7 +220,7 @@ class TestShapes:
         asked = ("--size", "28", "--channels", "1", "-n", "60", "--metrics", "fid,confidence")
         for source, reference in (("mixed", "mnist"), ("digits.npz", "mixed")):
             also = ("--reference", reference, "--features", "digits")
-            found = figures(capsys, source, *also, *asked)["metrics"]
+            found = metrics(capsys, source, *also, *asked)["metrics"]
             for side in ("evaluated", "reference"):
                 assert found["confidence"]["card"][side]["shape"] == [1, 28, 28]
             assert found["confidence"]["value"] > 0.8
@@ -260,7 +260,7 @@ class TestNeighbours:
     def judged(self, capsys, images):
         np.savez("samples.npz", images=images.numpy())
         asked = ("--reference", "idx", "--features", "digits", "--metrics", "fid")
-        found = figures(capsys, "samples.npz", *asked, "--neighbours", "out/pairs.png")["metrics"]
+        found = metrics(capsys, "samples.npz", *asked, "--neighbours", "out/pairs.png")["metrics"]
         return found["memorization_pixels"], found["memorization_features"]
 
     def test_copies_are_told_and_shown(self, idx, capsys):
@@ -316,7 +316,7 @@ class TestMistakes:
         monkeypatch.syspath_prepend(here)
         asked = ("digits.npz", "--reference", "mnist", "-n", "20", "--features", "my_net:f")
         assert "needs a classifier" in refused(capsys, *asked, "--metrics", "classes")
-        found = figures(capsys, *asked, "--metrics", "fid")["metrics"]
+        found = metrics(capsys, *asked, "--metrics", "fid")["metrics"]
         assert found["frechet_my_net:f"]["card"]["features_sha256"] is None
 
 
@@ -350,10 +350,10 @@ class TestWhatAUserMayGetWrong:
 
     def test_spaces_between_metrics_do_no_harm(self, digits, capsys):
         asked = ("digits.npz", "--reference", "mnist", "-n", "20", "--metrics", "fid, precision")
-        assert figures(capsys, *asked)["metrics"].keys() == {"frechet_digits", "precision"}
+        assert metrics(capsys, *asked)["metrics"].keys() == {"frechet_digits", "precision"}
 
     def test_a_score_of_few_images_is_doubted(self, digits, capsys):
         asked = ("digits.npz", "--reference", "mnist", "-n", "20", "--metrics", "classifier_score")
         assert (
-            "ten parts" in figures(capsys, *asked)["metrics"]["classifier_score"]["card"]["warning"]
+            "ten parts" in metrics(capsys, *asked)["metrics"]["classifier_score"]["card"]["warning"]
         )

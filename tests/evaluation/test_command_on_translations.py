@@ -93,7 +93,7 @@ def unchanged(monkeypatch):
 
 
 def evaluated(capsys, run, *tokens):
-    """The figures, and what was said besides."""
+    """The metrics, and what was said besides."""
     assert command(["evaluate", str(run.path), *tokens, "--json"]) == 0
     printed = capsys.readouterr()
     return json.loads(printed.out, parse_constant=pytest.fail)["metrics"], printed.err
@@ -135,8 +135,8 @@ class TestMatched:
         found, _ = evaluated(capsys, paired, "--metrics", "l1,psnr,ssim", "--seed", "3")
         source, target = (load(Path(paired.config.data) / side / "val") for side in "BA")
         outputs = to_tensor(paired.translate(to_array(source), seed=3))
-        for name, figure in (("l1", l1), ("psnr", psnr), ("ssim", ssim)):
-            each = [figure(*pair) for pair in zip(outputs, target, strict=True)]
+        for name, metric in (("l1", l1), ("psnr", psnr), ("ssim", ssim)):
+            each = [metric(*pair) for pair in zip(outputs, target, strict=True)]
             assert found[name]["value"] == pytest.approx(np.mean(each))
             assert found[name]["card"]["spread"] == pytest.approx(np.std(each))
 
@@ -239,7 +239,7 @@ class TestHeldOut:
         capsys.readouterr()
         found, said = evaluated(capsys, run)
         assert found.keys() == PAIRS
-        assert "3 images are too few for figures of sets" in said
+        assert "3 images are too few for metrics of sets" in said
         assert "There are 3 images" in refused(capsys, run, "--metrics", "fid")
 
 
@@ -282,7 +282,7 @@ class TestMistakes:
             (["--metrics", "classes"], "needs a classifier"),
             (["-n", "9"], "at least 10"),
             (["--checkpoint", "7"], "It keeps: "),
-            (["--protocol", "lucic2018", "--metrics", "psnr"], "has no such figures"),
+            (["--protocol", "lucic2018", "--metrics", "psnr"], "has no such metrics"),
             (["--protocol", "lucic2018", "--split", "val"], "--split val, where it says test"),
             (["--paired", "--reference", "."], "is a run, and --paired compares two folders"),
         ],
@@ -301,8 +301,8 @@ class TestCompare:
     def compared(self, capsys, *tokens):
         assert command(["compare", *map(str, tokens), "--json"]) == 0
         return {
-            (figure["name"], figure["kind"]): figure
-            for figure in json.loads(capsys.readouterr().out)["figures"]
+            (metric["name"], metric["kind"]): metric
+            for metric in json.loads(capsys.readouterr().out)["metrics"]
         }
 
     @pytest.fixture
@@ -318,7 +318,7 @@ class TestCompare:
             best = found[name, "best logged"]
             assert best["better"] == better
             pick = min if better == "lower" else max
-            logged = read_history(RunDirectory(paired.path)).figures[name]
+            logged = read_history(RunDirectory(paired.path)).metrics[name]
             assert best["groups"][0]["seeds"]["0"] == pick(value for _, value in logged)
 
     def test_figures_are_computed_and_remembered(self, paired, other, capsys):
@@ -327,8 +327,8 @@ class TestCompare:
         found = self.compared(capsys, *asked)
         alone = values(evaluated(capsys, paired, "--metrics", "fid,psnr")[0])
         for name, value in alone.items():
-            figure = found[name, "checkpoint newest"]
-            assert figure["groups"][0]["seeds"]["0"] == pytest.approx(value)
+            metric = found[name, "checkpoint newest"]
+            assert metric["groups"][0]["seeds"]["0"] == pytest.approx(value)
         assert found["psnr", "checkpoint newest"]["better"] == "higher"
         assert command(["compare", *map(str, asked)]) == 0
         assert "Evaluating" not in capsys.readouterr().err

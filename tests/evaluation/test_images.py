@@ -6,7 +6,7 @@ import torch
 from zerosum.config.base import read_size
 from zerosum.errors import UserError
 from zerosum.evaluation.images import Source, agreed_counts, draw, draw_others
-from zerosum.metrics.evaluate import Subject
+from zerosum.metrics.evaluate import ImageCollection
 from zerosum.metrics.protocols import PROTOCOLS, agree
 
 NOTHING = {"features": None, "resize": None, "split": None, "metrics": ()}
@@ -15,7 +15,9 @@ NOTHING = {"features": None, "resize": None, "split": None, "metrics": ()}
 @pytest.fixture
 def whole():
     """100 images, each of its own number."""
-    return Subject(name="numbers", split=None, images=torch.arange(100.0).view(100, 1, 1, 1))
+    return ImageCollection(
+        name="numbers", split=None, images=torch.arange(100.0).view(100, 1, 1, 1)
+    )
 
 
 def numbers(subject):

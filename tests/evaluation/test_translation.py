@@ -105,7 +105,7 @@ class TestKinds:
     def test_of_few_images_are_pairs_alone(self, make):
         wanted, notices = self.kinds(make, ())
         assert wanted == Wanted(sets=None, pairs=())
-        assert notices == ["4 images are too few for figures of sets: these are of pairs alone."]
+        assert notices == ["4 images are too few for metrics of sets: these are of pairs alone."]
 
     def test_are_sets_alone_where_there_are_no_pairs(self, make):
         assert self.kinds(make, (), reference="photos") == (Wanted(sets=()), [])
@@ -115,7 +115,7 @@ class TestKinds:
         [
             ({"recipe": "cyclegan", "blocks": 1}, "trained without pairs"),
             ({"reference": "photos"}, "which one of 'photos' that is"),
-            ({"protocol": "studiogan"}, "the protocol 'studiogan' has no such figures"),
+            ({"protocol": "studiogan"}, "the protocol 'studiogan' has no such metrics"),
         ],
     )
     def test_of_pairs_are_refused_with_the_reason(self, make, changes, message):

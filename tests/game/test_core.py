@@ -21,7 +21,7 @@ def game_of(D=None, **changes):
     torch.manual_seed(0)
     G = mlp.Generator(SHAPE, latent_size=4, hidden=[5])
     D = D or mlp.Discriminator(SHAPE, hidden=[5])
-    parts = {"G": player(G), "D": player(D), "deal": Generation(latent_size=4)}
+    parts = {"G": player(G), "D": player(D), "forward": Generation(latent_size=4)}
     return Game(image_shape=SHAPE, **(parts | changes))
 
 
@@ -203,4 +203,4 @@ class TestGame:
     )
     def test_only_batch_norm_couples_the_images_of_a_batch(self, layer, couples):
         D = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Sequential(layer()))
-        assert game_of(D).couples_the_batch is couples
+        assert game_of(D).has_batch_norm is couples

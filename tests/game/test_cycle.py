@@ -8,12 +8,12 @@ from zerosum.errors import UserError
 from zerosum.game.core import Batch, Game, Player
 from zerosum.game.cycle import (
     CycleTranslation,
-    TwoJudges,
-    TwoWays,
+    DiscriminatorPair,
+    GeneratorPair,
     both_ways,
     cycle,
     identity,
-    insist_on_equal_channels,
+    require_equal_channels,
 )
 from zerosum.game.losses import OBJECTIVES
 from zerosum.game.pool import Pool
@@ -54,16 +54,16 @@ def player(net, terms):
     return Player(net=net, optimizer=torch.optim.SGD(net.parameters()), objective=terms)
 
 
-def game_of(AB=None, BA=None, *, D=None, views=None, pool=0, opinion=torch.sigmoid):
+def game_of(AB=None, BA=None, *, D=None, views=None, pool=0, score_fn=torch.sigmoid):
     objective = both_ways(OBJECTIVES["least-squares"])
     return Game(
-        G=player(TwoWays(AB=AB or Way(2.0), BA=BA or Way(3.0)), objective.G),
-        D=player(TwoJudges(A=D or Spy(2.0), B=Spy(5.0)), objective.D),
-        deal=CycleTranslation(
+        G=player(GeneratorPair(AB=AB or Way(2.0), BA=BA or Way(3.0)), objective.G),
+        D=player(DiscriminatorPair(A=D or Spy(2.0), B=Spy(5.0)), objective.D),
+        forward=CycleTranslation(
             source_channels=1,
             views=views or Views(),
             pools=(Pool(pool, OWN), Pool(pool, OWN)),
-            opinion=opinion,
+            score_fn=score_fn,
         ),
         image_shape=SHAPE,
     )
@@ -76,7 +76,7 @@ def batch():
 
 def deal(game, turn, batch):
     torch.manual_seed(0)
-    return game.deal(game, turn, batch, seen=60)
+    return game.forward(game, turn, batch, seen=60)
 
 
 def size_of(images):
@@ -157,9 +157,9 @@ class TestCycle:
         torch.testing.assert_close(identity(5)(play), 5 * (2 * A + 1 * B))
 
     def test_identity_needs_equal_channels(self):
-        insist_on_equal_channels(3, 3)
+        require_equal_channels(3, 3)
         with pytest.raises(UserError, match=r"A has 1 channels and B 3.*--identity 0"):
-            insist_on_equal_channels(1, 3)
+            require_equal_channels(1, 3)
 
 
 class TestGradients:
@@ -205,7 +205,7 @@ class TestPools:
         game = game_of(pool=5)
         first = deal(game, "D", batch)
         assert torch.equal(first.a.fake, first.fresh[0])
-        game.deal.observe(first)
+        game.forward.observe(first)
         later = Batch(batch.real + 1)
         second = deal(game, "D", later)
         for play, old, new in (
@@ -215,7 +215,7 @@ class TestPools:
             is_new = (play.fake == new).all(dim=(1, 2, 3))
             assert 0 < is_new.sum() < 5
             assert all((old == image).all(dim=(1, 2, 3)).any() for image in play.fake[~is_new])
-        game.deal.observe(second)
+        game.forward.observe(second)
         third = deal(game, "G", Batch(batch.real + 2))
         assert torch.equal(third.a.fake, third.fresh[0])
         assert torch.equal(third.b.fake, third.fresh[1])
@@ -223,9 +223,9 @@ class TestPools:
     def test_they_remember_new_fakes_and_are_the_deals_memory(self, batch):
         game = game_of(pool=5)
         play = deal(game, "D", batch)
-        assert not any(tensor.any() for tensor in game.deal.memory.state_dict().values())
-        game.deal.observe(play)
-        state = game.deal.memory.state_dict()
+        assert not any(tensor.any() for tensor in game.forward.memory.state_dict().values())
+        game.forward.observe(play)
+        state = game.forward.memory.state_dict()
         assert state.keys() == {"0.images", "0.count", "1.images", "1.count"}
         assert torch.equal(state["0.images"][:5], play.fresh[0])
         assert torch.equal(state["1.images"][:5], play.fresh[1])
@@ -234,21 +234,21 @@ class TestPools:
 class TestWhatIsShown:
     def test_pictures_of_noise_are_refused(self):
         with pytest.raises(UserError, match="zerosum translate RUN IMAGE"):
-            game_of().deal.inputs(3, CPU)
+            game_of().forward.inputs(3, CPU)
 
     def test_a_strip_goes_there_and_back_from_either_side(self, batch):
         game = game_of(views=Views(enlarge=2, flips=True))
         A, B = batch.real.split(1, dim=1)
-        panels = game.deal.strip(game.G.net, batch.real)
+        panels = game.forward.strip(game.G.net, batch.real)
         for panel, expected in zip(panels, (A, 2 * A, 6 * A, B, 3 * B, 6 * B), strict=True):
             torch.testing.assert_close(panel, expected)
 
-    @pytest.mark.parametrize("opinion", [torch.sigmoid, lambda logits: 3 * logits])
-    def test_figures_are_means_over_both_domains_and_all_patches(self, batch, opinion):
-        game = game_of(opinion=opinion)
+    @pytest.mark.parametrize("score_fn", [torch.sigmoid, lambda logits: 3 * logits])
+    def test_figures_are_means_over_both_domains_and_all_patches(self, batch, score_fn):
+        game = game_of(score_fn=score_fn)
         play = deal(game, "D", batch)
-        figures = game.deal.figures(play)
-        assert not any(figure.requires_grad for figure in figures.values())
+        metrics = game.forward.metrics(play)
+        assert not any(metric.requires_grad for metric in metrics.values())
         for name, images in (
             ("D(x)", (play.a.real, play.b.real)),
             ("D(G(z))", (play.a.fake, play.b.fake)),
@@ -258,4 +258,4 @@ class TestWhatIsShown:
                 for weight, side in zip((2, 5), images, strict=True)
                 for patch in (0, 1)
             ]
-            torch.testing.assert_close(figures[name], opinion(torch.cat(patches)).mean())
+            torch.testing.assert_close(metrics[name], score_fn(torch.cat(patches)).mean())

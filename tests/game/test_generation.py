@@ -1,4 +1,4 @@
-"""The deals: what each player is given, with classes, packs and an auxiliary classifier."""
+"""Forward passes: what each player is given, with classes, packs and an auxiliary classifier."""
 
 from dataclasses import replace
 
@@ -23,14 +23,14 @@ def player(net, term):
     return Player(net=net, optimizer=torch.optim.SGD(net.parameters()), objective={"it": term})
 
 
-def game_of(D=None, *, G=None, deal=None):
+def game_of(D=None, *, G=None, forward=None):
     torch.manual_seed(0)
     G = G or mlp.Generator(SHAPE, latent_size=4, hidden=[5])
     D = D or mlp.Discriminator(SHAPE, hidden=[5])
     return Game(
         G=player(G, generator_cross_entropy),
         D=player(D, discriminator_cross_entropy),
-        deal=deal or Generation(latent_size=4),
+        forward=forward or Generation(latent_size=4),
         image_shape=SHAPE,
     )
 
@@ -38,28 +38,28 @@ def game_of(D=None, *, G=None, deal=None):
 class TestGeneration:
     BATCH = Batch(torch.randn(6, *SHAPE))
 
-    def deal(self, game, turn):
+    def forward(self, game, turn):
         torch.manual_seed(5)
-        return game.deal(game, turn, self.BATCH, seen=60)
+        return game.forward(game, turn, self.BATCH, seen=60)
 
     def test_on_ds_turn_the_fakes_are_constants(self):
-        play = self.deal(game_of(), "D")
+        play = self.forward(game_of(), "D")
         assert not play.fake.requires_grad
         assert play.fake_logits.requires_grad
 
     def test_on_gs_turn_the_fakes_carry_gs_graph(self):
         game = game_of()
-        play = self.deal(game, "G")
+        play = self.forward(game, "G")
         gradients = torch.autograd.grad(play.fake_logits.sum(), game.G.parameters)
         assert all(gradient.abs().sum() > 0 for gradient in gradients)
 
     def test_both_turns_make_the_same_fakes_of_the_same_stream(self):
         game = game_of()
-        assert torch.equal(self.deal(game, "D").fake, self.deal(game, "G").fake)
+        assert torch.equal(self.forward(game, "D").fake, self.forward(game, "G").fake)
 
     def test_the_fakes_are_gs_images_of_normal_z(self):
         game = game_of()
-        play = self.deal(game, "D")
+        play = self.forward(game, "D")
         torch.manual_seed(5)
         with torch.no_grad():
             expected = game.G.net(torch.randn(6, 4), torch.empty(6, 0))
@@ -76,16 +76,16 @@ class TestGeneration:
             def forward(self, images, condition):
                 return self.layers(images)
 
-        assert self.deal(game_of(), "D").in_one_pass
-        assert not self.deal(game_of(), "G").in_one_pass
-        assert not self.deal(game_of(Normalised()), "D").in_one_pass
+        assert self.forward(game_of(), "D").in_one_pass
+        assert not self.forward(game_of(), "G").in_one_pass
+        assert not self.forward(game_of(Normalised()), "D").in_one_pass
 
     def test_the_critic_repeats_the_condition_for_batches_laid_end_to_end(self):
         D = mlp.Discriminator(SHAPE, hidden=[5], condition_size=2)
         G = mlp.Generator(SHAPE, latent_size=4, hidden=[5], condition_size=2)
-        deal = Generation(latent_size=4, num_classes=2)
+        forward = Generation(latent_size=4, num_classes=2)
         batch = Batch(self.BATCH.real, torch.tensor([0, 1, 1, 0, 1, 0]))
-        play = deal(game_of(D, G=G, deal=deal), "D", batch, 60)
+        play = forward(game_of(D, G=G, forward=forward), "D", batch, 60)
         condition = torch.eye(2)[batch.labels]
         assert torch.equal(play.condition, condition)
         both = D(torch.cat([play.real, play.fake]), condition.repeat(2, 1))
@@ -93,12 +93,12 @@ class TestGeneration:
 
     def test_the_figures_are_ds_mean_verdicts_as_probabilities(self):
         game = game_of()
-        play = self.deal(game, "D")
-        figures = game.deal.figures(play)
+        play = self.forward(game, "D")
+        metrics = game.forward.metrics(play)
         for name, images in (("D(x)", play.real), ("D(G(z))", play.fake)):
             expected = torch.sigmoid(game.D.net(images, torch.empty(6, 0))).mean()
-            torch.testing.assert_close(figures[name], expected.detach())
-            assert not figures[name].requires_grad
+            torch.testing.assert_close(metrics[name], expected.detach())
+            assert not metrics[name].requires_grad
 
 
 class TestClasses:
@@ -131,11 +131,13 @@ class TestClasses:
 
 class TestPacks:
     def test_D_judges_so_many_images_together_and_their_classes(self):
-        deal = Generation(latent_size=4, num_classes=2, packed=2)
+        forward = Generation(latent_size=4, num_classes=2, packed=2)
         D = mlp.Discriminator(SHAPE, hidden=[5], condition_size=2, pack=2)
         G = mlp.Generator(SHAPE, latent_size=4, hidden=[5], condition_size=2)
         labels = torch.tensor([0, 1, 1, 0])
-        play = deal(game_of(D, G=G, deal=deal), "D", Batch(torch.randn(4, *SHAPE), labels), 4)
+        play = forward(
+            game_of(D, G=G, forward=forward), "D", Batch(torch.randn(4, *SHAPE), labels), 4
+        )
         assert play.real_logits.shape == play.fake_logits.shape == (2, 1)
         pairs = play.real.reshape(2, 2, 2, 3)
         expected = D(pairs, torch.eye(2)[labels].reshape(2, 4))
@@ -153,10 +155,10 @@ class TestPacks:
 
 
 def test_half_of_the_reals_are_mirrored_and_no_fakes():
-    deal = Generation(latent_size=4, flips=True)
+    forward = Generation(latent_size=4, flips=True)
     real = torch.arange(3.0).expand(200, 1, 2, 3)
     torch.manual_seed(0)
-    play = deal(game_of(deal=deal), "D", Batch(real), 200)
+    play = forward(game_of(forward=forward), "D", Batch(real), 200)
     mirrored = (play.real == real.flip(3)).all(dim=(1, 2, 3))
     straight = (play.real == real).all(dim=(1, 2, 3))
     assert (mirrored ^ straight).all()
@@ -165,27 +167,29 @@ def test_half_of_the_reals_are_mirrored_and_no_fakes():
 
 def test_the_augmentation_is_what_the_deal_remembers_and_it_follows_D():
     augmentation = Augmentation(["cutout"], channels=1, target=0.6)
-    deal = Generation(latent_size=4, augmentation=augmentation)
-    assert deal.memory is augmentation
-    play = deal(game_of(deal=deal), "D", Batch(torch.randn(6, *SHAPE)), 6)
+    forward = Generation(latent_size=4, augmentation=augmentation)
+    assert forward.memory is augmentation
+    play = forward(game_of(forward=forward), "D", Batch(torch.randn(6, *SHAPE)), 6)
     sure = replace(play, critic=lambda images: torch.ones(len(images), 1))
     for _ in range(Augmentation.ADJUST_EVERY):
-        deal.observe(sure)
+        forward.observe(sure)
     expected = Augmentation.ADJUST_EVERY * 6 / Augmentation.IMAGES_TO_FULL
     assert augmentation.p == pytest.approx(expected)
 
 
 class TestClassified:
-    def deal(self):
-        deal = Classified(generation=Generation(latent_size=4, num_classes=3, tells_critic=False))
+    def forward(self):
+        forward = Classified(
+            generation=Generation(latent_size=4, num_classes=3, tells_critic=False)
+        )
         G = mlp.Generator(SHAPE, latent_size=4, hidden=[5], condition_size=3)
         D = mlp.Discriminator(SHAPE, hidden=[5], outputs=4)
-        game = game_of(D, G=G, deal=deal)
+        game = game_of(D, G=G, forward=forward)
         labels = torch.tensor([2, 0, 1, 1])
-        return game, deal(game, "D", Batch(torch.randn(4, *SHAPE), labels), 4)
+        return game, forward(game, "D", Batch(torch.randn(4, *SHAPE), labels), 4)
 
     def test_D_gives_a_verdict_and_a_logit_for_each_class(self):
-        game, play = self.deal()
+        game, play = self.forward()
         answer = game.D.net(play.real, torch.empty(4, 0))
         torch.testing.assert_close(play.real_logits, answer[:, :1])
         torch.testing.assert_close(play.real_classes, answer[:, 1:])
@@ -193,6 +197,6 @@ class TestClassified:
         assert play.critic(play.fake).shape == (4, 1)
 
     def test_the_log_says_how_many_classes_D_names(self):
-        game, play = self.deal()
+        game, play = self.forward()
         named = play.real_classes.argmax(1) == play.labels
-        assert game.deal.figures(play)["accuracy"] == named.float().mean()
+        assert game.forward.metrics(play)["accuracy"] == named.float().mean()

@@ -19,16 +19,16 @@ from zerosum.game.penalties import (
     clip,
     dragan,
     gradient_penalty,
-    insist_on_lone_images,
     r1,
     r2,
+    require_lone_images,
     terms,
 )
 from zerosum.game.schedules import linear
 from zerosum.nets import dcgan, mlp, r3gan, resnet
 from zerosum.nets.layers import Options
 from zerosum.training.round import play_round
-from zerosum.training.step_stats import Tally
+from zerosum.training.step_stats import StepStats
 
 SHAPE = (2, 4, 3)
 ONE_SIDED = partial(gradient_penalty, one_sided=True)
@@ -270,17 +270,17 @@ class TestWhatLearns:
         game = Game(
             G=Player(net=G, optimizer=torch.optim.SGD(G.parameters(), lr=0.1), objective=score),
             D=Player(net=D, optimizer=torch.optim.SGD(D.parameters(), lr=0.1), objective=objective),
-            deal=Generation(latent_size=4),
+            forward=Generation(latent_size=4),
             turns="DDG",
             image_shape=SHAPE,
         )
         before = [p.clone() for p in D.parameters()]
-        tally = Tally()
+        stats = StepStats()
         images = torch.randn(6, *SHAPE)
         watched = []
         G.register_forward_hook(lambda *_: watched.append([p.grad for p in G.parameters()]))
         play_round(
-            game, lambda: (images, None), seed=1, turn_index=0, seen=0, bf16=False, tally=tally
+            game, lambda: (images, None), seed=1, turn_index=0, seen=0, bf16=False, stats=stats
         )
         assert all(gradient is None for gradient in watched[-1])  # after two turns of D
         assert any(not torch.equal(a, b) for a, b in zip(before, D.parameters(), strict=True))
@@ -500,11 +500,11 @@ class TestBatchNorm:
     def test_is_refused_with_the_reason_and_the_way_out(self, layer):
         D = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Sequential(layer))
         with pytest.raises(UserError, match=r"'r1' .* BatchNorm, .* whole batch.* --d-norm none"):
-            insist_on_lone_images(D, "r1")
+            require_lone_images(D, "r1")
 
     @pytest.mark.parametrize("layer", [nn.InstanceNorm2d(4), nn.GroupNorm(2, 4), nn.LayerNorm(3)])
     def test_norms_of_one_image_are_welcome(self, layer):
-        insist_on_lone_images(nn.Sequential(nn.Conv2d(1, 4, 3), layer), "r1")
+        require_lone_images(nn.Sequential(nn.Conv2d(1, 4, 3), layer), "r1")
 
     def test_it_is_refused_for_good_reason(self):
         # One image's gradient changes with its neighbours: it is not that image's own.

@@ -57,7 +57,7 @@ def game_of(*, views=None, D=None, **settings):
     return Game(
         G=player(Painter(), generator_cross_entropy),
         D=player(D or Spy(), discriminator_cross_entropy),
-        deal=Translation(source_channels=1, views=views or Views(), **settings),
+        forward=Translation(source_channels=1, views=views or Views(), **settings),
         image_shape=SHAPE,
     )
 
@@ -69,7 +69,7 @@ def batch():
 
 def deal(game, turn, batch):
     torch.manual_seed(0)
-    return game.deal(game, turn, batch, seen=60)
+    return game.forward(game, turn, batch, seen=60)
 
 
 class TestPlay:
@@ -108,8 +108,8 @@ class TestPlay:
 
     def test_it_remembers_nothing(self, batch):
         game = game_of()
-        game.deal.observe(deal(game, "D", batch))
-        assert not game.deal.memory.state_dict()
+        game.forward.observe(deal(game, "D", batch))
+        assert not game.forward.memory.state_dict()
 
 
 class TestViews:
@@ -128,22 +128,22 @@ class TestViews:
 class TestWhatIsShown:
     def test_pictures_of_noise_are_refused_and_the_way_out_is_named(self):
         with pytest.raises(UserError, match=r"nothing of noise.*zerosum translate RUN IMAGE"):
-            game_of().deal.inputs(3, CPU)
+            game_of().forward.inputs(3, CPU)
 
     def test_a_strip_is_source_output_target_as_they_are(self, batch):
         game = game_of(views=Views(enlarge=2, flips=True))
-        source, output, target = game.deal.strip(game.G.net, batch.real)
+        source, output, target = game.forward.strip(game.G.net, batch.real)
         assert torch.equal(source, batch.real[:, :1])
         assert torch.equal(output, game.G.net(source))
         assert torch.equal(target, batch.real[:, 1:])
 
-    @pytest.mark.parametrize("opinion", [torch.sigmoid, lambda logits: 3 * logits])
-    def test_figures_are_means_over_patches_of_d_s_opinions(self, batch, opinion):
-        game = game_of(opinion=opinion)
+    @pytest.mark.parametrize("score_fn", [torch.sigmoid, lambda logits: 3 * logits])
+    def test_figures_are_means_over_patches_of_d_s_opinions(self, batch, score_fn):
+        game = game_of(score_fn=score_fn)
         play = deal(game, "D", batch)
-        figures = game.deal.figures(play)
-        assert not any(figure.requires_grad for figure in figures.values())
+        metrics = game.forward.metrics(play)
+        assert not any(metric.requires_grad for metric in metrics.values())
         for name, images in (("D(x)", play.real), ("D(G(z))", play.fake)):
             patch = 2 * images.mean(dim=(1, 2, 3))
-            expected = (opinion(patch) + opinion(patch + 1)).mean() / 2
-            torch.testing.assert_close(figures[name], expected)
+            expected = (score_fn(patch) + score_fn(patch + 1)).mean() / 2
+            torch.testing.assert_close(metrics[name], expected)

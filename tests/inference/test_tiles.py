@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from zerosum.data.images import to_array, to_float, to_uint8
 from zerosum.errors import UserError
-from zerosum.game.cycle import TwoWays
+from zerosum.game.cycle import GeneratorPair
 from zerosum.inference.tiles import Tiling, Translator, one_way, spans
 from zerosum.nets import translator, unet
 
@@ -228,7 +228,7 @@ class TestTranslator:
 
 class TestOneWay:
     def test_of_two(self):
-        ways = TwoWays(AB=Local(0), BA=Local(1))
+        ways = GeneratorPair(AB=Local(0), BA=Local(1))
         assert one_way(ways, reverse=False, run="The run") is ways.AB
         assert one_way(ways, reverse=True, run="The run") is ways.BA
 

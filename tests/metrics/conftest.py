@@ -1,4 +1,4 @@
-"""What the tests of figures share: features with known figures, a cache of their own, nets."""
+"""What the tests of metrics share: features with known metrics, a cache of their own, nets."""
 
 import numpy as np
 import pytest

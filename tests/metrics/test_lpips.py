@@ -1,4 +1,4 @@
-"""LPIPS: the nets against a straight computation, the weights' file, and the published figures."""
+"""LPIPS: the nets against a straight computation, the weights' file, and the published metrics."""
 
 import dataclasses
 import hashlib
@@ -238,7 +238,7 @@ class TestArraysOnly:
 
 
 # By lpips 0.1.4's own code, with the same weights in its layers.
-FIGURES = {
+METRICS = {
     ("alex", 32, 32): [0.06018771, 0.07298045],
     ("alex", 33, 47): [0.10074069, 0.06635022],
     ("alex", 100, 80): [0.13362451, 0.16836802],
@@ -254,11 +254,11 @@ def nets():
 
 @INSTALLED
 class TestRealWeights:
-    @pytest.mark.parametrize("case", FIGURES, ids=str)
+    @pytest.mark.parametrize("case", METRICS, ids=str)
     def test_figures_are_the_published_codes(self, nets, case):
         name, *size = case
         found = nets[name].distance(noise(0, 2, 3, *size), noise(1, 2, 3, *size))
-        assert found.tolist() == pytest.approx(FIGURES[case], rel=2e-6)
+        assert found.tolist() == pytest.approx(METRICS[case], rel=2e-6)
 
     @pytest.mark.parametrize("name", ["alex", "vgg"])
     def test_no_channel_has_a_negative_weight(self, nets, name):

@@ -11,8 +11,8 @@ from torch.nn import functional
 from zerosum import data
 from zerosum.data.images import to_float
 from zerosum.errors import UserError
-from zerosum.metrics.evaluate import Subject
-from zerosum.metrics.paired import choose_measures, judge_pairs, l1, psnr, spread_of, ssim
+from zerosum.metrics.evaluate import ImageCollection
+from zerosum.metrics.paired import choose_pair_metrics, judge_pairs, l1, psnr, spread_of, ssim
 
 
 @pytest.fixture(scope="module")
@@ -147,10 +147,11 @@ def test_the_mean_of_one_has_no_deviation():
 class TestSets:
     def judged(self, fake, real):
         subjects = (
-            Subject(name=name, split=None, images=i) for name, i in (("a", fake), ("b", real))
+            ImageCollection(name=name, split=None, images=i)
+            for name, i in (("a", fake), ("b", real))
         )
-        measures = choose_measures(["psnr"], device=torch.device("cpu"), notice=print)
-        return judge_pairs(*subjects, measures=measures, seed=5)["psnr"]
+        pair_metrics = choose_pair_metrics(["psnr"], device=torch.device("cpu"), notice=print)
+        return judge_pairs(*subjects, pair_metrics=pair_metrics, seed=5)["psnr"]
 
     def test_images_at_the_same_places_are_compared(self):
         fake = torch.full((3, 1, 4, 4), 100, dtype=torch.uint8)

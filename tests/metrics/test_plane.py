@@ -1,4 +1,4 @@
-"""Points in the plane as the figures see them."""
+"""Points in the plane as the metrics see them."""
 
 import math
 from dataclasses import replace
@@ -10,7 +10,7 @@ from zerosum import data
 from zerosum.data.catalog import mixture_of
 from zerosum.errors import UserError
 from zerosum.metrics.channels import with_channels
-from zerosum.metrics.evaluate import Subject, evaluate
+from zerosum.metrics.evaluate import ImageCollection, evaluate
 from zerosum.metrics.features import cheap_net, feature_net, net_for_data
 from zerosum.metrics.modes import count_gaussian_modes
 from zerosum.metrics.plane import deviations, sha256
@@ -31,7 +31,7 @@ def net():
 
 @pytest.fixture(scope="module")
 def real():
-    return Subject(name="ring", split="test", images=data.load("ring", split="test").images)
+    return ImageCollection(name="ring", split="test", images=data.load("ring", split="test").images)
 
 
 def centres():
@@ -39,7 +39,7 @@ def centres():
 
 
 def found(net, real, images, *names):
-    fake = Subject(name="made", split=None, images=images.float().view(-1, 2, 1, 1))
+    fake = ImageCollection(name="made", split=None, images=images.float().view(-1, 2, 1, 1))
     results = evaluate(fake, real, net=net, names=names, seed=0)
     return {name: result.value for name, result in results.items()}
 

@@ -1,4 +1,4 @@
-"""Precision and its relatives: a drawing on a line, degenerate sets, and prdc's figures."""
+"""Precision and its relatives: a drawing on a line, degenerate sets, and prdc's metrics."""
 
 import pytest
 import torch

@@ -7,7 +7,7 @@ from zerosum.errors import UserError
 from zerosum.metrics.features import NAMES
 from zerosum.metrics.inception import RESIZES
 from zerosum.metrics.protocols import PROTOCOLS, agree
-from zerosum.metrics.registry import FIGURES
+from zerosum.metrics.registry import METRICS
 
 NOTHING = {"features": None, "resize": None, "split": None, "count": None, "metrics": ()}
 
@@ -24,7 +24,7 @@ class TestEach:
         assert terms.features in NAMES
         assert terms.resize in RESIZES
         assert terms.split in SPLITS
-        assert set(terms.metrics) <= set(FIGURES)
+        assert set(terms.metrics) <= set(METRICS)
 
     def test_holds_where_nothing_contradicts_it(self, name):
         terms = PROTOCOLS[name]
@@ -95,9 +95,9 @@ class TestCounts:
 
     def test_fewer_samples_are_another_protocol(self):
         terms = PROTOCOLS["clean-fid"]
-        terms.insist_on_samples(50_000, 50_000)
+        terms.require_samples(50_000, 50_000)
         with pytest.raises(UserError, match="takes 50,000 samples, and there are 49,999"):
-            terms.insist_on_samples(50_000, 49_999)
+            terms.require_samples(50_000, 49_999)
 
     def test_a_protocol_without_a_number_needs_some_images_too(self):
         with pytest.raises(UserError, match="takes 10,000 reference images, and there are 9"):

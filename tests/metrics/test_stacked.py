@@ -8,7 +8,7 @@ import torch
 
 from zerosum import data
 from zerosum.metrics.embedding import embed_reference
-from zerosum.metrics.evaluate import Subject, evaluate
+from zerosum.metrics.evaluate import ImageCollection, evaluate
 from zerosum.metrics.features import STACKED, cheap_net, feature_net, net_for_data
 from zerosum.metrics.registry import doubt
 from zerosum.metrics.stacked import look_at_channels
@@ -91,10 +91,12 @@ def test_a_thousand_logits_an_image_need_not_be_kept(net, digits):
 class TestFigures:
     @pytest.fixture
     def found(self, net, digits):
-        """Figures by name of images against thirty others."""
+        """Metrics by name of images against thirty others."""
 
         def evaluated(images, *names, net=net):
-            fake, real = (Subject(name="made", split=None, images=i) for i in (images, digits[0]))
+            fake, real = (
+                ImageCollection(name="made", split=None, images=i) for i in (images, digits[0])
+            )
             return evaluate(fake, real, net=net, names=names, seed=0)
 
         return evaluated

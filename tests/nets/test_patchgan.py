@@ -4,7 +4,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from zerosum.errors import UserError
-from zerosum.game.core import Play, couples_the_batch
+from zerosum.game.core import Play, has_batch_norm
 from zerosum.game.losses import OBJECTIVES
 from zerosum.game.penalties import gradient_penalty, r1
 from zerosum.nets.patchgan import Discriminator, least_side
@@ -147,7 +147,7 @@ def test_without_batch_norm_each_image_is_judged_alone(norm):
 
 @pytest.mark.parametrize(("norm", "couples"), [("batch", True), ("instance", False)])
 def test_a_game_sees_what_couples_the_batch(norm, couples):
-    assert couples_the_batch(patchgan(norm=norm)) == couples
+    assert has_batch_norm(patchgan(norm=norm)) == couples
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

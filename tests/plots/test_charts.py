@@ -22,7 +22,7 @@ from zerosum.plots.charts import (
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def drawn(lines, title="figure"):
+def drawn(lines, title="metric"):
     return ElementTree.fromstring(curve_svg(lines, title=title))
 
 

@@ -18,7 +18,7 @@ def titles(directory):
 
 
 def test_the_figure_with_its_best_above_the_losses(make_run):
-    directory = make_run("run", figures=(5.25, 7.0))
+    directory = make_run("run", metrics=(5.25, 7.0))
     assert draw_curve(directory) == directory.path / "curve.svg"
     assert titles(directory) == ["frechet_digits", "losses, means over the epoch"]
     first, second = panels(directory)
@@ -28,7 +28,7 @@ def test_the_figure_with_its_best_above_the_losses(make_run):
 
 
 def test_a_run_that_was_never_evaluated_has_its_losses(make_run):
-    directory = make_run("run", figures=())
+    directory = make_run("run", metrics=())
     draw_curve(directory)
     assert titles(directory) == ["losses, means over the epoch"]
 

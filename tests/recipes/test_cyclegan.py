@@ -76,7 +76,7 @@ class TestDefaults:
             "anneal_rate": 0,
         }
         assert expected.items() <= Config().model_dump().items()
-        assert [pool.size for pool in game_of().deal.pools] == [50, 50]
+        assert [pool.size for pool in game_of().forward.pools] == [50, 50]
 
     def test_they_are_valid(self):
         assert Config.model_validate(Config().model_dump()) == Config()
@@ -98,8 +98,8 @@ class TestWhatIsBuilt:
         assert game.G.net.AB(A).shape == B.shape
         assert game.G.net.BA(B).shape == A.shape
         assert len(game.D.net.A(A, A[:, :0])) == len(game.D.net.B(B, B[:, :0])) == 2
-        assert isinstance(game.deal, CycleTranslation)
-        assert [pool.images.shape[1] for pool in game.deal.pools] == [1, 3]
+        assert isinstance(game.forward, CycleTranslation)
+        assert [pool.images.shape[1] for pool in game.forward.pools] == [1, 3]
         assert game.turns == "DG"
 
     def test_the_identity_term_needs_domains_of_equal_channels(self):
@@ -124,7 +124,7 @@ class TestWhatIsBuilt:
 
         class Known:
             a = b = Side
-            came_round = stayed = ((torch.tensor([0.5]), torch.tensor([0.25])),)
+            cycled = identity_mapped = ((torch.tensor([0.5]), torch.tensor([0.25])),)
 
         terms = game_of(loss=loss).G.objective
         name = "least_squares" if loss == "least-squares" else "cross_entropy"
@@ -168,15 +168,15 @@ class TestTraining:
 
     def test_the_log_has_both_domains_and_how_like_them_the_fakes_are(self, train):
         for record in train(evaluate_every=1).log():
-            figures = record["figures"]
-            assert list(figures) == ["frechet_random", "frechet_random_A", "frechet_random_B"]
-            assert figures["frechet_random"] == pytest.approx(
-                (figures["frechet_random_A"] + figures["frechet_random_B"]) / 2
+            metrics = record["metrics"]
+            assert list(metrics) == ["frechet_random", "frechet_random_A", "frechet_random_B"]
+            assert metrics["frechet_random"] == pytest.approx(
+                (metrics["frechet_random_A"] + metrics["frechet_random_B"]) / 2
             )
             assert "health" not in record
             names = {f"{who}/least_squares_{side}" for who in "GD" for side in "AB"}
             assert names | {"G/cycle", "G/identity", "D(x)", "D(G(z))"} <= record.keys()
-            assert np.isfinite([record["loss_G"], record["loss_D"], *figures.values()]).all()
+            assert np.isfinite([record["loss_G"], record["loss_D"], *metrics.values()]).all()
 
     def test_the_picture_has_six_rows_there_and_back_both_ways(self, train, pairs):
         run = train(epochs=1)
@@ -210,7 +210,7 @@ class TestTraining:
         record = train(epochs=1, **settings).log()[-1]
         terms = {name: value for name, value in record.items() if "/" in name or "loss" in name}
         assert len(terms) >= 6
-        assert np.isfinite([*terms.values(), *record["figures"].values()]).all()
+        assert np.isfinite([*terms.values(), *record["metrics"].values()]).all()
 
     def test_domains_of_other_sizes_and_channels(self, train, tmp_path, write_images):
         for split in ("train", "val"):
@@ -219,7 +219,7 @@ class TestTraining:
         run = train(data=tmp_path / "mixed", epochs=1, identity=0)
         assert (run.image_shape, run.source_channels) == ((4, 16, 16), 1)
         assert run.log()[-1]["seen"] == 14
-        assert np.isfinite([*run.log()[-1]["figures"].values()]).all()
+        assert np.isfinite([*run.log()[-1]["metrics"].values()]).all()
 
     def test_it_learns_a_translation(self, train, tmp_path):
         # Dark tones are to become bright ones: the colours of a domain are easily judged.
@@ -240,7 +240,7 @@ class TestTraining:
             ema_half_life=0,
             evaluate_every=1,
         ).log()
-        scores = [record["figures"]["frechet_random"] for record in log]
+        scores = [record["metrics"]["frechet_random"] for record in log]
         assert min(scores) < 0.5 * scores[0]
 
 

@@ -122,8 +122,8 @@ class TestMixing:
     )
     def test_every_conditioning_with_any_nets(self, nets, conditioning):
         game = game_of(nets=nets, conditioning=conditioning, num_classes=3)
-        z, condition = game.deal.inputs(3, CPU, label=0)
-        _, others = game.deal.inputs(3, CPU, label=1)
+        z, condition = game.forward.inputs(3, CPU, label=0)
+        _, others = game.forward.inputs(3, CPU, label=1)
         game.G.net.eval()
         with torch.no_grad():  # gains and shifts that a class picks start out alike
             for weight in game.G.net.parameters():
@@ -186,7 +186,7 @@ class TestWhatIsBuilt:
     def test_wgan_gp(self):
         game = game_of("wgan-gp")
         assert game.D.objective.keys() == {"wasserstein", "gradient_penalty"}
-        assert not game.couples_the_batch
+        assert not game.has_batch_norm
 
     def test_sagan_has_two_learning_rates_attention_and_spectral_norm_in_both(self):
         game = game_of("sagan")
@@ -199,7 +199,7 @@ class TestWhatIsBuilt:
 
     def test_acgan_names_the_class(self):
         game = game_of("acgan", num_classes=3)
-        assert isinstance(game.deal, Classified)
+        assert isinstance(game.forward, Classified)
         assert game.D.objective.keys() == {"cross_entropy", "classification"}
         assert game.G.objective.keys() == {"cross_entropy", "classification"}
 
@@ -221,8 +221,8 @@ class TestWhatIsBuilt:
 
     def test_the_opinion_in_the_log_is_a_probability_only_for_cross_entropy(self):
         logits = torch.tensor([2.0])
-        assert game_of("dcgan").deal.opinion(logits) == logits.sigmoid()
-        assert game_of("wgan").deal.opinion(logits) == 2
+        assert game_of("dcgan").forward.score_fn(logits) == logits.sigmoid()
+        assert game_of("wgan").forward.score_fn(logits) == 2
 
 
 class TestFlags:
@@ -233,7 +233,7 @@ class TestFlags:
         batch = Batch(torch.rand(32, *SHAPE), torch.arange(32) % 3)
         for flips in (True, False):
             game = game_of(name, flips=flips, num_classes=3)
-            real = game.deal(game, "D", batch, 0).real
+            real = game.forward(game, "D", batch, 0).real
             mirrored = (real == batch.real.flip(3)).flatten(1).all(dim=1)
             left = (real == batch.real).flatten(1).all(dim=1)
             assert (mirrored ^ left).all()
@@ -242,11 +242,11 @@ class TestFlags:
     @pytest.mark.parametrize("name", ["dcgan", "acgan"])
     def test_augment_has_its_policies_and_its_target(self, name):
         settings = {"augment": "cutout,color", "augment_target": 0.6}
-        augmentation = game_of(name, **settings, num_classes=3).deal.memory
+        augmentation = game_of(name, **settings, num_classes=3).forward.memory
         assert (augmentation.policies, augmentation.target) == (("color", "cutout"), 0.6)
-        always = game_of(name, augment="translation", num_classes=3).deal.memory
+        always = game_of(name, augment="translation", num_classes=3).forward.memory
         assert (always.policies, always.target) == (("translation",), None)
-        assert game_of(name, num_classes=3).deal.memory.policies == ()
+        assert game_of(name, num_classes=3).forward.memory.policies == ()
 
     @pytest.mark.parametrize("nets", ["dcgan", "resnet", "r3gan"])
     @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ class TestFlags:
             for module in player.net.modules():
                 if isinstance(module, SelfAttention):
                     module.register_forward_hook(lambda _, __, maps: found.append(maps.shape[2:]))
-        images = game.G.net(*game.deal.inputs(2, CPU))
+        images = game.G.net(*game.forward.inputs(2, CPU))
         assert found == [(side, side) for side in in_G]
         found.clear()
         game.D.net(images, torch.empty(2, 0))
@@ -313,7 +313,7 @@ class TestFlags:
 
     def test_pack_and_parts(self):
         game = game_of("wgan-gp", pack=2, parts=4)
-        assert (game.parts, game.deal.packed) == (4, 2)
+        assert (game.parts, game.forward.packed) == (4, 2)
         assert game.D.net(torch.rand(5, 2, 28, 28), torch.empty(5, 0)).shape == (5, 1)
 
 

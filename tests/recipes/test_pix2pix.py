@@ -76,9 +76,9 @@ class TestWhatIsBuilt:
         source, target = torch.zeros(2, 1, 16, 16), torch.zeros(2, 3, 16, 16)
         assert game.G.net(source).shape == target.shape
         assert len(game.D.net(target, source)) == 2
-        assert isinstance(game.deal, Translation)
+        assert isinstance(game.forward, Translation)
         assert game.turns == "DG"
-        assert not game.couples_the_batch
+        assert not game.has_batch_norm
 
     def test_g_minimises_d_s_verdict_and_the_error(self):
         assert list(game_of().G.objective) == ["cross_entropy", "l1"]
@@ -111,7 +111,7 @@ class TestWhatIsBuilt:
     def test_a_penalised_d_with_batch_norm_is_refused(self):
         with pytest.raises(UserError, match=r"'r1'.*BatchNorm.*--d-norm none"):
             game_of(d_norm="batch", penalty="r1:1")
-        assert game_of(d_norm="batch").couples_the_batch
+        assert game_of(d_norm="batch").has_batch_norm
 
     def test_nothing_to_minimise_is_refused(self):
         with pytest.raises(UserError, match="expected --l1 or --adversarial above 0"):
@@ -132,7 +132,7 @@ class TestTraining:
     def test_the_log_has_the_terms_and_how_close_it_comes_to_the_targets(self, train_pairs):
         log = train_pairs("pix2pix", evaluate_every=1).log()
         for record in log:
-            assert list(record["figures"]) == ["val_l1", "val_ssim", "val_psnr"]
+            assert list(record["metrics"]) == ["val_l1", "val_ssim", "val_psnr"]
             assert "health" not in record
             assert {
                 "G/cross_entropy",
@@ -142,7 +142,7 @@ class TestTraining:
                 "D(G(z))",
             } <= record.keys()
             assert np.isfinite([record["loss_G"], record["loss_D"]]).all()
-        assert 0 < log[-1]["figures"]["val_l1"] < 2
+        assert 0 < log[-1]["metrics"]["val_l1"] < 2
 
     def test_the_picture_has_six_rows_of_source_output_target(self, train_pairs, pairs):
         run = train_pairs("pix2pix", epochs=1)
@@ -179,7 +179,7 @@ class TestTraining:
         record = train_pairs("pix2pix", epochs=1, **settings).log()[-1]
         terms = {name: value for name, value in record.items() if "/" in name or "loss" in name}
         assert len(terms) >= 4
-        assert np.isfinite([*terms.values(), *record["figures"].values()]).all()
+        assert np.isfinite([*terms.values(), *record["metrics"].values()]).all()
 
     def test_regression_learns_the_translation(self, train_pairs, tmp_path):
         for index, tone in enumerate(range(0, 256, 15)):
@@ -197,7 +197,7 @@ class TestTraining:
             ema_half_life=0,
             evaluate_every=20,
         ).log()
-        scores = [record["figures"]["val_l1"] for record in log if "figures" in record]
+        scores = [record["metrics"]["val_l1"] for record in log if "metrics" in record]
         assert scores[-1] < 0.1
 
     def test_pairs_side_by_side(self, train_pairs, tmp_path, write_images):

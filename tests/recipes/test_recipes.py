@@ -18,7 +18,7 @@ from zerosum.game.generation import ClassifiedPlay
 from zerosum.nets import dcgan, r3gan, resnet
 from zerosum.nets.layers import SelfAttention
 from zerosum.training.round import play_round
-from zerosum.training.step_stats import Tally
+from zerosum.training.step_stats import StepStats
 
 CPU = torch.device("cpu")
 SHAPE = (3, 32, 32)
@@ -211,7 +211,7 @@ def test_each_step_of_wgans_critic_would_leave_the_clip_and_ends_inside_it(monke
         return [weights.abs().max().item() for weights in game.D.net.parameters()]
 
     game.D.optimizer.register_step_post_hook(lambda *_: stepped.append(largest()))
-    monkeypatch.setattr(type(game.deal), "observe", lambda *_: clipped.append(largest()))
+    monkeypatch.setattr(type(game.forward), "observe", lambda *_: clipped.append(largest()))
     seen, turns = 0, 0
     for _ in range(3):
         seen += play_round(
@@ -221,7 +221,7 @@ def test_each_step_of_wgans_critic_would_leave_the_clip_and_ends_inside_it(monke
             turn_index=turns,
             seen=seen,
             bf16=False,
-            tally=Tally(),
+            stats=StepStats(),
         )
         turns += len(game.turns)
     assert len(stepped) == len(clipped) == 15

@@ -42,13 +42,13 @@ def test_the_game_is_exactly_the_recipe():
     game = build(Config(), image_shape=(1, 28, 28), device=CPU)
     assert game.turns == "DG"
     assert game.image_shape == (1, 28, 28)
-    assert (game.deal.latent_size, game.deal.num_classes, game.deal.packed) == (100, 0, 1)
+    assert (game.forward.latent_size, game.forward.num_classes, game.forward.packed) == (100, 0, 1)
     assert shapes(game.G) == [(256, 100), (256,), (512, 256), (512,), (784, 512), (784,)]
     assert shapes(game.D) == [(512, 784), (512,), (256, 512), (256,), (1, 256), (1,)]
     assert game.G.objective == {"cross_entropy": losses.generator_cross_entropy}
     assert game.D.objective == {"cross_entropy": losses.discriminator_cross_entropy}
     assert game.G.constraint is game.D.constraint is None
-    assert not game.couples_the_batch
+    assert not game.has_batch_norm
     for player in (game.G, game.D):
         assert type(player.optimizer) is torch.optim.Adam
         (group,) = player.optimizer.param_groups
@@ -62,10 +62,10 @@ def test_the_settings_arrive_where_they_belong():
     game = build(config, image_shape=(3, 2, 4), device=CPU)
     assert [shape[0] for shape in shapes(game.G)[::2]] == [5, 6, 7, 24]
     assert [shape[0] for shape in shapes(game.D)[::2]] == [7, 6, 5, 1]
-    assert game.deal.latent_size == 3
+    assert game.forward.latent_size == 3
     assert game.G.optimizer.defaults["lr"] == 0.1
     assert game.D.optimizer.defaults["betas"] == (0.1, 0.2)
-    z, condition = game.deal.inputs(2, CPU)
+    z, condition = game.forward.inputs(2, CPU)
     assert game.G.net(z, condition).shape == (2, 3, 2, 4)
 
 

@@ -42,8 +42,8 @@ def train(*flags):
 def test_a_run_draws_checks_and_keeps_itself(trained):
     assert trained.image_shape == (2, 1, 1)
     (record,) = trained.log()
-    assert record["figures"]["frechet_ring"] > 0.01
-    assert set(record["health"]["signs"]["missing"]) < set(data.DATASETS["ring"].classes)
+    assert record["metrics"]["frechet_ring"] > 0.01
+    assert set(record["health"]["signals"]["missing"]) < set(data.DATASETS["ring"].classes)
     with Image.open(f"{RUN}/generated_epoch_1.png") as picture:
         assert picture.size == (SIDE, SIDE + CAPTION)
     with Image.open(f"{RUN}/film.gif") as film:

@@ -12,7 +12,7 @@ from zerosum import recipes
 from zerosum.data.images import ImageSet, to_float, to_uint8
 from zerosum.errors import UserError
 from zerosum.game.core import Game, Player
-from zerosum.game.cycle import CycleTranslation, TwoWays
+from zerosum.game.cycle import CycleTranslation, GeneratorPair
 from zerosum.game.pool import Pool
 from zerosum.game.translation import Translation as PairedDeal
 from zerosum.game.translation import Views
@@ -33,7 +33,7 @@ from zerosum.tasks.translation import (
     in_channels_of,
     moments,
 )
-from zerosum.training.ema import Average
+from zerosum.training.ema import EMA
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import State
 
@@ -62,8 +62,8 @@ def state_of(G, *, source_channels=1, cycle=False):
         Player(net=net, optimizer=torch.optim.SGD(net.parameters()), objective={})
         for net in (G, Plus())
     ]
-    game = Game(G=players[0], D=players[1], deal=deal, image_shape=(2, 16, 16))
-    return State(game, Average(G, half_life=0))
+    game = Game(G=players[0], D=players[1], forward=deal, image_shape=(2, 16, 16))
+    return State(game, EMA(G, half_life=0))
 
 
 def images_of(count, *, size=(16, 16), channels=2, source_channels=1, low=0, high=256):
@@ -85,10 +85,10 @@ def with_equal_sides(images):
 
 
 def figures_of(task, state, held_out, tmp_path):
-    examine = task.examiner(state, Config(), held_out, held_out, RunDirectory(tmp_path))
-    found = examine()
+    evaluate = task.evaluator(state, Config(), held_out, held_out, RunDirectory(tmp_path))
+    found = evaluate()
     assert found.health is None
-    return found.figures
+    return found.metrics
 
 
 class TestTasks:
@@ -159,7 +159,7 @@ class TestCloseness:
 class TestLikeness:
     def test_ways_that_give_the_other_domain_are_at_no_distance(self, tmp_path):
         held_out = with_equal_sides(images_of(12))
-        state = state_of(TwoWays(AB=Plus(), BA=Plus()), cycle=True)
+        state = state_of(GeneratorPair(AB=Plus(), BA=Plus()), cycle=True)
         found = figures_of(UNMATCHED, state, held_out, tmp_path)
         assert list(found) == ["frechet_random", "frechet_random_A", "frechet_random_B"]
         assert max(map(abs, found.values())) < 1e-3
@@ -168,7 +168,7 @@ class TestLikeness:
         held_out = images_of(12)
         held_out.images[:, 1:] //= 4  # B is dark
         A, B = held_out.images.split(1, dim=1)
-        state = state_of(TwoWays(AB=Plus(), BA=Plus(0.2)), cycle=True)
+        state = state_of(GeneratorPair(AB=Plus(), BA=Plus(0.2)), cycle=True)
         found = figures_of(UNMATCHED, state, held_out, tmp_path)
         net = feature_net("random", device=torch.device("cpu"))
         brighter = to_uint8(to_float(B) + 0.2)
@@ -209,7 +209,7 @@ class TestPictures:
 
     def test_a_row_of_six_there_and_back_both_ways(self, tmp_path):
         held_out = images_of(3, low=100, high=150)
-        state = state_of(TwoWays(AB=Plus(0.4), BA=Plus(-0.2)), cycle=True)
+        state = state_of(GeneratorPair(AB=Plus(0.4), BA=Plus(-0.2)), cycle=True)
         picture = self.picture(UNMATCHED, state, held_out, tmp_path)
         assert picture.shape == (3 * (16 + GAP) + GAP, 6 * (16 + GAP) + GAP, 3)
         for row, image in enumerate(held_out.images.float()):

@@ -8,13 +8,13 @@ from zerosum.training.early_stopping import best_record, score_of, stalled
 def log_of(*scores):
     """A record an epoch; None for one that was not evaluated."""
     return [
-        {"epoch": epoch, **({} if score is None else {"figures": {"distance": score, "other": 0}})}
+        {"epoch": epoch, **({} if score is None else {"metrics": {"distance": score, "other": 0}})}
         for epoch, score in enumerate(scores, start=1)
     ]
 
 
 def test_the_score_is_the_first_figure():
-    assert score_of({"figures": {"second": 2.0, "first": 1.0}}) == 2.0
+    assert score_of({"metrics": {"second": 2.0, "first": 1.0}}) == 2.0
     assert score_of({"epoch": 1}) is None
 
 

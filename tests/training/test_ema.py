@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from zerosum import recipes
-from zerosum.training.ema import Average
+from zerosum.training.ema import EMA
 from zerosum.training.round import play_round
 from zerosum.training.state import State
 
@@ -24,7 +24,7 @@ def net_of(value):
 def average_of(start, target, *, half_life):
     """An average that stands at `start` and follows a net that stands at `target` and stays."""
     net = net_of(start)
-    average = Average(net, half_life=half_life)
+    average = EMA(net, half_life=half_life)
     nn.init.constant_(net.weight, target)
     return average
 
@@ -51,7 +51,7 @@ def test_the_half_life_warms_up_with_the_images_seen(half_life, seen, images):
 def test_a_half_life_of_zero_follows_exactly():
     torch.manual_seed(0)
     net = nn.Linear(50, 50)
-    average = Average(net, half_life=0)
+    average = EMA(net, half_life=0)
     for seen in (1, LONG_AGO):
         nn.init.normal_(net.weight)
         average.update(images=1, seen=seen)
@@ -60,7 +60,7 @@ def test_a_half_life_of_zero_follows_exactly():
 
 def test_buffers_are_copied_not_averaged():
     net = nn.BatchNorm1d(2)
-    average = Average(net, half_life=1000)
+    average = EMA(net, half_life=1000)
     net(torch.randn(5, 2) + 3)
     average.update(images=1, seen=LONG_AGO)
     for ours, theirs in zip(average.net.buffers(), net.buffers(), strict=True):
@@ -71,7 +71,7 @@ def test_buffers_are_copied_not_averaged():
 
 def test_the_average_is_for_looking_only():
     net = nn.Sequential(nn.Linear(2, 2), nn.Dropout())
-    average = Average(net, half_life=10)
+    average = EMA(net, half_life=10)
     assert not average.net.training
     assert net.training
     assert not any(parameter.requires_grad for parameter in average.net.parameters())
@@ -83,7 +83,7 @@ def test_the_average_is_for_looking_only():
 
 def test_it_follows_a_net_whose_weights_are_loaded_later():
     net = net_of(0.0)
-    average = Average(net, half_life=0)
+    average = EMA(net, half_life=0)
     net.load_state_dict(net_of(5.0).state_dict())
     average.update(images=1, seen=1)
     assert average.net.weight.item() == 5
@@ -96,8 +96,8 @@ def test_raw_and_average_samples_agree_on_a_frozen_net(name):
     config = recipes.get(name).config(width=2, latent_size=4)
     game = recipes.build(name, config, image_shape=(1, 28, 28), device=cpu)
     game = replace(game, G=replace(game.G, schedules={"lr": lambda seen: 0.0}))
-    state = State(game, Average(game.G.net, half_life=50))
-    inputs = game.deal.inputs(5, cpu)
+    state = State(game, EMA(game.G.net, half_life=50))
+    inputs = game.forward.inputs(5, cpu)
 
     @torch.no_grad()
     def raw():
@@ -115,11 +115,11 @@ def test_raw_and_average_samples_agree_on_a_frozen_net(name):
             turn_index=state.progress.turns,
             seen=state.progress.seen,
             bf16=False,
-            tally=state.tally,
+            stats=state.stats,
         )
         state.progress.turns += len(game.turns)
-        state.average.update(images=6, seen=state.progress.seen)
+        state.ema.update(images=6, seen=state.progress.seen)
     after = raw()
     assert all(torch.equal(a, b) for a, b in zip(weights, game.G.net.parameters(), strict=True))
     assert not torch.allclose(before, after, atol=1e-3)
-    assert torch.equal(state.average.net(*inputs), after)
+    assert torch.equal(state.ema.net(*inputs), after)

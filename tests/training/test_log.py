@@ -5,17 +5,17 @@ import pytest
 from zerosum.training.log import History, better, is_number, read_history
 
 
-def history_of(*figures, **entries):
+def history_of(*metrics, **entries):
     records = [
-        {"epoch": epoch, "seen": epoch, "figures": {"frechet_digits": figure}, **entries}
-        for epoch, figure in enumerate(figures, 1)
+        {"epoch": epoch, "seen": epoch, "metrics": {"frechet_digits": metric}, **entries}
+        for epoch, metric in enumerate(metrics, 1)
     ]
     return History(tuple(records))
 
 
 def test_best_and_last(make_run):
-    history = read_history(make_run("run", figures=(5.0, 7.0)))
-    assert history.figures == {"frechet_digits": [(2, 5.0), (4, 7.0)]}
+    history = read_history(make_run("run", metrics=(5.0, 7.0)))
+    assert history.metrics == {"frechet_digits": [(2, 5.0), (4, 7.0)]}
     assert history.best("frechet_digits") == (2, 5.0)
     assert history.final("frechet_digits") == (4, 7.0)
     assert history.series("loss_D") == [(1, 1.0), (2, 0.5), (3, 1 / 3), (4, 0.25)]
@@ -28,7 +28,7 @@ def test_the_earliest_of_equals_is_best():
 
 
 def test_some_figures_are_better_when_higher():
-    records = ({"epoch": e, "seen": e, "figures": {"recall": e / 10}} for e in (1, 2))
+    records = ({"epoch": e, "seen": e, "metrics": {"recall": e / 10}} for e in (1, 2))
     assert History(tuple(records)).best("recall") == (2, 0.2)
     assert better("recall") == "higher"
     assert better("frechet_random") == better("fid") == "lower"
@@ -37,12 +37,12 @@ def test_some_figures_are_better_when_higher():
 def test_figures_of_held_out_images_are_better_as_their_likes_are():
     assert better("val_psnr") == better("val_ssim") == better("psnr") == "higher"
     assert better("val_l1") == better("val_lpips") == "lower"
-    records = ({"epoch": e, "seen": e, "figures": {"val_ssim": e / 10}} for e in (1, 2))
+    records = ({"epoch": e, "seen": e, "metrics": {"val_ssim": e / 10}} for e in (1, 2))
     assert History(tuple(records)).best("val_ssim") == (2, 0.2)
 
 
 def test_what_is_no_number_is_no_figure():
-    assert history_of(None, "nan", True, float("nan"), 2).figures == {"frechet_digits": [(5, 2.0)]}
+    assert history_of(None, "nan", True, float("nan"), 2).metrics == {"frechet_digits": [(5, 2.0)]}
     assert not is_number(float("inf"))
 
 

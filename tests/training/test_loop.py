@@ -13,8 +13,8 @@ from zerosum.recipes.family import build
 from zerosum.recipes.vanilla import Config
 from zerosum.training import checkpoint, loop
 from zerosum.training.checkpoint import Snapshot
-from zerosum.training.ema import Average
-from zerosum.training.interfaces import Examination
+from zerosum.training.ema import EMA
+from zerosum.training.interfaces import Evaluation
 from zerosum.training.loop import Loop, Schedule, TrainingDiverged
 from zerosum.training.run_directory import RunDirectory, StorageFailed
 from zerosum.training.signals import Interrupted
@@ -29,7 +29,7 @@ class Position:
     offset: int = 0
 
 
-class Deck:
+class Loader:
     """20 random images an epoch, in batches of 8, 8 and 4, or of another size."""
 
     def __init__(self, batch_size=8):
@@ -59,15 +59,15 @@ class Bench:
             D=replace(game.D, objective={**game.D.objective, **(D_terms or {})}),
             G=replace(game.G, objective={**game.G.objective, **(G_terms or {})}),
         )
-        self.state = State(game, Average(game.G.net, half_life=10))
+        self.state = State(game, EMA(game.G.net, half_life=10))
         self.directory = RunDirectory(path)
         self.directory.claim()
         self.directory.write_config({})
-        self.deck = Deck(batch_size)
+        self.loader = Loader(batch_size)
         self.watcher = watcher
         self.drawn = []
         self.saved = []
-        self.examined = []
+        self.evaluated = []
         self.score = lambda: 0.5
 
     def loop(self, **schedule):
@@ -81,12 +81,12 @@ class Bench:
         }
         made = Loop(
             self.state,
-            self.deck,
+            self.loader,
             self.directory,
             schedule=Schedule(images_per_epoch=20, **(defaults | schedule)),
             watcher=self.watcher,
             draw=self.drawn.append,
-            examine=self.examine,
+            evaluate=self.evaluate,
         )
         save = self.directory.checkpoints.save
 
@@ -101,9 +101,9 @@ class Bench:
     def run(self, **schedule):
         self.loop(**schedule).run()
 
-    def examine(self):
-        self.examined.append(self.state.progress.seen)
-        return Examination(figures={"distance": self.score()}, health={"verdict": "healthy"})
+    def evaluate(self):
+        self.evaluated.append(self.state.progress.seen)
+        return Evaluation(metrics={"distance": self.score()}, health={"verdict": "healthy"})
 
     def newest(self):
         return next(iter(self.directory.checkpoints.newest()))
@@ -143,7 +143,7 @@ class TestWhatIsDue:
         it = bench()
         it.run(budget=60)
         it.run(budget=60)
-        assert it.deck.dealt == 9
+        assert it.loader.dealt == 9
         assert len(it.watcher.epochs) == 3
 
     def test_the_watcher_hears_the_beginning_and_the_end(self, bench):
@@ -254,8 +254,8 @@ class TestExaminations:
     def test_come_every_so_many_epochs_and_at_the_end(self, bench):
         it = bench()
         it.run(budget=140, evaluate_every=3)
-        assert it.examined == [60, 120, 140]
-        found = [record.get("figures") for record in it.directory.log()]
+        assert it.evaluated == [60, 120, 140]
+        found = [record.get("metrics") for record in it.directory.log()]
         half = {"distance": 0.5}
         assert found == [None, None, half, None, None, half, half]
         assert it.directory.log()[2]["health"] == {"verdict": "healthy"}
@@ -263,7 +263,7 @@ class TestExaminations:
     def test_there_are_none_at_0(self, bench):
         it = bench()
         it.run(budget=40, evaluate_every=0)
-        assert it.examined == []
+        assert it.evaluated == []
         assert it.directory.checkpoints.best() is None
 
     def test_a_better_state_is_saved_between_checkpoints(self, bench):
@@ -295,28 +295,28 @@ class TestExaminations:
 
         def poison(play):
             with torch.no_grad():
-                next(it.state.average.net.parameters()).fill_(torch.nan)
+                next(it.state.ema.net.parameters()).fill_(torch.nan)
             return play.fake_logits.mean() * 0
 
         looked = bench(G_terms={"poison": poison})
         it.state = looked.state
         with pytest.raises(TrainingDiverged, match="not finite"):
             looked.run(budget=20, evaluate_every=1)
-        assert looked.examined == []
+        assert looked.evaluated == []
 
 
 class TestSignals:
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
     def test_the_round_under_way_is_finished_and_saved(self, bench, number, code):
         it = bench()
-        deal = it.deck.next_batch
+        deal = it.loader.next_batch
 
         def interrupted():
-            if it.deck.dealt == 4:
+            if it.loader.dealt == 4:
                 os.kill(os.getpid(), number)
             return deal()
 
-        it.deck.next_batch = interrupted
+        it.loader.next_batch = interrupted
         with pytest.raises(Interrupted, match=r"at 36 images, and saved in .*again") as stopped:
             it.run(budget=1000)
         assert stopped.value.exit_code == code
@@ -328,13 +328,13 @@ class TestSignals:
 
     def test_the_time_spent_is_saved_too_and_adds_up(self, bench):
         it = bench()
-        deal = it.deck.next_batch
+        deal = it.loader.next_batch
 
         def interrupted():
             os.kill(os.getpid(), signal.SIGINT)
             return deal()
 
-        it.deck.next_batch = interrupted
+        it.loader.next_batch = interrupted
         spent = [0.0]
         for _ in range(3):
             with pytest.raises(Interrupted):
@@ -408,17 +408,17 @@ class TestDivergence:
         made.UPDATE_SECONDS = -1
         with pytest.raises(TrainingDiverged, match="round 1 of epoch 1"):
             made.run()
-        assert it.deck.dealt == 1
+        assert it.loader.dealt == 1
 
     def test_a_signal_does_not_save_it_either(self, bench):
         it = bench(D_terms={"penalty": spoil(float("nan"), at=1)})
-        deal = it.deck.next_batch
+        deal = it.loader.next_batch
 
         def interrupted():
             os.kill(os.getpid(), signal.SIGTERM)
             return deal()
 
-        it.deck.next_batch = interrupted
+        it.loader.next_batch = interrupted
         with pytest.raises(TrainingDiverged):
             it.run(budget=1000)
         assert it.saved == []
@@ -432,7 +432,7 @@ class TestDivergence:
         game = it.state.game
         G: Player = replace(game.G, constraint=spoiled)
         it.state.game = Game(
-            G=G, D=game.D, deal=game.deal, turns=game.turns, image_shape=game.image_shape
+            G=G, D=game.D, forward=game.forward, turns=game.turns, image_shape=game.image_shape
         )
         with pytest.raises(TrainingDiverged, match=r"'G/layers.0.weight' holds values that are"):
             it.run(budget=8)
@@ -467,7 +467,7 @@ class TestAFullDisk:
         fill.clear()
         again = bench()
         again.state.restore(again.newest()[1])
-        again.deck.position, again.deck.dealt = Position(2, 0), 6
+        again.loader.position, again.loader.dealt = Position(2, 0), 6
         again.directory.cut_log(again.state.progress.log_bytes)
         again.watcher = new_watcher()
         again.run(budget=80)

@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 
 from zerosum import experiment as session
-from zerosum.callbacks.monitor import Checkup
+from zerosum.callbacks.monitor import Monitor
 from zerosum.data.loader import Loader
 from zerosum.errors import UserError
 from zerosum.training import checkpoint
@@ -109,7 +109,7 @@ CRASHES = [
     pytest.param(Loader, "next_batch", 9, crash, id="the last batch"),
     pytest.param(RunDirectory, "append_log", 2, crash, id="after a line of the log"),
     pytest.param(RunDirectory, "save_picture", 2, crash, id="after a picture"),
-    pytest.param(Checkup, "__call__", 2, crash, id="while the players are examined"),
+    pytest.param(Monitor, "__call__", 2, crash, id="while the players are evaluated"),
     pytest.param(checkpoint, "write_durably", 5, crash, id="within a checkpoint"),
     pytest.param(Checkpoints, "save", 1, crash, id="after the first checkpoint"),
     pytest.param(Checkpoints, "save", 3, crash, id="after the last checkpoint"),
@@ -495,16 +495,16 @@ def test_a_damaged_line_of_the_log_is_told_and_stops_nothing(train_tiny, tmp_pat
 
 def test_best_means_the_same_in_the_log_and_among_checkpoints(train_tiny, tmp_path, monkeypatch):
     """A budget that ends in mid-epoch and is raised, when the state there was the best."""
-    figures = iter([5.0, 1.0, 4.0, 3.0])
-    plain = Checkup.__call__
+    metrics = iter([5.0, 1.0, 4.0, 3.0])
+    plain = Monitor.__call__
 
     def scripted(self, log):
-        return replace(plain(self, log), figures={"distance": next(figures)})
+        return replace(plain(self, log), metrics={"distance": next(metrics)})
 
-    monkeypatch.setattr(Checkup, "__call__", scripted)
+    monkeypatch.setattr(Monitor, "__call__", scripted)
     run = train_tiny(tmp_path / "run", images=60)
     assert run.directory.checkpoints.best() == 72
     train_tiny(tmp_path / "run", images=120)
-    logged = [record["figures"]["distance"] for record in run.log()]
+    logged = [record["metrics"]["distance"] for record in run.log()]
     assert logged == [5, 4, 3]
     assert run.directory.checkpoints.best() == 120

@@ -16,7 +16,7 @@ from zerosum.game.penalties import r1, r2
 from zerosum.nets import mlp
 from zerosum.seeds import enter_stream
 from zerosum.training.round import play_round, play_turn
-from zerosum.training.step_stats import Tally
+from zerosum.training.step_stats import StepStats
 
 CPU = torch.device("cpu")
 SHAPE = (1, 3, 4)
@@ -35,13 +35,13 @@ def make_game(*, D_terms=None, G_terms=None, constraint=None, turns="DG"):
     return Game(
         G=player(G, G_terms or {"cross_entropy": generator_cross_entropy}),
         D=player(D, D_terms or {"cross_entropy": discriminator_cross_entropy}, constraint),
-        deal=Generation(latent_size=5),
+        forward=Generation(latent_size=5),
         turns=turns,
         image_shape=SHAPE,
     )
 
 
-class Deck:
+class Loader:
     """Deals batches of random images that the number of the batch decides."""
 
     def __init__(self, shape=SHAPE, batch=6):
@@ -55,20 +55,20 @@ class Deck:
         return images, None
 
 
-def play(game, rounds=1, deck=None, bf16=False):
-    """Play rounds from the start, and return the tally and the deck."""
-    deck, tally, seen = deck or Deck(), Tally(), 0
+def play(game, rounds=1, loader=None, bf16=False):
+    """Play rounds from the start, and return the stats and the loader."""
+    loader, stats, seen = loader or Loader(), StepStats(), 0
     for number in range(rounds):
         seen += play_round(
             game,
-            deck.next_batch,
+            loader.next_batch,
             seed=SEED,
             turn_index=number * len(game.turns),
             seen=seen,
             bf16=bf16,
-            tally=tally,
+            stats=stats,
         )
-    return tally, deck
+    return stats, loader
 
 
 def weights(net):
@@ -97,10 +97,10 @@ class TestARound:
 
         twin = make_game()  # trained below with nothing of the library but its nets
         G, D = twin.G.net, twin.D.net
-        deck, nothing = Deck(), torch.empty(6, 0)
+        loader, nothing = Loader(), torch.empty(6, 0)
         ones, zeros = torch.ones(6, 1), torch.zeros(6, 1)
         for step in range(5):
-            real, _ = deck.next_batch()
+            real, _ = loader.next_batch()
             enter_stream(CPU, "turn", SEED, 2 * step)
             fake = G(torch.randn(6, 5), nothing).detach()
             logits = D(torch.cat([real, fake]), nothing)
@@ -136,28 +136,28 @@ class TestARound:
                     gradients.extend(p.grad.clone() for p in game.D.parameters)
                 return super().__call__(game, turn, batch, seen)
 
-        play(Game(G=game.G, D=game.D, deal=Spying(latent_size=5), image_shape=SHAPE))
+        play(Game(G=game.G, D=game.D, forward=Spying(latent_size=5), image_shape=SHAPE))
         opponent_is_untouched_since("G", game.D.net)
         assert same(gradients, [p.grad for p in game.D.parameters])
 
     def test_a_round_counts_the_images_it_dealt(self):
-        game, tally = make_game(turns="DDG"), Tally()
+        game, stats = make_game(turns="DDG"), StepStats()
         dealt = play_round(
-            game, Deck().next_batch, seed=0, turn_index=0, seen=0, bf16=False, tally=tally
+            game, Loader().next_batch, seed=0, turn_index=0, seen=0, bf16=False, stats=stats
         )
         assert dealt == 12
 
     def test_each_turn_of_d_is_dealt_a_batch_and_gs_turn_replays_the_last(self):
         D_term, G_term = Watched(discriminator_cross_entropy), Watched(generator_cross_entropy)
         game = make_game(D_terms={"it": D_term}, G_terms={"it": G_term}, turns="DDDDDG")
-        tally, deck = play(game, rounds=2)
+        stats, loader = play(game, rounds=2)
 
-        assert len(deck.dealt) == 10
-        assert all(p.real is b for p, b in zip(D_term.plays, deck.dealt, strict=True))
-        assert [p.real for p in G_term.plays] == [deck.dealt[4], deck.dealt[9]]
+        assert len(loader.dealt) == 10
+        assert all(p.real is b for p, b in zip(D_term.plays, loader.dealt, strict=True))
+        assert [p.real for p in G_term.plays] == [loader.dealt[4], loader.dealt[9]]
         assert [p.seen for p in D_term.plays] == [6 * n for n in range(1, 11)]
         assert [p.seen for p in G_term.plays] == [30, 60]
-        assert {name: len(values) for name, values in tally.values.items()} == {
+        assert {name: len(values) for name, values in stats.values.items()} == {
             "D/it": 10,
             "D(x)": 10,
             "D(G(z))": 10,
@@ -187,10 +187,10 @@ class TestARound:
 
         several = make_game(D_terms={"a": discriminator_cross_entropy, "b": twice})
         summed = make_game(D_terms={"ab": lambda p: 3 * discriminator_cross_entropy(p)})
-        tally, _ = play(several)
+        stats, _ = play(several)
         play(summed)
         torch.testing.assert_close(weights(several.D.net), weights(summed.D.net))
-        assert tally.means()["D/b"] == pytest.approx(2 * tally.means()["D/a"])
+        assert stats.means()["D/b"] == pytest.approx(2 * stats.means()["D/a"])
 
     def test_the_constraint_holds_after_each_of_ds_turns(self):
         norms = []
@@ -210,16 +210,16 @@ class TestARound:
     def test_bf16_is_for_the_nets_only(self):
         term = Watched(discriminator_cross_entropy)
         game = make_game(D_terms={"it": term})
-        tally, _ = play(game, rounds=2, bf16=True)
+        stats, _ = play(game, rounds=2, bf16=True)
         assert term.plays[0].fake.dtype == torch.bfloat16
         assert {p.dtype for p in game.D.parameters} == {torch.float32}
         moments = game.D.optimizer.state_dict()["state"][0]
         assert moments["exp_avg"].dtype == moments["exp_avg_sq"].dtype == torch.float32
-        assert {v.dtype for values in tally.values.values() for v in values} == {torch.float32}
+        assert {v.dtype for values in stats.values.values() for v in values} == {torch.float32}
 
     def test_nothing_that_is_tallied_holds_a_graph(self):
-        tally, _ = play(make_game())
-        assert not any(v.requires_grad for values in tally.values.values() for v in values)
+        stats, _ = play(make_game())
+        assert not any(v.requires_grad for values in stats.values.values() for v in values)
 
 
 class FromTheReals(Generation):
@@ -237,9 +237,9 @@ class TestParts:
         """Of the player on turn, and how many images each part had."""
         term = Watched(discriminator_cross_entropy if turn == "D" else generator_cross_entropy)
         game = make_game(D_terms={"it": term, "r1": r1(3.0), "r2": r2(0.5)}, G_terms={"it": term})
-        game = replace(game, deal=FromTheReals(latent_size=5), parts=parts)
-        batch = Batch(*Deck(batch=images).next_batch())
-        play_turn(game, turn, batch, seen=0, bf16=False, tally=Tally())
+        game = replace(game, forward=FromTheReals(latent_size=5), parts=parts)
+        batch = Batch(*Loader(batch=images).next_batch())
+        play_turn(game, turn, batch, seen=0, bf16=False, stats=StepStats())
         return [p.grad for p in game.player(turn).parameters], [len(p.real) for p in term.plays]
 
     @pytest.mark.parametrize("turn", ["D", "G"])
@@ -256,22 +256,22 @@ class TestParts:
 
     def test_there_is_one_step_a_turn_and_one_figure(self):
         game = replace(make_game(turns="DDG"), parts=3)
-        tally, _ = play(game, rounds=2)
+        stats, _ = play(game, rounds=2)
         for player, turns in (("D", 4), ("G", 2)):
             (first, *_) = game.player(player).optimizer.state_dict()["state"].values()
             assert first["step"] == turns
-            assert len(tally.values[f"{player}/cross_entropy"]) == turns
+            assert len(stats.values[f"{player}/cross_entropy"]) == turns
 
     @pytest.mark.parametrize("parts", [2, 4])
     def test_what_is_logged_is_the_mean_over_the_whole_batch(self, parts):
         def logged(parts):
             terms = {"it": discriminator_cross_entropy}
             game = make_game(D_terms=terms, G_terms={"it": generator_cross_entropy})
-            game = replace(game, deal=FromTheReals(latent_size=5), parts=parts)
-            tally = Tally()
-            batch = Batch(*Deck(batch=10).next_batch())
-            play_turn(game, "D", batch, seen=0, bf16=False, tally=tally)
-            return tally.means()
+            game = replace(game, forward=FromTheReals(latent_size=5), parts=parts)
+            stats = StepStats()
+            batch = Batch(*Loader(batch=10).next_batch())
+            play_turn(game, "D", batch, seen=0, bf16=False, stats=stats)
+            return stats.means()
 
         assert logged(parts) == pytest.approx(logged(1), rel=1e-5)
 
@@ -321,7 +321,7 @@ class TestWassersteinWithGradientPenalty:
                 optimizer=torch.optim.SGD(D.parameters(), lr=learning_rate),
                 objective={"critic": critic_loss, "penalty": lambda p: 10 * gradient_penalty(p)},
             ),
-            deal=Generation(latent_size=5),
+            forward=Generation(latent_size=5),
             turns="DDDDDG",
             image_shape=SHAPE,
         )
@@ -329,8 +329,8 @@ class TestWassersteinWithGradientPenalty:
     def test_the_penalty_of_a_linear_critic_is_its_closed_form(self):
         game = self.make()
         norm = game.D.net.w.detach().norm()
-        tally, _ = play(game)
-        torch.testing.assert_close(tally.values["D/penalty"][0], 10 * (norm - 1) ** 2)
+        stats, _ = play(game)
+        torch.testing.assert_close(stats.values["D/penalty"][0], 10 * (norm - 1) ** 2)
 
     def test_double_backward_gives_the_closed_forms_gradient(self):
         w = self.make().D.net.w.detach().clone().requires_grad_()
@@ -343,7 +343,7 @@ class TestWassersteinWithGradientPenalty:
                 optimizer=game.D.optimizer,
                 objective={**game.D.objective, "critic": term},
             ),
-            deal=game.deal,
+            forward=game.forward,
             turns="DG",
             image_shape=SHAPE,
         )
@@ -396,7 +396,7 @@ class Pairs:
 
     def observe(self, play): ...
 
-    def figures(self, play):
+    def metrics(self, play):
         return {"distance": l1_loss(play.fake, play.real)}
 
 
@@ -404,7 +404,7 @@ def test_a_paired_translation_learns_the_translation():
     torch.manual_seed(0)
     G, D = nn.Conv2d(1, 1, 1), nn.Conv2d(2, 1, 1)
 
-    class Inversions(Deck):
+    class Inversions(Loader):
         def next_batch(self):
             source, labels = super().next_batch()
             return torch.cat([source, -source], dim=2), labels
@@ -423,12 +423,12 @@ def test_a_paired_translation_learns_the_translation():
             optimizer=torch.optim.Adam(D.parameters(), lr=0.001),
             objective={"adversarial": discriminator_cross_entropy},
         ),
-        deal=Pairs(),
+        forward=Pairs(),
         image_shape=SHAPE,
     )
-    tally, _ = play(game, rounds=150, deck=Inversions())
+    stats, _ = play(game, rounds=150, loader=Inversions())
     assert G.weight.item() == pytest.approx(-1, abs=0.1)
-    assert tally.values["distance"][-1] < 0.1 < tally.values["distance"][0]
+    assert stats.values["distance"][-1] < 0.1 < stats.values["distance"][0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -461,7 +461,7 @@ class CycleDeal:
 
     def observe(self, play): ...
 
-    def figures(self, play):
+    def metrics(self, play):
         return {}
 
 
@@ -483,7 +483,7 @@ def test_a_game_of_four_nets_has_a_deal_and_a_play_of_its_own():
     G = nn.ModuleDict({"a_to_b": nn.Conv2d(1, 1, 1), "b_to_a": nn.Conv2d(1, 1, 1)})
     D = nn.ModuleDict({domain: nn.Conv2d(1, 1, 3, padding=1) for domain in "ab"})
 
-    class Domains(Deck):
+    class Domains(Loader):
         def next_batch(self):
             (a, labels), (other, _) = super().next_batch(), super().next_batch()
             return torch.cat([a, 0.5 * other + 0.25], dim=1), labels
@@ -507,12 +507,12 @@ def test_a_game_of_four_nets_has_a_deal_and_a_play_of_its_own():
             optimizer=torch.optim.Adam(D.parameters(), lr=0.01),
             objective={"a": both_real_and_fake("a"), "b": both_real_and_fake("b")},
         ),
-        deal=CycleDeal(),
+        forward=CycleDeal(),
         image_shape=(2, 3, 4),
     )
     before = weights(D)
-    tally, _ = play(game, rounds=200, deck=Domains())
+    stats, _ = play(game, rounds=200, loader=Domains())
     assert not any(torch.equal(a, b) for a, b in zip(before, weights(D), strict=True))
-    assert tally.values["G/cycle"][0] > 4
-    assert tally.values["G/cycle"][-1] < 1
-    assert set(tally.means()) == {"D/a", "D/b", "G/to_b", "G/to_a", "G/cycle"}
+    assert stats.values["G/cycle"][0] > 4
+    assert stats.values["G/cycle"][-1] < 1
+    assert set(stats.means()) == {"D/a", "D/b", "G/to_b", "G/to_a", "G/cycle"}

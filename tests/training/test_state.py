@@ -5,7 +5,7 @@ from zerosum.errors import UserError
 from zerosum.recipes.family import build
 from zerosum.recipes.vanilla import Config
 from zerosum.training.checkpoint import Snapshot
-from zerosum.training.ema import Average
+from zerosum.training.ema import EMA
 from zerosum.training.round import play_round
 from zerosum.training.state import Progress, State, group, not_finite
 
@@ -16,7 +16,7 @@ SHAPE = (1, 4, 4)
 def new_state(seed=0, **settings):
     torch.manual_seed(seed)
     game = build(Config(hidden=(6,), latent_size=3, **settings), image_shape=SHAPE, device=CPU)
-    return State(game, Average(game.G.net, half_life=50))
+    return State(game, EMA(game.G.net, half_life=50))
 
 
 def train(state, rounds):
@@ -30,10 +30,10 @@ def train(state, rounds):
             turn_index=progress.turns,
             seen=progress.seen,
             bf16=False,
-            tally=state.tally,
+            stats=state.stats,
         )
         progress.turns += 2
-        state.average.update(images=5, seen=progress.seen)
+        state.ema.update(images=5, seen=progress.seen)
 
 
 def same(first, second):
@@ -134,7 +134,7 @@ def test_a_checkpoint_of_another_game_is_refused_by_name(trained, change, named)
 
 
 def test_a_tensor_that_is_not_finite_is_named():
-    tensors = {"G/ok": torch.ones(3), "tally/count": torch.tensor([1, 2]), "G/empty": torch.ones(0)}
+    tensors = {"G/ok": torch.ones(3), "stats/count": torch.tensor([1, 2]), "G/empty": torch.ones(0)}
     assert not_finite(Snapshot(tensors, {})) is None
     for bad in (float("nan"), float("inf"), -float("inf")):
         spoilt = Snapshot({**tensors, "D/w": torch.tensor([0.0, bad])}, {})

@@ -3,15 +3,15 @@ import math
 import pytest
 import torch
 
-from zerosum.training.step_stats import Tally
+from zerosum.training.step_stats import StepStats
 
 
 def tally_of(**columns):
-    tally = Tally()
+    stats = StepStats()
     for name, values in columns.items():
         for value in values:
-            tally.add({name.replace("_", "/"): torch.tensor(float(value))})
-    return tally
+            stats.add({name.replace("_", "/"): torch.tensor(float(value))})
+    return stats
 
 
 def test_an_interval_is_read_as_means():
@@ -23,23 +23,23 @@ def test_the_last_values_alone_can_be_read():
 
 
 def test_nothing_was_tallied_nothing_is_read():
-    tally = Tally()
-    assert tally.means() == {}
-    assert tally.first_not_finite() is None
+    stats = StepStats()
+    assert stats.means() == {}
+    assert stats.first_not_finite() is None
 
 
 def test_clearing_begins_a_new_interval():
-    tally = tally_of(D_a=[math.nan])
-    tally.clear()
-    tally.add({"D/a": torch.tensor(7.0)})
-    assert tally.means() == {"D/a": 7.0}
+    stats = tally_of(D_a=[math.nan])
+    stats.clear()
+    stats.add({"D/a": torch.tensor(7.0)})
+    assert stats.means() == {"D/a": 7.0}
 
 
 def test_what_was_saved_goes_on_as_if_nothing_had_happened():
-    whole, restored = tally_of(D_a=[0.1, 0.2], G_b=[0.3]), Tally()
+    whole, restored = tally_of(D_a=[0.1, 0.2], G_b=[0.3]), StepStats()
     restored.restore(whole.state())
-    for tally in (whole, restored):
-        tally.add({"D/a": torch.tensor(0.7)})
+    for stats in (whole, restored):
+        stats.add({"D/a": torch.tensor(0.7)})
     assert restored.means() == whole.means()
     assert restored.state().keys() == whole.state().keys()
 

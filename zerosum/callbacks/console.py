@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 
-class ConsoleWatcher:
+class ConsoleCallback:
     """One line an epoch; under them, in a terminal, a bar with the pace, the ETA and the losses.
 
     The bar is redrawn only when the loop reports, about once a second: a thread that animates it
@@ -62,13 +62,13 @@ class ConsoleWatcher:
             f"Loss D: {record['loss_D']:.4f}, Loss G: {record['loss_G']:.4f}",
             markup=False,
         )
-        if "figures" in record:
+        if "metrics" in record:
             self._judge(record)
         self.update(seen=record["seen"], losses=record)
 
     def _judge(self, record: Mapping[str, Any]) -> None:
-        """Show the figure and the verdict in the bar; print an alarm, and when it is over."""
-        name, value = next(iter(record["figures"].items()))
+        """Show the metric and the verdict in the bar; print an alarm, and when it is over."""
+        name, value = next(iter(record["metrics"].items()))
         self._judged = f" · {name} {value:.4g}"
         if "health" not in record:
             return

@@ -24,11 +24,17 @@ from zerosum.metrics.classes import class_shares
 from zerosum.metrics.embedding import Embedding, embed, embed_reference
 from zerosum.metrics.features import FeatureNet
 from zerosum.metrics.frechet import distance_of_moments
-from zerosum.metrics.health import Signs, diagnose, identical_share, missing_classes, ranking
+from zerosum.metrics.health import (
+    HealthSignals,
+    diagnose,
+    identical_share,
+    missing_classes,
+    ranking,
+)
 from zerosum.metrics.memorization import memorization
 from zerosum.metrics.registry import reported_name
 from zerosum.seeds import enter_stream, stream_seed
-from zerosum.training.interfaces import Examination
+from zerosum.training.interfaces import Evaluation
 from zerosum.training.state import State
 
 SAMPLES, SAMPLE_BYTES = 4000, 200 * 2**20
@@ -41,7 +47,7 @@ SEARCHED = 20_000
 by heart is smaller, and a small net looks at them in seconds, once on a machine."""
 
 
-class Checkup:
+class Monitor:
     """Judges G and D as they stand, on the same images and the same z each time."""
 
     def __init__(
@@ -74,42 +80,42 @@ class Checkup:
         entries = images.images[0].numel()
         count = min(SAMPLES, len(images), max(2, SAMPLE_BYTES // entries))
         enter_stream(state.game.device, "checkup", seed)
-        self.inputs = state.game.deal.inputs(count, state.game.device)
+        self.inputs = state.game.forward.inputs(count, state.game.device)
 
-    def __call__(self, log: Sequence[Mapping[str, Any]]) -> Examination:
+    def __call__(self, log: Sequence[Mapping[str, Any]]) -> Evaluation:
         """Look at the players.
 
         Args:
-            log: the records of the run so far, whose signs are the history of these.
+            log: the records of the run so far, whose signals are the history of these.
         """
         game = self.state.game
         samples = embed(self.net, self._samples(), keep_features=True)
         name = reported_name("fid", self.net.name)
-        figure = distance_of_moments(samples.moments, self._reference.moments)
+        metric = distance_of_moments(samples.moments, self._reference.moments)
         with evaluating(game.G.net, game.D.net), torch.no_grad():
-            opinion = self._opinion()
-        signs = Signs(
+            score_fn = self._opinion()
+        signals = HealthSignals(
             seen=self.state.progress.seen,
-            figure=figure,
-            **opinion,
+            metric=metric,
+            **score_fn,
             **self._variety(samples),
             **self._copies(samples),
         )
-        verdict = diagnose([*history(log), signs])
-        return Examination(
-            figures={name: figure},
+        verdict = diagnose([*history(log), signals])
+        return Evaluation(
+            metrics={name: metric},
             health={
                 "verdict": verdict.name,
                 "why": verdict.why,
                 "alarm": verdict.alarm,
-                "signs": asdict(signs),
+                "signals": asdict(signals),
             },
         )
 
     def _samples(self) -> Tensor:
         """What the average of G makes of the fixed z, images (n, c, h, w) at rest on the CPU."""
         chunks = zip(*(torch.split(values, CHUNK) for values in self.inputs), strict=True)
-        net = self.state.average.net
+        net = self.state.ema.net
         return torch.cat([at_rest(generate(net, inputs)).cpu() for inputs in chunks])
 
     @cached_property
@@ -144,7 +150,7 @@ class Checkup:
         chosen = torch.randperm(len(images))[:ASKED]
         labels = None if images.labels is None else images.labels[chosen].to(device)
         batch = Batch(to_float(images.images[chosen]).to(device), labels)
-        play = game.deal(game, "D", batch, self.state.progress.seen)
+        play = game.forward(game, "D", batch, self.state.progress.seen)
         return play.real_logits, play.fake_logits
 
     def _variety(self, samples: Embedding) -> dict[str, Any]:
@@ -224,13 +230,13 @@ def evaluating(*nets: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def history(log: Sequence[Mapping[str, Any]]) -> list[Signs]:
-    """The signs that a run's log holds, of the same kinds as today's; no others."""
-    names = {field.name for field in fields(Signs)}
+def history(log: Sequence[Mapping[str, Any]]) -> list[HealthSignals]:
+    """The signals that a run's log holds, of the same kinds as today's; no others."""
+    names = {field.name for field in fields(HealthSignals)}
     found = []
     for record in log:
         health = record.get("health")
-        signs = health.get("signs") if isinstance(health, dict) else None
-        if isinstance(signs, dict) and signs.keys() == names:
-            found.append(Signs(**signs))
+        signals = health.get("signals") if isinstance(health, dict) else None
+        if isinstance(signals, dict) and signals.keys() == names:
+            found.append(HealthSignals(**signals))
     return found

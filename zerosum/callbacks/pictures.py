@@ -31,7 +31,7 @@ def painter(
     """
     enter_stream(game.device, "picture", seed)
     count = POINTS if is_point(game.image_shape) else PICTURES
-    inputs = game.deal.inputs(count, game.device)
+    inputs = game.forward.inputs(count, game.device)
     data = directory.read_config()["config"]["data"]
 
     def draw(epoch: int) -> None:

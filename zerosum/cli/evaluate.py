@@ -31,7 +31,7 @@ def evaluate(
     paired: bool = False,
     as_json: Annotated[bool, Parameter(name="--json")] = False,
 ) -> None:
-    """Measure how close samples come to real images, with a card beside every figure.
+    """Measure how close samples come to real images, with a card beside every metric.
 
     A run that translates images is given held-out ones. If it learnt from pairs,
     l1, psnr, ssim, lpips and lpips_vgg hold each output against its own target.
@@ -39,7 +39,7 @@ def evaluate(
     Args:
         source: A run directory, a folder of images or an .npz file.
         reference: The real images: a data set, a folder or an .npz. [default: the run's data]
-        protocol: lucic2018, studiogan or clean-fid: the terms of published figures, all of them.
+        protocol: lucic2018, studiogan or clean-fid: the terms of published metrics, all of them.
         split: train or test, of a reference that has both; for translation val too. [default:
             test, or val]
         features: digits, fashion, stacked-digits, inception, random, for points ring or grid, or
@@ -58,11 +58,11 @@ def evaluate(
             lpips_vgg.
         as_json: Print JSON instead of a table.
     """
-    from zerosum.evaluation.evaluate import Question, answer
-    from zerosum.evaluation.pairs import answer_pairs, pairs_table
+    from zerosum.evaluation.evaluate import EvalConfig, evaluate_source
+    from zerosum.evaluation.pairs import evaluate_pairs, pairs_table
     from zerosum.evaluation.tables import results_json, results_table
 
-    question = Question(
+    question = EvalConfig(
         source=source,
         reference=reference,
         protocol=protocol,
@@ -78,7 +78,7 @@ def evaluate(
         checkpoint=checkpoint,
         neighbours=neighbours,
     )
-    judge, tabulate = (answer_pairs, pairs_table) if paired else (answer, results_table)
+    judge, tabulate = (evaluate_pairs, pairs_table) if paired else (evaluate_source, results_table)
     results = judge(question, notice=lambda text: print(text, file=sys.stderr))
     if as_json:
         print(json.dumps(results_json(results), indent=2))
@@ -101,8 +101,8 @@ def compare(
 
     Args:
         runs: Two run directories or more.
-        metrics: Figures to compute from the checkpoints, such as fid,precision. [default: none,
-            the logged figures alone]
+        metrics: Metrics to compute from the checkpoints, such as fid,precision. [default: none,
+            the logged metrics alone]
         count: Images on either side, for --metrics. [default: 10000]
         checkpoint: newest, best, or the images seen at one that all runs keep, for --metrics.
         seed: Decides the samples, for --metrics.
@@ -110,18 +110,18 @@ def compare(
         as_json: Print JSON instead of tables.
     """
     from zerosum.comparison.compare import compare as compare_runs
-    from zerosum.comparison.page import insist_on_html, write_page
+    from zerosum.comparison.page import require_html, write_page
     from zerosum.comparison.tables import comparison_json, comparison_tables
-    from zerosum.evaluation.evaluate import Question
+    from zerosum.evaluation.evaluate import EvalConfig
 
     if out is not None:
-        insist_on_html(out)
+        require_html(out)
     given = {"--count": count is not None, "--checkpoint": checkpoint != "best", "--seed": seed}
     if not metrics:
-        insist_on_none([flag for flag, differs in given.items() if differs])
+        require_none([flag for flag, differs in given.items() if differs])
     question = None
     if metrics:
-        question = Question(
+        question = EvalConfig(
             source="", metrics=metrics, count=count, checkpoint=checkpoint, seed=seed
         )
     comparison = compare_runs(
@@ -136,8 +136,8 @@ def compare(
         print(f"Wrote {out}.", file=sys.stderr)
 
 
-def insist_on_none(flags: list[str]) -> None:
-    """Refuse flags that say how to compute figures where none is computed.
+def require_none(flags: list[str]) -> None:
+    """Refuse flags that say how to compute metrics where none is computed.
 
     Raises:
         UserError: there are such flags.
@@ -146,7 +146,7 @@ def insist_on_none(flags: list[str]) -> None:
 
     if flags:
         raise UserError(
-            f"Received {', '.join(flags)} without --metrics: logged figures are as the trainings "
-            "computed them. Name the figures to compute, as in --metrics fid,precision, or leave "
+            f"Received {', '.join(flags)} without --metrics: logged metrics are as the trainings "
+            "computed them. Name the metrics to compute, as in --metrics fid,precision, or leave "
             f"{'it' if len(flags) == 1 else 'them'} out."
         )

@@ -1,4 +1,4 @@
-"""What stands under a comparison: all that keeps its figures from saying what they seem to."""
+"""What stands under a comparison: all that keeps its metrics from saying what they seem to."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ def remarks(groups: Sequence[Group], *, counts: Sequence[int], judged: int) -> I
             f"{judged} differences are judged here, each by itself: of twenty that are none, about "
             "one is shown by chance."
         )
-    if any(run.history.figures for run in runs):
-        evaluated = {len(points) for run in runs for points in run.history.figures.values()}
+    if any(run.history.metrics for run in runs):
+        evaluated = {len(points) for run in runs for points in run.history.metrics.values()}
         unequal = (
             f" Here, runs were evaluated between {min(evaluated)} and {max(evaluated)} times."
             if len(evaluated) > 1
             else ""
         )
         yield (
-            "The best logged figure of a run is chosen by that figure, so it flatters, and the "
+            "The best logged metric of a run is chosen by that metric, so it flatters, and the "
             f"more so the oftener a run is evaluated.{unequal}"
         )
 
 
 def on_data(groups: Sequence[Group]) -> Iterator[str]:
-    """Other data make other figures."""
+    """Other data make other metrics."""
     if len({group.runs[0].data_sha256 for group in groups}) > 1:
         yield (
-            "WARNING: these groups were trained on different data. Figures against different "
+            "WARNING: these groups were trained on different data. Metrics against different "
             "images cannot be compared."
         )
 
@@ -68,8 +68,8 @@ def on_runs(runs: Sequence[Trained]) -> Iterator[str]:
                 f"'{run.path}' stands at epoch {history.epochs} ({history.seen:,} images) of {of}: "
                 "unfinished, or stopped early."
             )
-        if not history.figures:
-            yield f"'{run.path}' has logged no figure: it is not in the logged figures' means."
+        if not history.metrics:
+            yield f"'{run.path}' has logged no metric: it is not in the logged metrics' means."
         yield from on_health(run)
     versions = sorted({str(run.saved.get("zerosum")) for run in runs})
     if len(versions) > 1:
@@ -124,7 +124,7 @@ def on_intervals(counts: Sequence[int]) -> Iterator[str]:
     rough = [count for count in counts if LEAST_SEEDS <= count < FEW_SEEDS]
     if rough:
         yield (
-            f"{min(rough)} seeds make rough intervals: of normal figures the bootstrap's holds the "
+            f"{min(rough)} seeds make rough intervals: of normal metrics the bootstrap's holds the "
             "true mean in 75 % of cases with 3 seeds, 84 % with 5, 90 % with 10, Student's in "
             "95 %; where one seed in five collapses, either in two cases of three with 5. A "
             "difference counts as shown only if both leave out 0."
@@ -132,7 +132,7 @@ def on_intervals(counts: Sequence[int]) -> Iterator[str]:
 
 
 def on_cards(measured: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """The circumstances of the figures that were computed, and their warnings, each once."""
+    """The circumstances of the metrics that were computed, and their warnings, each once."""
     lines: dict[str, None] = {}
     for results in measured:
         for name, result in results.items():
@@ -140,7 +140,7 @@ def on_cards(measured: Sequence[dict[str, Any]]) -> Iterator[str]:
             if card["warning"]:
                 lines[f"Do not rely on {name}: {card['warning']}"] = None
             lines[
-                f"Figures of checkpoints: {card['evaluated']['n']:,} samples of each against "
+                f"Metrics of checkpoints: {card['evaluated']['n']:,} samples of each against "
                 f"{described(card['reference'])}, seed {card['seed']}; features: {seen_by(card)}. "
                 "--json has every card."
             ] = None

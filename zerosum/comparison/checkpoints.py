@@ -1,4 +1,4 @@
-"""Figures of a run's checkpoint, computed as `zerosum evaluate` does, or remembered."""
+"""Metrics of a run's checkpoint, computed as `zerosum evaluate` does, or remembered."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 from zerosum.comparison.groups import Trained
 from zerosum.errors import UserError
-from zerosum.evaluation.evaluate import Question, answer, find_reference, settle
-from zerosum.evaluation.images import Reals
+from zerosum.evaluation.evaluate import EvalConfig, evaluate_source, find_reference, settle
+from zerosum.evaluation.images import RealImages
 from zerosum.evaluation.selection import choose_net
 from zerosum.metrics import cache
 from zerosum.metrics.evaluate import versions
@@ -20,9 +20,9 @@ from zerosum.training.checkpoint import MANIFEST
 
 
 def measure(
-    run: Trained, question: Question, *, notice: Callable[[str], None]
+    run: Trained, question: EvalConfig, *, notice: Callable[[str], None]
 ) -> dict[str, dict[str, Any]]:
-    """Compute the figures that a question asks for, of one run against its own data.
+    """Compute the metrics that a question asks for, of one run against its own data.
 
     They are kept under a key that names all that decides them: the checkpoint's content, the
     question, the reference images, the versions.
@@ -33,7 +33,7 @@ def measure(
         notice: told what the user should know besides.
 
     Returns:
-        By figure: `value`, and the `card` that belongs beside it.
+        By metric: `value`, and the `card` that belongs beside it.
 
     Raises:
         UserError: the run has no such checkpoint, or its data are not there.
@@ -46,7 +46,7 @@ def measure(
     known = cache.read_json(key)
     if known is None:
         notice(f"Evaluating '{run.path}' at {checkpoint:,} images.")
-        results = answer(question, notice=notice)
+        results = evaluate_source(question, notice=notice)
         known = {name: asdict(result) for name, result in results.items()}
         cache.write_json(key, renamed(known, before=str(run.path), after=""))
     else:
@@ -57,10 +57,10 @@ def measure(
 def renamed(
     results: dict[str, dict[str, Any]], *, before: str, after: str, reference: str | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Copy figures, with other paths in their cards: where things lie is not remembered.
+    """Copy metrics, with other paths in their cards: where things lie is not remembered.
 
     Args:
-        results: by figure, its `value` and `card`.
+        results: by metric, its `value` and `card`.
         before: what the name of what was evaluated begins with.
         after: what it shall begin with.
         reference: what to call the real images; None to leave their name.
@@ -94,8 +94,10 @@ def resolve(run: Trained, checkpoint: str) -> int:
     return found
 
 
-def measurement_key(run: Trained, question: Question, checkpoint: int, reference: Reals) -> str:
-    """Name the figures by all that decides them.
+def measurement_key(
+    run: Trained, question: EvalConfig, checkpoint: int, reference: RealImages
+) -> str:
+    """Name the metrics by all that decides them.
 
     Raises:
         UserError: the reference images are not there.

@@ -1,7 +1,7 @@
 """`zerosum compare`: runs against runs, over seeds, with no more certainty than there is.
 
-By default the figures are those that the trainings have logged, which takes no time: of each run
-its best and its last. Figures of `--metrics` are computed from checkpoints.
+By default the metrics are those that the trainings have logged, which takes no time: of each run
+its best and its last. Metrics of `--metrics` are computed from checkpoints.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from zerosum.comparison.groups import Group, grouped, open_runs
 from zerosum.comparison.significance import Estimate, estimate
 from zerosum.comparison.verdicts import Difference, judge
 from zerosum.errors import UserError, unknown_name
-from zerosum.evaluation.evaluate import Question
+from zerosum.evaluation.evaluate import EvalConfig
 from zerosum.metrics.paired import NAMES
-from zerosum.metrics.registry import BESIDE, FIGURES
+from zerosum.metrics.registry import BESIDE, METRICS
 from zerosum.training.log import History, better, is_number
 
 Notice = Callable[[str], None]
 BY_CLASS = ("classes",)
-"""The figures that are no single number."""
+"""The metrics that are no single number."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measure:
-    """One figure of all runs.
+class ComparedMetric:
+    """One metric of all runs.
 
     Attributes:
         name: such as `frechet_digits`.
         kind: which value of each run: "best logged", "last logged" or "checkpoint best".
         better: "lower", "higher", or what it should be like.
-        values: for each group, the figures by seed; a run that has none is missing.
-        estimates: for each group, of the mean; None for a group without figures.
+        values: for each group, the metrics by seed; a run that has none is missing.
+        estimates: for each group, of the mean; None for a group without metrics.
         differences: of every group but the first against the first.
     """
 
@@ -54,13 +54,13 @@ class Comparison:
 
     Attributes:
         groups: of runs that differ only in their seeds, the first the one to compare with.
-        measures: the figures, those asked for before those logged.
+        metrics: the metrics, those asked for before those logged.
         remarks: what the reader must know besides.
-        measured: for each run's path the figures computed, each with its card.
+        measured: for each run's path the metrics computed, each with its card.
     """
 
     groups: tuple[Group, ...]
-    measures: tuple[Measure, ...]
+    metrics: tuple[ComparedMetric, ...]
     remarks: tuple[str, ...]
     measured: dict[Path, dict[str, Any]] = field(default_factory=dict)
 
@@ -68,14 +68,14 @@ class Comparison:
 def compare(
     paths: Sequence[Path],
     *,
-    question: Question | None = None,
+    question: EvalConfig | None = None,
     notice: Notice = lambda text: None,
 ) -> Comparison:
     """Compare runs, those that differ only in their seed as one group.
 
     Args:
         paths: run directories, two at least.
-        question: figures to compute from the checkpoints; None for the logged ones alone. Its
+        question: metrics to compute from the checkpoints; None for the logged ones alone. Its
             source is not read.
         notice: told how far the computing is.
 
@@ -83,7 +83,7 @@ def compare(
         UserError: a path is no run, there are fewer than two, or there is nothing to compare.
     """
     if question is not None:
-        insist_on_single_values(question.metrics)
+        require_single_values(question.metrics)
     runs = open_runs(paths)
     if len(runs) < 2:
         raise UserError(
@@ -93,20 +93,20 @@ def compare(
         )
     groups = grouped(runs)
     measured = {run.path: measure(run, question, notice=notice) for run in runs} if question else {}
-    measures = logged_figures(groups)
+    metrics = logged_metrics(groups)
     if question is not None:
         kind = f"checkpoint {question.checkpoint}"
-        measures = [*measured_figures(groups, measured, kind), *measures]
-    if not measures:
+        metrics = [*computed_metrics(groups, measured, kind), *metrics]
+    if not metrics:
         raise UserError(
-            "None of these runs has logged a figure. Train with --evaluate-every 5, or let figures "
+            "None of these runs has logged a metric. Train with --evaluate-every 5, or let metrics "
             "be computed from the checkpoints: --metrics fid,precision,recall."
         )
-    counts = [found.count for each in measures for found in each.estimates if found is not None]
-    judged = sum(len(each.differences) for each in measures)
+    counts = [found.count for each in metrics for found in each.estimates if found is not None]
+    judged = sum(len(each.differences) for each in metrics)
     return Comparison(
         groups=tuple(groups),
-        measures=tuple(measures),
+        metrics=tuple(metrics),
         remarks=(
             *remarks(groups, counts=counts, judged=judged),
             *on_cards(list(measured.values())),
@@ -115,33 +115,33 @@ def compare(
     )
 
 
-def insist_on_single_values(metrics: str) -> None:
-    """Refuse figures that nobody knows, or that are no single number, before any is computed.
+def require_single_values(metrics: str) -> None:
+    """Refuse metrics that nobody knows, or that are no single number, before any is computed.
 
     Raises:
-        UserError: there is such a figure.
+        UserError: there is such a metric.
     """
-    known = (*FIGURES, *BESIDE, *NAMES)
+    known = (*METRICS, *BESIDE, *NAMES)
     single = [name for name in known if name not in BY_CLASS]
     for name in (name.strip() for name in metrics.split(",") if name.strip()):
         if name not in known:
             raise unknown_name("metric", name, single)
         if name not in single:
             raise UserError(
-                f"The metric '{name}' is a figure for each class, of which there is no mean over "
-                f"seeds. Expected figures of a single value: {', '.join(single)}. To see it, "
+                f"The metric '{name}' is a metric for each class, of which there is no mean over "
+                f"seeds. Expected metrics of a single value: {', '.join(single)}. To see it, "
                 f"there is 'zerosum evaluate RUN --metrics {name}'."
             )
 
 
-def logged_figures(groups: Sequence[Group]) -> list[Measure]:
-    """The figures in the logs: of each its best and its last value in every run."""
+def logged_metrics(groups: Sequence[Group]) -> list[ComparedMetric]:
+    """The metrics in the logs: of each its best and its last value in every run."""
     names = dict.fromkeys(
-        name for group in groups for run in group.runs for name in run.history.figures
+        name for group in groups for run in group.runs for name in run.history.metrics
     )
     kinds = {"best logged": History.best, "last logged": History.final}
     return [
-        build_measure(
+        build_metric(
             name,
             kind=kind,
             better=better(name),
@@ -150,7 +150,7 @@ def logged_figures(groups: Sequence[Group]) -> list[Measure]:
                 {
                     run.seed: pick(run.history, name)[1]
                     for run in group.runs
-                    if name in run.history.figures
+                    if name in run.history.metrics
                 }
                 for group in groups
             ],
@@ -160,10 +160,10 @@ def logged_figures(groups: Sequence[Group]) -> list[Measure]:
     ]
 
 
-def measured_figures(
+def computed_metrics(
     groups: Sequence[Group], measured: dict[Path, dict[str, Any]], kind: str
-) -> list[Measure]:
-    """The figures that were computed, but those that are no single number, such as class shares."""
+) -> list[ComparedMetric]:
+    """The metrics that were computed, but those that are no single number, such as class shares."""
     cards = {
         name: result["card"]
         for results in measured.values()
@@ -171,7 +171,7 @@ def measured_figures(
         if is_number(result["value"])
     }
     return [
-        build_measure(
+        build_metric(
             name,
             kind=kind,
             better=card["better"],
@@ -189,33 +189,33 @@ def measured_figures(
     ]
 
 
-def build_measure(
+def build_metric(
     name: str,
     *,
     kind: str,
     better: str,
     groups: Sequence[Group],
     values: Sequence[dict[int, float]],
-) -> Measure:
-    """Add estimates and differences to the figures of groups."""
+) -> ComparedMetric:
+    """Add estimates and differences to the metrics of groups."""
     first = groups[0]
     differences = (
         judge(
             group.name,
             values[0],
-            figures,
+            metrics,
             better=better,
             same_data=group.runs[0].data_sha256 == first.runs[0].data_sha256,
         )
-        for group, figures in list(zip(groups, values, strict=True))[1:]
+        for group, metrics in list(zip(groups, values, strict=True))[1:]
     )
-    return Measure(
+    return ComparedMetric(
         name=name,
         kind=kind,
         better=better,
         values=tuple(values),
         estimates=tuple(
-            estimate(list(figures.values())) if figures else None for figures in values
+            estimate(list(metrics.values())) if metrics else None for metrics in values
         ),
         differences=tuple(differences),
     )

@@ -1,4 +1,4 @@
-"""A chart of one figure in every run: a row a group, a dot a seed, the mean and its interval."""
+"""A chart of one metric in every run: a row a group, a dot a seed, the mean and its interval."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TOP, ROW_HEIGHT, BOTTOM = 34, 58, 26
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A group: its name, its figures with their seeds, its style, and the estimate of the mean."""
+    """A group: its name, its metrics with their seeds, its style, and the estimate of the mean."""
 
     name: str
     values: Sequence[tuple[int, float]]
@@ -36,7 +36,7 @@ class Row:
 
 
 def dots_svg(rows: Sequence[Row], *, title: str) -> str:
-    """Draw the figures of groups, one at least, along one axis.
+    """Draw the metrics of groups, one at least, along one axis.
 
     The axis is logarithmic when positive values span more than a factor of 20.
     """

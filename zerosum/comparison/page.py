@@ -19,10 +19,10 @@ from markupsafe import Markup
 from PIL import Image
 
 from zerosum._version import __version__
-from zerosum.comparison.compare import Comparison, Measure
+from zerosum.comparison.compare import ComparedMetric, Comparison
 from zerosum.comparison.dots import Row, dots_svg
 from zerosum.comparison.groups import Group, Trained, shown_setting
-from zerosum.comparison.tables import difference_lines, estimate_cells, measure_title, seed_shown
+from zerosum.comparison.tables import difference_lines, estimate_cells, metric_title, seed_shown
 from zerosum.errors import UserError
 from zerosum.plots.charts import Line, curve_svg
 from zerosum.plots.film import read_frame
@@ -41,7 +41,7 @@ def write_page(comparison: Comparison, out: Path) -> None:
     Raises:
         UserError: the file has another ending or cannot be written.
     """
-    insist_on_html(out)
+    require_html(out)
     temporary = out.with_name(f".{out.name}.writing")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def write_page(comparison: Comparison, out: Path) -> None:
         ) from None
 
 
-def insist_on_html(out: Path) -> None:
+def require_html(out: Path) -> None:
     """Refuse to write a page over what is likely something else.
 
     Raises:
@@ -82,9 +82,9 @@ def page(comparison: Comparison) -> str:
         title=" against ".join(names) if len(names) < 3 else f"{len(names)} groups compared",
         subtitle=f"{num_runs} runs, by their training seeds",
         verdicts=list(verdicts(comparison)),
-        measures=[measure_rows(measure, comparison.groups) for measure in comparison.measures],
+        metrics=[metric_rows(metric, comparison.groups) for metric in comparison.metrics],
         remarks=comparison.remarks,
-        figure_curves=list(figure_curves(comparison.groups)),
+        metric_curves=list(metric_curves(comparison.groups)),
         loss_curves=list(loss_curves(comparison.groups)),
         grids=[group_pictures(group) for group in comparison.groups],
         **settings(comparison.groups),
@@ -103,10 +103,10 @@ def policy(css: str) -> str:
 
 def verdicts(comparison: Comparison) -> Iterator[dict[str, Any]]:
     """A card for every difference from the first group."""
-    for measure in comparison.measures:
-        for each in measure.differences:
+    for metric in comparison.metrics:
+        for each in metric.differences:
             yield {
-                "figure": measure_title(measure),
+                "metric": metric_title(metric),
                 "text": f"{each.name} is {each.verdict}" if each.shown else each.verdict,
                 "shown": each.shown,
                 "group": each.name,
@@ -116,9 +116,9 @@ def verdicts(comparison: Comparison) -> Iterator[dict[str, Any]]:
             }
 
 
-def measure_rows(measure: Measure, groups: Sequence[Group]) -> dict[str, Any]:
-    """The table of one figure, and its chart."""
-    parts = list(zip(groups, measure.values, measure.estimates, strict=True))
+def metric_rows(metric: ComparedMetric, groups: Sequence[Group]) -> dict[str, Any]:
+    """The table of one metric, and its chart."""
+    parts = list(zip(groups, metric.values, metric.estimates, strict=True))
     rows = [
         {
             "group": group.name,
@@ -131,24 +131,24 @@ def measure_rows(measure: Measure, groups: Sequence[Group]) -> dict[str, Any]:
         Row(name=group.name, values=tuple(values.items()), style=style, estimate=found)
         for style, (group, values, found) in enumerate(parts)
     ]
-    title = measure_title(measure)
+    title = metric_title(metric)
     return {"title": title, "rows": rows, "dots": Markup(dots_svg(dots, title=title))}
 
 
-def figure_curves(groups: Sequence[Group]) -> Iterator[Markup]:
-    """Every logged figure over the epochs."""
+def metric_curves(groups: Sequence[Group]) -> Iterator[Markup]:
+    """Every logged metric over the epochs."""
     names = dict.fromkeys(
-        name for group in groups for run in group.runs for name in run.history.figures
+        name for group in groups for run in group.runs for name in run.history.metrics
     )
     for name in names:
-        yield Markup(curve_svg(list(figure_lines(groups, name)), title=name))
+        yield Markup(curve_svg(list(metric_lines(groups, name)), title=name))
 
 
-def figure_lines(groups: Sequence[Group], name: str) -> Iterator[Line]:
-    """A line for every run that has logged a figure."""
+def metric_lines(groups: Sequence[Group], name: str) -> Iterator[Line]:
+    """A line for every run that has logged a metric."""
     for style, group in enumerate(groups):
         for run in group.runs:
-            if points := run.history.figures.get(name):
+            if points := run.history.metrics.get(name):
                 best = run.history.best(name)
                 yield Line(name=group.name, points=points, style=style, mark=best)
 

@@ -1,10 +1,10 @@
 """The mean over training seeds, and how far it may be from the mean over all seeds.
 
 Two intervals at 95 % stand side by side. The percentile bootstrap assumes no distribution, but over
-a handful of seeds it is too narrow: of normal figures it holds the true mean in 75 % of cases with
-3 seeds, 84 % with 5 and 90 % with 10, for it spreads figures by n instead of n - 1 and knows no t
+a handful of seeds it is too narrow: of normal metrics it holds the true mean in 75 % of cases with
+3 seeds, 84 % with 5 and 90 % with 10, for it spreads metrics by n instead of n - 1 and knows no t
 quantiles (Hesterberg 2015, "What Teachers Should Know about the Bootstrap"; Colas et al. 2018,
-arXiv 1806.08295, find the same of seeds). Student's t holds its 95 % for normal figures.
+arXiv 1806.08295, find the same of seeds). Student's t holds its 95 % for normal metrics.
 Neither can know of a rare collapse that no seed has shown: where one seed in five collapses, five
 seeds hold the mean in two cases of three. The tests simulate all of these.
 
@@ -27,7 +27,7 @@ CONFIDENCE = 0.95
 TAIL = (1 - CONFIDENCE) / 2
 RESAMPLES = 10_000
 LEAST_SEEDS = 3
-"""Two figures tell next to nothing of how they spread."""
+"""Two metrics tell next to nothing of how they spread."""
 MOST_EXACT = 8
 """Up to so many, all n**n resamples are weighed, and nothing is drawn."""
 
@@ -53,14 +53,14 @@ class Interval:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What figures, one a seed, say of their mean.
+    """What metrics, one a seed, say of their mean.
 
     Attributes:
         count: how many there are.
         mean: their mean, which one collapsed seed can move at will.
         median: their median, which it cannot.
-        bootstrap: the percentile interval of the mean; None for fewer than three figures.
-        student: Student's interval of the mean; None for fewer than three figures.
+        bootstrap: the percentile interval of the mean; None for fewer than three metrics.
+        student: Student's interval of the mean; None for fewer than three metrics.
     """
 
     count: int
@@ -76,20 +76,20 @@ class Estimate:
         return all(interval is not None and not interval.holds(0) for interval in intervals)
 
 
-def estimate(figures: Sequence[float], *, seed: int = 0) -> Estimate:
-    """Estimate the mean behind figures of independent seeds, at least one.
+def estimate(metrics: Sequence[float], *, seed: int = 0) -> Estimate:
+    """Estimate the mean behind metrics of independent seeds, at least one.
 
     Args:
-        figures: finite numbers, one a seed; none may have been left out for its value.
+        metrics: finite numbers, one a seed; none may have been left out for its value.
         seed: decides the resamples, where there are too many to weigh all.
     """
-    enough = len(figures) >= LEAST_SEEDS
+    enough = len(metrics) >= LEAST_SEEDS
     return Estimate(
-        count=len(figures),
-        mean=statistics.fmean(figures),
-        median=statistics.median(figures),
-        bootstrap=bootstrap_interval(figures, seed=seed) if enough else None,
-        student=student_interval(figures) if enough else None,
+        count=len(metrics),
+        mean=statistics.fmean(metrics),
+        median=statistics.median(metrics),
+        bootstrap=bootstrap_interval(metrics, seed=seed) if enough else None,
+        student=student_interval(metrics) if enough else None,
     )
 
 
@@ -99,11 +99,11 @@ def paired_difference(
     """Estimate how much the second group lies above the first, seed by seed.
 
     Runs of one seed share the order of the data and, where the nets agree, the first weights, so
-    their difference may spread less than the figures do.
+    their difference may spread less than the metrics do.
 
     Args:
-        first: figures by training seed.
-        second: figures by training seed.
+        first: metrics by training seed.
+        second: metrics by training seed.
         seed: as in `estimate`.
 
     Returns:
@@ -113,12 +113,12 @@ def paired_difference(
     return estimate([second[key] - first[key] for key in common], seed=seed) if common else None
 
 
-def bootstrap_interval(figures: Sequence[float], *, seed: int = 0) -> Interval:
+def bootstrap_interval(metrics: Sequence[float], *, seed: int = 0) -> Interval:
     """The percentile bootstrap's interval of the mean, at 95 % in name (Efron 1979).
 
-    Exact for up to eight figures, from all n**n resamples; from 10,000 drawn ones beyond.
+    Exact for up to eight metrics, from all n**n resamples; from 10,000 drawn ones beyond.
     """
-    values = np.asarray(figures, dtype=np.float64)
+    values = np.asarray(metrics, dtype=np.float64)
     if len(values) <= MOST_EXACT:
         chosen, weights = all_resamples(len(values))
     else:
@@ -149,11 +149,11 @@ def all_resamples(count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     return chosen, weights
 
 
-def student_interval(figures: Sequence[float]) -> Interval:
-    """Student's interval of the mean, exact for normal figures; of two figures at least."""
-    freedom = len(figures) - 1
-    mean, deviation = statistics.fmean(figures), statistics.stdev(figures)
-    reach = student_quantile(freedom) * deviation / math.sqrt(len(figures))
+def student_interval(metrics: Sequence[float]) -> Interval:
+    """Student's interval of the mean, exact for normal metrics; of two metrics at least."""
+    freedom = len(metrics) - 1
+    mean, deviation = statistics.fmean(metrics), statistics.stdev(metrics)
+    reach = student_quantile(freedom) * deviation / math.sqrt(len(metrics))
     return Interval(low=mean - reach, high=mean + reach)
 
 

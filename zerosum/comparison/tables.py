@@ -10,7 +10,7 @@ import rich.console
 from rich.table import Table
 from rich.text import Text
 
-from zerosum.comparison.compare import Comparison, Measure
+from zerosum.comparison.compare import ComparedMetric, Comparison
 from zerosum.comparison.groups import Group, Trained
 from zerosum.comparison.significance import CONFIDENCE, MOST_EXACT, RESAMPLES, Estimate, Interval
 from zerosum.comparison.verdicts import Difference
@@ -18,28 +18,28 @@ from zerosum.plots.tables import table
 
 
 def comparison_tables(comparison: Comparison) -> rich.console.Group:
-    """For each figure a table of the groups, every seed, and the differences; then the remarks."""
+    """For each metric a table of the groups, every seed, and the differences; then the remarks."""
     parts: list[rich.console.RenderableType] = []
-    for measure in comparison.measures:
-        parts.append(measure_table(measure, comparison.groups))
+    for metric in comparison.metrics:
+        parts.append(metric_table(metric, comparison.groups))
         parts += [
             Text(f"{group.name}, by seed: {seeds_shown(group, values)}")
-            for group, values in zip(comparison.groups, measure.values, strict=True)
+            for group, values in zip(comparison.groups, metric.values, strict=True)
         ]
         parts.append(Text())
-        parts += [difference_text(each, comparison.groups[0].name) for each in measure.differences]
+        parts += [difference_text(each, comparison.groups[0].name) for each in metric.differences]
         parts.append(Text())
     # As Text: a path in brackets is no markup.
     parts += [Text(f"• {remark}") for remark in comparison.remarks]
     return rich.console.Group(*parts)
 
 
-def measure_table(measure: Measure, groups: tuple[Group, ...]) -> Table:
-    """One row a group: what its figures say of their mean."""
+def metric_table(metric: ComparedMetric, groups: tuple[Group, ...]) -> Table:
+    """One row a group: what its metrics say of their mean."""
     made = table("group", "seeds", "mean", "median", "bootstrap 95 %", "Student 95 %")
-    made.title = Text(measure_title(measure))
+    made.title = Text(metric_title(metric))
     made.title_justify = "left"
-    for group, found in zip(groups, measure.estimates, strict=True):
+    for group, found in zip(groups, metric.estimates, strict=True):
         made.add_row(Text(group.name), *estimate_cells(found))
     return made
 
@@ -67,18 +67,18 @@ def difference_lines(difference: Difference) -> Iterator[str]:
         yield f"Better in {difference.wins} of {found.count} {pairs}"
 
 
-def measure_title(measure: Measure) -> str:
-    """A figure's name, and how to read it."""
+def metric_title(metric: ComparedMetric) -> str:
+    """A metric's name, and how to read it."""
     reading = (
-        f"{measure.better} is better"
-        if measure.better in ("lower", "higher")
-        else f"better when {measure.better}"
+        f"{metric.better} is better"
+        if metric.better in ("lower", "higher")
+        else f"better when {metric.better}"
     )
-    return f"{measure.name}, {measure.kind} ({reading})"
+    return f"{metric.name}, {metric.kind} ({reading})"
 
 
 def estimate_cells(found: Estimate | None) -> list[str]:
-    """Count, mean, median and both intervals; blanks where there is no figure."""
+    """Count, mean, median and both intervals; blanks where there is no metric."""
     if found is None:
         return ["0", "", "", "", ""]
     return [
@@ -98,7 +98,7 @@ def interval_shown(interval: Interval | None, sign: str = "") -> str:
 
 
 def seed_shown(run: Trained, value: float | None) -> str:
-    """A seed with its figure, and with the last verdict on the run's health if it is an alarm."""
+    """A seed with its metric, and with the last verdict on the run's health if it is an alarm."""
     shown = "none" if value is None else f"{value:.4g}"
     alarm = run.history.alarm
     return f"{run.seed}: {shown}" + (f" ({alarm})" if alarm else "")
@@ -113,7 +113,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
     """The comparison as `--json` prints it."""
     return {
         "groups": [group_json(group, comparison.measured) for group in comparison.groups],
-        "figures": [measure_json(measure, comparison.groups) for measure in comparison.measures],
+        "metrics": [measure_json(metric, comparison.groups) for metric in comparison.metrics],
         "remarks": list(comparison.remarks),
         "intervals": {
             "confidence": CONFIDENCE,
@@ -146,7 +146,7 @@ def group_json(group: Group, measured: dict[Any, Any]) -> dict[str, Any]:
                         ("last", run.history.final(name)),
                     )
                 }
-                for name in run.history.figures
+                for name in run.history.metrics
             },
             "measured": measured.get(run.path, {}),
         }
@@ -155,19 +155,19 @@ def group_json(group: Group, measured: dict[Any, Any]) -> dict[str, Any]:
     return {"name": group.name, "settings": group.runs[0].settings, "runs": runs}
 
 
-def measure_json(measure: Measure, groups: tuple[Group, ...]) -> dict[str, Any]:
-    """A figure over groups and seeds."""
+def measure_json(metric: ComparedMetric, groups: tuple[Group, ...]) -> dict[str, Any]:
+    """A metric over groups and seeds."""
     return {
-        "name": measure.name,
-        "kind": measure.kind,
-        "better": measure.better,
+        "name": metric.name,
+        "kind": metric.kind,
+        "better": metric.better,
         "groups": [
             {
                 "name": group.name,
                 "seeds": {str(seed): value for seed, value in values.items()},
                 "estimate": asdict(found) if found else None,
             }
-            for group, values, found in zip(groups, measure.values, measure.estimates, strict=True)
+            for group, values, found in zip(groups, metric.values, metric.estimates, strict=True)
         ],
-        "differences": [asdict(difference) for difference in measure.differences],
+        "differences": [asdict(difference) for difference in metric.differences],
     }

@@ -13,7 +13,7 @@ class Difference:
 
     Attributes:
         name: the group.
-        estimate: of how much its figures lie above the first group's; None without common seeds.
+        estimate: of how much its metrics lie above the first group's; None without common seeds.
         wins: in how many pairs the group is the better one; None where better has no direction.
         shown: whether there is a difference beyond chance, at 95 %.
         verdict: the same in words.

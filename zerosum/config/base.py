@@ -79,7 +79,7 @@ class Settings(BaseModel):
         "[default: so that there are about twenty]",
     )
     stop_after_no_gain: Count | None = Field(
-        None, description="Stop when so many epochs have brought no better figure."
+        None, description="Stop when so many epochs have brought no better metric."
     )
 
     @model_validator(mode="after")
@@ -144,7 +144,7 @@ class Settings(BaseModel):
 
 
 PARTS = {"sample_every": 10, "checkpoint_every": 20, "evaluate_every": 20}
-"""How often a run shows, saves and examines itself, unless told otherwise."""
+"""How often a run shows, saves and evaluates itself, unless told otherwise."""
 
 # What a resumed run may change: how often it reports; where the images are, since a checksum sees
 # to it that they are the same; and the device, whose arithmetic differs in the last bits. The

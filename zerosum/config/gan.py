@@ -162,7 +162,7 @@ class GanSettings(AdversarialSettings):
                 "expected --pack 1 beside --conditioning classifier: a pack has no class"
             )
         if self.augment_target is not None:
-            self._insist_on_a_zero()
+            self._require_a_zero()
         if self.parts > 1 and self.pack > 1 and self.batch_size % (self.parts * self.pack):
             raise ValueError(
                 f"expected --parts times --pack, {self.parts * self.pack}, to divide the batch of "
@@ -170,7 +170,7 @@ class GanSettings(AdversarialSettings):
             )
         return self
 
-    def _insist_on_a_zero(self) -> None:
+    def _require_a_zero(self) -> None:
         """Refuse a target where there is nothing to aim, or no zero to aim from."""
         if self.augment == "none":
             raise ValueError("expected --augment color,translation,cutout beside --augment-target")

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from zerosum.data.arrays import Pixels
 from zerosum.errors import UserError
-from zerosum.hardware import insist_on_memory, memory_bytes
+from zerosum.hardware import memory_bytes, require_memory
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 SUFFIXES = (
@@ -115,7 +115,7 @@ def fit_array(images: Pixels, wanted: Format) -> Pixels:
     channels = wanted.channels or (1 if images.shape[3] == 1 else 3)
     if images.shape[3] != channels or wanted.size not in (None, images.shape[1:3]):
         height, width = wanted.size or images.shape[1:3]
-        insist_on_memory(
+        require_memory(
             2 * len(images) * channels * height * width,  # the list, and the stack of it
             memory=memory_bytes(),
             what=f"{len(images):,} images of {height}×{width} pixels",

@@ -23,7 +23,7 @@ from zerosum.data.arrays import Pixels
 from zerosum.data.decode import SUFFIXES, Format, Undecodable, decode
 from zerosum.data.images import ImageSet, safe_name
 from zerosum.errors import UserError
-from zerosum.hardware import insist_on_memory, memory_bytes
+from zerosum.hardware import memory_bytes, require_memory
 
 MAX_THREADS = 4  # beyond it Python's own lock leaves little to gain
 MAX_FILE_BYTES = 256 * 2**20  # more than an uncompressed image of the largest safe pixel count
@@ -99,7 +99,7 @@ def gather_pixels(
     """
     if wanted.size is not None:
         # Before the first one is decoded: a single image of that size may be too much.
-        _insist_on_memory(len(names), wanted.channels or 1, *wanted.size)
+        _require_memory(len(names), wanted.channels or 1, *wanted.size)
     canvas = _Canvas(sorted(names, key=natural_key))
     reasons = _fill(canvas, names, read=read, decode=decode)
     skipped = tuple(
@@ -236,12 +236,12 @@ def size_mismatch(one: str, size: Sequence[int], two: str, other: Sequence[int])
 
 
 def _allocate(num_images: int, num_stacked: int, channels: int, height: int, width: int) -> Pixels:
-    _insist_on_memory(num_images, num_stacked * channels, height, width)
+    _require_memory(num_images, num_stacked * channels, height, width)
     return np.empty((num_images, num_stacked, channels, height, width), np.uint8)
 
 
-def _insist_on_memory(num_images: int, channels: int, height: int, width: int) -> None:
-    insist_on_memory(
+def _require_memory(num_images: int, channels: int, height: int, width: int) -> None:
+    require_memory(
         num_images * channels * height * width,
         memory=memory_bytes(),
         what=f"{num_images:,} images of {height}×{width} pixels",

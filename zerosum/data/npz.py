@@ -22,7 +22,7 @@ DAMAGE = (
     *(OSError, EOFError, ValueError, MemoryError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error),
 )
-MAX_CLASSES = 2**16  # a label beyond it is no class number but some other figure
+MAX_CLASSES = 2**16  # a label beyond it is no class number but some other metric
 
 
 def load_npz(path: Path, *, wanted: Format) -> ImageSet:

@@ -27,7 +27,7 @@ from zerosum.data.gather import (
 from zerosum.data.images import ImageSet, safe_name
 from zerosum.data.matching import match_folders
 from zerosum.errors import UserError
-from zerosum.hardware import insist_on_memory, memory_bytes
+from zerosum.hardware import memory_bytes, require_memory
 
 Direction = Literal["AtoB", "BtoA"]
 
@@ -225,7 +225,7 @@ def _stack(
     num_pairs = len(rows)
     source_channels = sources.images.shape[1]
     shape = (num_pairs, source_channels + targets.images.shape[1], *size)
-    insist_on_memory(
+    require_memory(
         math.prod(shape) + sources.images.size + targets.images.size,  # both copies, for a moment
         memory=memory_bytes(),
         what=f"{num_pairs:,} pairs of images of {size[0]}×{size[1]} pixels",

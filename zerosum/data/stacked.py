@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from zerosum.data.images import ImageSet
-from zerosum.hardware import insist_on_memory, memory_bytes
+from zerosum.hardware import memory_bytes, require_memory
 
 
 def stacked(base: ImageSet, *, channels: int, count: int, seed: int) -> ImageSet:
@@ -26,14 +26,14 @@ def stacked(base: ImageSet, *, channels: int, count: int, seed: int) -> ImageSet
         seed: decides which are drawn, the same on every machine and for ever.
 
     Returns:
-        Images (count, channels, h, w); labels that read the channels' own as the figures of a
+        Images (count, channels, h, w); labels that read the channels' own as the digits of a
         number, the first channel's first; and a class for each such number.
 
     Raises:
         UserError: this machine cannot hold them.
     """
     _, height, width = base.shape
-    insist_on_memory(
+    require_memory(
         count * channels * height * width,
         memory=memory_bytes(),
         what=f"{count:,} images of {height}×{width} pixels",

@@ -1,4 +1,4 @@
-"""`zerosum evaluate`: from what a user names, a run or a path, to figures."""
+"""`zerosum evaluate`: from what a user names, a run or a path, to metrics."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from zerosum.data.catalog import DATASETS, mixture_of
 from zerosum.errors import UserError
 from zerosum.evaluation.images import (
     Notice,
-    Reals,
+    RealImages,
     Source,
     agreed_counts,
     draw,
     draw_others,
-    insist_on_seed,
     make_samples,
+    require_seed,
 )
 from zerosum.evaluation.neighbours import find_copies
 from zerosum.evaluation.selection import Wanted, choose_instruments
@@ -24,14 +24,14 @@ from zerosum.evaluation.translation import HELD_OUT, Targets, choose_kinds, tran
 from zerosum.hardware import tuned_processor
 from zerosum.inference.run import Run
 from zerosum.metrics import diversity, lpips
-from zerosum.metrics.evaluate import Result, Subject
-from zerosum.metrics.protocols import Terms, agree
+from zerosum.metrics.evaluate import ImageCollection, MetricResult
+from zerosum.metrics.protocols import Protocol, agree
 from zerosum.metrics.registry import LEAST_IMAGES
 from zerosum.training.run_directory import RunDirectory, no_run_here
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class EvalConfig:
     """What the user wants to know; the flags of the command."""
 
     source: str
@@ -50,7 +50,7 @@ class Question:
     neighbours: Path | None = None
 
 
-def answer(question: Question, *, notice: Notice) -> dict[str, Result]:
+def evaluate_source(question: EvalConfig, *, notice: Notice) -> dict[str, MetricResult]:
     """Evaluate a run, a folder or a file.
 
     Args:
@@ -60,13 +60,13 @@ def answer(question: Question, *, notice: Notice) -> dict[str, Result]:
     Raises:
         UserError: something named is not there or cannot be compared.
     """
-    insist_on_seed(question.seed)
+    require_seed(question.seed)
     run = Run(question.source) if is_run(question.source) else None
     terms = settle(question, run)
     reference = find_reference(question, run, notice)
     wanted, targets = Wanted(terms.metrics), None
     if mixture_of(reference.name) is not None:
-        insist_on_no_images(question, terms)
+        require_no_images(question, terms)
     if run is not None and run.source_channels:
         targets = reference if isinstance(reference, Targets) else Targets(run, notice)
         wanted = want_of_translations(question, terms, targets, notice)
@@ -99,7 +99,7 @@ def answer(question: Question, *, notice: Notice) -> dict[str, Result]:
     }
 
 
-def settle(question: Question, run: Run | None) -> Terms:
+def settle(question: EvalConfig, run: Run | None) -> Protocol:
     """Settle the terms of a question.
 
     Args:
@@ -125,7 +125,7 @@ def settle(question: Question, run: Run | None) -> Terms:
     )
 
 
-def insist_on_no_images(question: Question, terms: Terms) -> None:
+def require_no_images(question: EvalConfig, terms: Protocol) -> None:
     """Refuse to ask of points in the plane what only images have.
 
     Raises:
@@ -139,9 +139,9 @@ def insist_on_no_images(question: Question, terms: Terms) -> None:
 
 
 def want_of_translations(
-    question: Question, terms: Terms, targets: Targets, notice: Notice
+    question: EvalConfig, terms: Protocol, targets: Targets, notice: Notice
 ) -> Wanted:
-    """Choose the figures of a run that translates images.
+    """Choose the metrics of a run that translates images.
 
     Raises:
         UserError: something was asked that such a run does not answer.
@@ -162,14 +162,14 @@ def want_of_translations(
 
 
 def translations(
-    question: Question,
-    terms: Terms,
+    question: EvalConfig,
+    terms: Protocol,
     targets: Targets,
-    reference: Reals,
+    reference: RealImages,
     notice: Notice,
     *,
     of_sets: bool,
-) -> tuple[Subject, Subject, Subject | None]:
+) -> tuple[ImageCollection, ImageCollection, ImageCollection | None]:
     """Choose sources and translate them; then as `subjects`, but of pairs alone there is no floor.
 
     Outputs stand in the order of the reference, so that each keeps its own target.
@@ -190,8 +190,8 @@ def translations(
 
 
 def subjects(
-    question: Question, terms: Terms, run: Run | None, reference: Reals, notice: Notice
-) -> tuple[Subject, Subject, Subject | None]:
+    question: EvalConfig, terms: Protocol, run: Run | None, reference: RealImages, notice: Notice
+) -> tuple[ImageCollection, ImageCollection, ImageCollection | None]:
     """Choose samples, reference images, and other real ones for the floor, if there are any."""
     reals = reference.load(terms.split)
     if run is None:
@@ -216,7 +216,7 @@ def is_run(source: str) -> bool:
     return RunDirectory(source).exists()
 
 
-def find_reference(question: Question, run: Run | None, notice: Notice) -> Reals:
+def find_reference(question: EvalConfig, run: Run | None, notice: Notice) -> RealImages:
     """Take the reference that was named, or else what the run was trained on.
 
     Raises:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import torch
 
@@ -12,8 +12,8 @@ from zerosum import data
 from zerosum.data.images import ImageSet, to_tensor
 from zerosum.errors import UserError
 from zerosum.inference.run import Run
-from zerosum.metrics.evaluate import Subject
-from zerosum.metrics.protocols import Terms
+from zerosum.metrics.evaluate import ImageCollection
+from zerosum.metrics.protocols import Protocol
 from zerosum.metrics.registry import LEAST_IMAGES
 from zerosum.seeds import stream_seed
 
@@ -21,7 +21,7 @@ Notice = Callable[[str], None]
 MOST_SEEDS = 2**32
 
 
-class Reals(Protocol):
+class RealImages(typing.Protocol):
     """Real images that can be loaded, split by split."""
 
     @property
@@ -34,7 +34,7 @@ class Reals(Protocol):
         """Whether the splits differ; if not, each is all there is."""
         ...
 
-    def load(self, split: str) -> Subject:
+    def load(self, split: str) -> ImageCollection:
         """Load a split."""
         ...
 
@@ -57,7 +57,7 @@ class Source:
         """Whether train and test images differ."""
         return data.has_splits(self.name)
 
-    def load(self, split: str) -> Subject:
+    def load(self, split: str) -> ImageCollection:
         """Load a split, or all there is of a source that has none."""
         loaded = self._load(split)
         if loaded.skipped:
@@ -66,7 +66,7 @@ class Source:
                 f"such as {loaded.skipped[0]}."
             )
         split_name = split if self.has_splits else None
-        return Subject(name=self.name, split=split_name, images=loaded.images)
+        return ImageCollection(name=self.name, split=split_name, images=loaded.images)
 
     def fingerprint(self, split: str) -> str:
         """Hash a split's images and labels."""
@@ -76,7 +76,7 @@ class Source:
         return data.load(self.name, split=split, size=self.size, channels=self.channels)
 
 
-def insist_on_seed(seed: int) -> None:
+def require_seed(seed: int) -> None:
     """Refuse a seed that numpy's generator, whose subsets torch-fidelity draws, does not take.
 
     Raises:
@@ -87,23 +87,23 @@ def insist_on_seed(seed: int) -> None:
 
 
 def agreed_counts(
-    terms: Terms, fakes: int, reals: int, notice: Notice, *, least: int = LEAST_IMAGES
+    terms: Protocol, fakes: int, reals: int, notice: Notice, *, least: int = LEAST_IMAGES
 ) -> tuple[int, int]:
     """Choose how many samples and reference images to compare, of those that are there.
 
     Without a protocol as many on either side: as asked for, but no more than are there.
 
     Raises:
-        UserError: there are fewer than `least`, too few for any figure, or for the protocol.
+        UserError: there are fewer than `least`, too few for any metric, or for the protocol.
     """
     there = min(fakes, reals)
     if there < least:
         raise UserError(
             f"There are {there} images to compare: expected at least {least} on either "
-            "side, and thousands for figures to rely on."
+            "side, and thousands for metrics to rely on."
         )
     num_fakes, num_reals = terms.counts(reals)
-    terms.insist_on_samples(num_fakes, fakes)
+    terms.require_samples(num_fakes, fakes)
     if terms.protocol is not None:
         return num_fakes, num_reals
     if there < (terms.samples or there):
@@ -111,11 +111,11 @@ def agreed_counts(
     return min(num_fakes, there), min(num_reals, there)
 
 
-def make_samples(run: Run, count: int, *, seed: int, raw: bool, checkpoint: str) -> Subject:
+def make_samples(run: Run, count: int, *, seed: int, raw: bool, checkpoint: str) -> ImageCollection:
     """Let a run make samples."""
     samples = run.sample(count, seed=seed, raw=raw, checkpoint=checkpoint)
     name = made_by(run, raw=raw, checkpoint=checkpoint)
-    return Subject(name=name, split=None, images=to_tensor(samples))
+    return ImageCollection(name=name, split=None, images=to_tensor(samples))
 
 
 def made_by(run: Run, *, raw: bool, checkpoint: str) -> str:
@@ -124,8 +124,14 @@ def made_by(run: Run, *, raw: bool, checkpoint: str) -> str:
 
 
 def draw_others(
-    source: Reals, reals: Subject, terms: Terms, *, seed: int, taken: int, count: int
-) -> Subject | None:
+    source: RealImages,
+    reals: ImageCollection,
+    terms: Protocol,
+    *,
+    seed: int,
+    taken: int,
+    count: int,
+) -> ImageCollection | None:
     """Choose other real images for the floor, if there are enough.
 
     Args:
@@ -146,7 +152,9 @@ def draw_others(
     return draw(others, count, "floor", seed) if len(others.images) >= count else None
 
 
-def draw(whole: Subject, count: int, purpose: str, seed: int, *, skip: int = 0) -> Subject:
+def draw(
+    whole: ImageCollection, count: int, purpose: str, seed: int, *, skip: int = 0
+) -> ImageCollection:
     """Choose images at random, in an order that purpose and seed decide, after `skip` others."""
     generator = torch.Generator().manual_seed(stream_seed("evaluate", purpose, seed))
     order = torch.randperm(len(whole.images), generator=generator)

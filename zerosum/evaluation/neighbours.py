@@ -1,4 +1,4 @@
-"""`zerosum evaluate --neighbours`: are samples copies of training images? Figures and a picture."""
+"""`zerosum evaluate --neighbours`: are samples copies of training images? Metrics and a picture."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from PIL import Image
 from torch import Tensor
 
 from zerosum.errors import UserError
-from zerosum.evaluation.images import Notice, Reals, draw
+from zerosum.evaluation.images import Notice, RealImages, draw
 from zerosum.metrics.channels import with_channels
 from zerosum.metrics.embedding import Embedding, embed, embed_reference
-from zerosum.metrics.evaluate import Result, Subject, circumstances
+from zerosum.metrics.evaluate import ImageCollection, MetricResult, circumstances
 from zerosum.metrics.features import FeatureNet
 from zerosum.metrics.memorization import NEAR, Memorization, memorization
 from zerosum.plots.grids import comfortable_scale, grid
@@ -27,8 +27,14 @@ PAIRS_A_ROW = 4
 
 
 def find_copies(
-    samples: Subject, reference: Reals, *, net: FeatureNet, out: Path, seed: int, notice: Notice
-) -> dict[str, Result]:
+    samples: ImageCollection,
+    reference: RealImages,
+    *,
+    net: FeatureNet,
+    out: Path,
+    seed: int,
+    notice: Notice,
+) -> dict[str, MetricResult]:
     """Judge whether samples are copies of the train split, and write the picture of pairs.
 
     Args:
@@ -65,8 +71,13 @@ def find_copies(
 
 
 def judge_copies(
-    samples: Subject, training: Subject, held_out: Subject, *, net: FeatureNet, seed: int
-) -> tuple[dict[str, Result], Image.Image | None]:
+    samples: ImageCollection,
+    training: ImageCollection,
+    held_out: ImageCollection,
+    *,
+    net: FeatureNet,
+    seed: int,
+) -> tuple[dict[str, MetricResult], Image.Image | None]:
     """Compare samples with the training images, in features and in pixels.
 
     Args:
@@ -98,7 +109,7 @@ def judge_copies(
     return results, pairs_sheet(samples.images, training.images, by_pixels)
 
 
-def thinned(subject: Subject) -> Subject:
+def thinned(subject: ImageCollection) -> ImageCollection:
     """Take 1,000 images at even distances, since a folder may hold one class after another."""
     there = len(subject.images)
     chosen = torch.linspace(0, there - 1, min(there, MOST_SAMPLES)).round().long()
@@ -111,12 +122,12 @@ def features(embedding: Embedding) -> Tensor:
     return embedding.features
 
 
-def result(found: Memorization, card: dict[str, Any]) -> Result:
-    """A figure with its card; what real images would give is known without looking."""
+def result(found: Memorization, card: dict[str, Any]) -> MetricResult:
+    """A metric with its card; what real images would give is known without looking."""
     value = None
     if found.near is not None and found.ratio is not None:
         value = {"near": found.near, "ratio": found.ratio}
-    return Result(
+    return MetricResult(
         value=value,
         card={
             **card,

@@ -23,14 +23,14 @@ from zerosum.data.folder import read_file
 from zerosum.data.gather import printable
 from zerosum.data.matching import match_folders
 from zerosum.errors import UserError
-from zerosum.evaluation.evaluate import Question, is_run
+from zerosum.evaluation.evaluate import EvalConfig, is_run
 from zerosum.evaluation.images import Notice
 from zerosum.evaluation.selection import PACE_SECONDS
 from zerosum.evaluation.tables import shown, titled
 from zerosum.hardware import choose_device, tuned_processor
 from zerosum.metrics.channels import with_channels
-from zerosum.metrics.evaluate import Result, versions
-from zerosum.metrics.paired import Measure, choose_measures, mean_result
+from zerosum.metrics.evaluate import MetricResult, versions
+from zerosum.metrics.paired import PairMetric, choose_pair_metrics, mean_result
 from zerosum.plots.tables import table
 from zerosum.seeds import stream_seed
 
@@ -65,7 +65,7 @@ class Side:
         }
 
 
-def answer_pairs(question: Question, *, notice: Notice) -> dict[str, Result]:
+def evaluate_pairs(question: EvalConfig, *, notice: Notice) -> dict[str, MetricResult]:
     """Compare each image of a folder with the one of the same name in the reference folder.
 
     Args:
@@ -82,8 +82,8 @@ def answer_pairs(question: Question, *, notice: Notice) -> dict[str, Result]:
     sides = Side(question.source), Side(str(question.reference))
     with tuned_processor():
         names = [name for name in question.metrics.split(",") if name]
-        measures = choose_measures(names, device=choose_device("auto"), notice=notice)
-        values, skipped = compare(pairs, measures, wanted, sides=sides, notice=notice)
+        pair_metrics = choose_pair_metrics(names, device=choose_device("auto"), notice=notice)
+        values, skipped = compare(pairs, pair_metrics, wanted, sides=sides, notice=notice)
     if skipped:
         notice(f"Left out, because they cannot be decoded: {some(skipped)}.")
     common = {
@@ -96,19 +96,21 @@ def answer_pairs(question: Question, *, notice: Notice) -> dict[str, Result]:
         "seed": question.seed,
         "versions": versions(),
     }
-    results = {name: mean_result(measures[name], found, common) for name, found in values.items()}
+    results = {
+        name: mean_result(pair_metrics[name], found, common) for name, found in values.items()
+    }
     for name, made in results.items():
         if warning := made.card["warning"]:
             notice(f"Of {name}: {warning}")
     return results
 
 
-def refuse_foreign(question: Question) -> None:
+def refuse_foreign(question: EvalConfig) -> None:
     """Refuse a run, and flags that say nothing of pairs, rather than ignore them."""
     if is_run(question.source):
         raise UserError(
             f"'{question.source}' is a run, and --paired compares two folders. Leave it out: of a "
-            "run that has learnt from pairs their figures come along."
+            "run that has learnt from pairs their metrics come along."
         )
     if question.reference is None:
         raise UserError("--paired compares two folders: name the second one with --reference.")
@@ -122,7 +124,7 @@ def refuse_foreign(question: Question) -> None:
         raise UserError(f"The number of pairs was {question.count}: expected at least 1.")
 
 
-def find_pairs(question: Question, notice: Notice) -> tuple[Sequence[tuple[Path, Path]], int]:
+def find_pairs(question: EvalConfig, notice: Notice) -> tuple[Sequence[tuple[Path, Path]], int]:
     """Match the two folders, and say which files have no partner.
 
     Returns:
@@ -150,7 +152,7 @@ def some(names: Sequence[str]) -> str:
 
 def compare(
     pairs: Sequence[tuple[Path, Path]],
-    measures: dict[str, Measure],
+    pair_metrics: dict[str, PairMetric],
     wanted: Format,
     *,
     sides: tuple[Side, Side],
@@ -164,7 +166,7 @@ def compare(
     Raises:
         UserError: a pair differs in size or cannot be measured, or none can be decoded.
     """
-    values: dict[str, list[float]] = {name: [] for name in measures}
+    values: dict[str, list[float]] = {name: [] for name in pair_metrics}
     skipped = []
     said = time.monotonic()
     for number, paths in enumerate(pairs):
@@ -175,7 +177,7 @@ def compare(
             continue
         for side, image in zip(sides, images, strict=True):
             side.add(image)
-        for name, measure in measures.items():
+        for name, measure in pair_metrics.items():
             try:
                 values[name].append(measure.of(*images))
             except UserError as error:
@@ -217,8 +219,8 @@ def load_pair(paths: tuple[Path, Path], wanted: Format) -> tuple[Tensor, Tensor]
     return one, other
 
 
-def pairs_table(results: dict[str, Result]) -> Table:
-    """One row a figure; below, what was compared."""
+def pairs_table(results: dict[str, MetricResult]) -> Table:
+    """One row a metric; below, what was compared."""
     made = table("metric", "mean", "over pairs", "better", "seen by")
     for name, found in results.items():
         card = found.card

@@ -1,4 +1,4 @@
-"""Through what images are looked at: the nets and measures of the figures that are wanted."""
+"""Through what images are looked at: the nets and pair_metrics of the metrics that are wanted."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from zerosum.data.catalog import mixture_of
-from zerosum.evaluation.images import Notice, Reals
+from zerosum.evaluation.images import Notice, RealImages
 from zerosum.hardware import choose_device
 from zerosum.metrics import diversity, lpips, paired
-from zerosum.metrics.evaluate import Result, Subject, evaluate
+from zerosum.metrics.evaluate import ImageCollection, MetricResult, evaluate
 from zerosum.metrics.features import Answer, FeatureNet, feature_net, net_for_data
 from zerosum.metrics.inception import HOW_TO_GET
-from zerosum.metrics.protocols import Terms
+from zerosum.metrics.protocols import Protocol
 from zerosum.metrics.registry import choose
 
 PACE_SECONDS = 30
@@ -23,7 +23,7 @@ PACE_SECONDS = 30
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which figures are wanted, of either kind: some by name, () for all, None for none.
+    """Which metrics are wanted, of either kind: some by name, () for all, None for none.
 
     Attributes:
         sets: of samples as a whole against real images as a whole.
@@ -36,49 +36,54 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True)
 class Instruments:
-    """What the figures of a comparison are computed with.
+    """What the metrics of a comparison are computed with.
 
     Attributes:
-        net: in whose features sets are compared; None where no figure of sets is wanted.
-        names: the figures that are computed in its features.
+        net: in whose features sets are compared; None where no metric of sets is wanted.
+        names: the metrics that are computed in its features.
         perceptual: the distance whose mean over samples is their diversity, if that is wanted.
-        measures: the figures of pairs.
-        missing: figures that would have come along if the LPIPS weights were on this machine.
+        pair_metrics: the metrics of pairs.
+        missing: metrics that would have come along if the LPIPS weights were on this machine.
     """
 
     net: FeatureNet | None
     names: tuple[str, ...]
     perceptual: lpips.Lpips | None
-    measures: Mapping[str, paired.Measure]
+    pair_metrics: Mapping[str, paired.PairMetric]
     missing: tuple[str, ...]
 
     def judge(
-        self, fake: Subject, real: Subject, others: Subject | None, *, seed: int
-    ) -> dict[str, Result]:
-        """Compute the figures, those of sets first; see `evaluate` for what it takes."""
+        self,
+        fake: ImageCollection,
+        real: ImageCollection,
+        others: ImageCollection | None,
+        *,
+        seed: int,
+    ) -> dict[str, MetricResult]:
+        """Compute the metrics, those of sets first; see `evaluate` for what it takes."""
         results = {}
         if self.net is not None and self.names:
             results = evaluate(fake, real, net=self.net, names=self.names, seed=seed, others=others)
         if self.perceptual is not None:
             results |= diversity.judge_diversity(fake, real, net=self.perceptual, seed=seed)
-        if self.measures:
-            results |= paired.judge_pairs(fake, real, measures=self.measures, seed=seed)
+        if self.pair_metrics:
+            results |= paired.judge_pairs(fake, real, pair_metrics=self.pair_metrics, seed=seed)
         return results
 
 
 def choose_instruments(
-    wanted: Wanted, terms: Terms, reference: Reals, notice: Notice
+    wanted: Wanted, terms: Protocol, reference: RealImages, notice: Notice
 ) -> Instruments:
-    """Take what the wanted figures are computed with, of what is on this machine.
+    """Take what the wanted metrics are computed with, of what is on this machine.
 
     Args:
-        wanted: the figures.
+        wanted: the metrics.
         terms: what else the comparison is made by.
         reference: the real images.
         notice: told what cannot be had, and now and then how far a slow net is.
 
     Raises:
-        UserError: a figure is unknown, the net does not allow it, or its weights are absent.
+        UserError: a metric is unknown, the net does not allow it, or its weights are absent.
     """
     sets, pairs = wanted.sets, wanted.pairs
     net: FeatureNet | None = None
@@ -94,20 +99,20 @@ def choose_instruments(
     perceptual = None
     if diversity.NAME in (*(sets or ()), *found):
         perceptual = lpips.lpips_net(device=device)
-    measures = {}
+    pair_metrics = {}
     if pairs is not None:
         named = pairs or ("l1", "psnr", "ssim", *(name for name in found if name in paired.NAMES))
-        measures = paired.choose_measures(named, device=device, notice=notice)
+        pair_metrics = paired.choose_pair_metrics(named, device=device, notice=notice)
     return Instruments(
         net=net,
         names=names,
         perceptual=perceptual,
-        measures=measures,
+        pair_metrics=pair_metrics,
         missing=() if found else welcome,
     )
 
 
-def choose_net(terms: Terms, reference: Reals, notice: Notice) -> FeatureNet:
+def choose_net(terms: Protocol, reference: RealImages, notice: Notice) -> FeatureNet:
     """Take the feature net that was named, or one for the data, of those on this machine."""
     name = terms.features or net_for_data(reference.name)
     if terms.features is None and name == "random":

@@ -1,4 +1,4 @@
-"""Figures as a table for people and as JSON for programs."""
+"""Metrics as a table for people and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from zerosum.metrics.evaluate import Result
+from zerosum.metrics.evaluate import MetricResult
 from zerosum.metrics.registry import Value
 from zerosum.plots.tables import table
 
@@ -17,13 +17,13 @@ EXTREME_SHARES = 3
 UNITS = {"l1": "of pixels in [-1, 1]", "psnr": "dB"}
 
 
-def results_json(results: dict[str, Result]) -> dict[str, Any]:
+def results_json(results: dict[str, MetricResult]) -> dict[str, Any]:
     """The results as `--json` prints them."""
     return {"metrics": {name: asdict(result) for name, result in results.items()}}
 
 
-def results_table(results: dict[str, Result]) -> Table:
-    """One row a figure, with the floor beside it; below, what all the cards have in common."""
+def results_table(results: dict[str, MetricResult]) -> Table:
+    """One row a metric, with the floor beside it; below, what all the cards have in common."""
     made = table("metric", "value", "spread", "real against real", "better")
     for name, result in results.items():
         card = result.card
@@ -38,20 +38,20 @@ def results_table(results: dict[str, Result]) -> Table:
 
 
 def titled(name: str) -> str:
-    """A figure's name, with its unit or scale if it has one."""
+    """A metric's name, with its unit or scale if it has one."""
     unit = UNITS.get(name)
     return f"{name} ({unit})" if unit else name
 
 
 def floor_shown(card: dict[str, Any]) -> str:
-    """The floor, where a figure can have one: of pairs it is none."""
+    """The floor, where a metric can have one: of pairs it is none."""
     if card.get("paired"):
         return ""
     return "unknown" if card["floor"] is None else shown(card["floor"])
 
 
 def caption(card: dict[str, Any]) -> str:
-    """The circumstances of all figures in a few lines."""
+    """The circumstances of all metrics in a few lines."""
     fake, real, others = card["evaluated"], card["reference"], card["floor_of"]
     protocol = f", protocol {card['protocol']}" if card.get("protocol") else ""
     lines = [
@@ -65,8 +65,8 @@ def caption(card: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def exceptions(results: dict[str, Result], first: dict[str, Any]) -> Iterator[str]:
-    """What the figures were seen by that were not seen by the same net as the first is."""
+def exceptions(results: dict[str, MetricResult], first: dict[str, Any]) -> Iterator[str]:
+    """What the metrics were seen by that were not seen by the same net as the first is."""
     for name, result in results.items():
         card = result.card
         if card["features"] != first["features"]:
@@ -90,7 +90,7 @@ def described(card: dict[str, Any]) -> str:
 
 
 def shown(value: Value | None) -> str:
-    """A figure for people: five digits, or a share in percent for each class."""
+    """A metric for people: five digits, or a share in percent for each class."""
     if value is None:
         return "unknown"
     if isinstance(value, dict):

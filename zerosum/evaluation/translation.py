@@ -1,6 +1,6 @@
 """What `zerosum evaluate` compares of a run that translates images: outputs with their targets.
 
-Matched, each output has a target of its own, and there are figures of pairs besides those of sets.
+Matched, each output has a target of its own, and there are metrics of pairs besides those of sets.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from zerosum.errors import UserError, unknown_name
 from zerosum.evaluation.images import Notice, made_by
 from zerosum.evaluation.selection import Wanted
 from zerosum.inference.run import Run
-from zerosum.metrics.evaluate import Subject
+from zerosum.metrics.evaluate import ImageCollection
 from zerosum.metrics.paired import NAMES
-from zerosum.metrics.registry import BESIDE, FIGURES, LEAST_IMAGES
+from zerosum.metrics.registry import BESIDE, LEAST_IMAGES, METRICS
 from zerosum.tasks import TASKS
 from zerosum.tasks.translation import Translation, in_channels_of
 
@@ -30,11 +30,11 @@ HELD_OUT = "val"
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """The images of a run's data that its outputs should be, or be like; see `subjects.Reals`.
+    """The images of a run's data that its outputs should be, or be like; see `images.RealImages`.
 
     Attributes:
         run: one that translates images.
-        notice: told of files that are left out, and of figures that flatter.
+        notice: told of files that are left out, and of metrics that flatter.
     """
 
     run: Run
@@ -62,11 +62,11 @@ class Targets:
         """Whether there are images that were not trained on."""
         return has_validation(self._config.data)
 
-    def load(self, split: str) -> Subject:
+    def load(self, split: str) -> ImageCollection:
         """Load a split's targets."""
         return self._subject(split, slice(self.run.source_channels, None))
 
-    def sources(self, split: str) -> Subject:
+    def sources(self, split: str) -> ImageCollection:
         """Load a split's sources; matched, each stands at the place of its target."""
         return self._subject(split, slice(self.run.source_channels))
 
@@ -86,11 +86,13 @@ class Targets:
         assert isinstance(config, TranslationSettings)
         return config
 
-    def _subject(self, split: str, channels: slice) -> Subject:
+    def _subject(self, split: str, channels: slice) -> ImageCollection:
         images = self._pairs(split).images[:, channels]
         if not self.matched:
             images = distinct(images)
-        return Subject(name=self.name, split=split if self.has_splits else None, images=images)
+        return ImageCollection(
+            name=self.name, split=split if self.has_splits else None, images=images
+        )
 
     def _pairs(self, split: str) -> ImageSet:
         """Load a split as the training did, once."""
@@ -104,7 +106,7 @@ class Targets:
             )
         if split != "train" and not self.has_splits:
             self.notice(
-                f"'{config.data}' has no val/ or test/ folder: the figures are of images that were "
+                f"'{config.data}' has no val/ or test/ folder: the metrics are of images that were "
                 "trained on, and flatter."
             )
         source = self.run.source_channels
@@ -127,8 +129,8 @@ def distinct(images: Tensor) -> Tensor:
 
 
 def translate(
-    targets: Targets, sources: Subject, *, seed: int, raw: bool, checkpoint: str
-) -> Subject:
+    targets: Targets, sources: ImageCollection, *, seed: int, raw: bool, checkpoint: str
+) -> ImageCollection:
     """Let a run translate images.
 
     Args:
@@ -142,25 +144,25 @@ def translate(
         to_array(sources.images), seed=seed, raw=raw, checkpoint=checkpoint
     )
     name = f"{made_by(targets.run, raw=raw, checkpoint=checkpoint)}, {' to '.join(targets.way)}"
-    return Subject(name=name, split=sources.split, images=to_tensor(outputs))
+    return ImageCollection(name=name, split=sources.split, images=to_tensor(outputs))
 
 
 def choose_kinds(
     metrics: tuple[str, ...], targets: Targets, *, split: str, obstacle: str | None, notice: Notice
 ) -> Wanted:
-    """Part the figures that a user wants into those of sets and those of pairs.
+    """Part the metrics that a user wants into those of sets and those of pairs.
 
     Args:
         metrics: their names; () for all that can be had.
         targets: of the run.
         split: which of them.
-        obstacle: why there are no figures of pairs, if there are none.
-        notice: told if images are too few for figures of sets.
+        obstacle: why there are no metrics of pairs, if there are none.
+        notice: told if images are too few for metrics of sets.
 
     Raises:
-        UserError: a name is unknown, or a figure of pairs was named and there are none.
+        UserError: a name is unknown, or a metric of pairs was named and there are none.
     """
-    known = (*FIGURES, *BESIDE, *NAMES)
+    known = (*METRICS, *BESIDE, *NAMES)
     for name in metrics:
         if name not in known:
             raise unknown_name("metric", name, known)
@@ -177,7 +179,7 @@ def choose_kinds(
         return Wanted(sets=())
     count = len(targets.load(split).images)
     if count < LEAST_IMAGES:
-        notice(f"{count} images are too few for figures of sets: these are of pairs alone.")
+        notice(f"{count} images are too few for metrics of sets: these are of pairs alone.")
         return Wanted(sets=None, pairs=())
     return Wanted(sets=(), pairs=())
 
@@ -195,5 +197,5 @@ def why_no_pairs(targets: Targets, *, reference: str | None, protocol: str | Non
     if reference is not None:
         return f"which one of '{reference}' that is, is not known"
     if protocol is not None:
-        return f"the protocol '{protocol}' has no such figures"
+        return f"the protocol '{protocol}' has no such metrics"
     return None

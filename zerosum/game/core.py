@@ -110,8 +110,8 @@ class Play:
         return self.real.requires_grad or self.fake.requires_grad
 
     @cached_property
-    def _real(self) -> Judged:
-        return Judged.of(self.critic, self.real)
+    def _real(self) -> Scored:
+        return Scored.of(self.critic, self.real)
 
     @property
     def _fake_images(self) -> Tensor:
@@ -120,16 +120,16 @@ class Play:
         return self.fake.to(self.real.dtype)
 
     @cached_property
-    def _fake(self) -> Judged:
-        return Judged.of(self.critic, self._fake_images)
+    def _fake(self) -> Scored:
+        return Scored.of(self.critic, self._fake_images)
 
     @cached_property
-    def _both(self) -> Judged:
-        return Judged.of(self.critic, torch.cat([self.real, self.fake]))
+    def _both(self) -> Scored:
+        return Scored.of(self.critic, torch.cat([self.real, self.fake]))
 
 
 @dataclass(frozen=True)
-class Judged:
+class Scored:
     """Images and D's logits of them, from one pass.
 
     Attributes:
@@ -141,7 +141,7 @@ class Judged:
     logits: Tensor
 
     @classmethod
-    def of(cls, critic: Callable[[Tensor], Tensor], images: Tensor) -> Judged:
+    def of(cls, critic: Callable[[Tensor], Tensor], images: Tensor) -> Scored:
         """Let D judge images.
 
         Those that carry G's graph are left as they are, for G to learn through. Asking for the
@@ -179,7 +179,7 @@ def image_gradients(critic: Callable[[Tensor], Tensor], images: Tensor) -> Tenso
         Shape (r, n / r * c * h * w) for r rows of logits. Of a row of several logits, such as a
         PatchGAN's, it is the gradient of their sum.
     """
-    return Judged.of(critic, images.detach()).gradient
+    return Scored.of(critic, images.detach()).gradient
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,7 +207,7 @@ class Player:
         return [p for p in self.net.parameters() if p.requires_grad]
 
 
-class Deal(Protocol):
+class Forward(Protocol):
     """How a mini-batch becomes a Play, and what G is given to make pictures."""
 
     @property
@@ -231,7 +231,7 @@ class Deal(Protocol):
         """
         ...
 
-    def figures(self, play: Any) -> Mapping[str, Tensor]:
+    def metrics(self, play: Any) -> Mapping[str, Tensor]:
         """Scalars worth a column in the log, taken on D's turns."""
         ...
 
@@ -257,7 +257,7 @@ class Game:
 
     G: Player
     D: Player
-    deal: Deal
+    forward: Forward
     turns: str = "DG"
     parts: int = 1
     image_shape: tuple[int, int, int]
@@ -284,16 +284,16 @@ class Game:
         return next(self.G.net.parameters()).device
 
     @cached_property
-    def couples_the_batch(self) -> bool:
+    def has_batch_norm(self) -> bool:
         """Whether D's output for one image depends on the others of its batch.
 
         BatchNorm makes it so. Such a D cannot take real and fake images in one pass, and its
         gradient with respect to one image, which R1 and the gradient penalty need, is not that
         image's own.
         """
-        return couples_the_batch(self.D.net)
+        return has_batch_norm(self.D.net)
 
 
-def couples_the_batch(net: nn.Module) -> bool:
+def has_batch_norm(net: nn.Module) -> bool:
     """Whether a net has BatchNorm, through which the images of a batch tell on one another."""
     return any(isinstance(module, _BatchNorm) for module in net.modules())

@@ -22,7 +22,7 @@ from zerosum.game.pool import Pool
 from zerosum.game.translation import Translation, Views
 
 
-class TwoWays(nn.Module):
+class GeneratorPair(nn.Module):
     """A generator for each direction. Called, it translates A (b, c, h, w) to B.
 
     Attributes:
@@ -40,7 +40,7 @@ class TwoWays(nn.Module):
         return translated
 
 
-class TwoJudges(nn.Module):
+class DiscriminatorPair(nn.Module):
     """A discriminator for each domain, `A` and `B`."""
 
     def __init__(self, *, A: nn.Module, B: nn.Module) -> None:
@@ -60,7 +60,7 @@ class CyclePlay:
         places: on D's turn, where the pools remember them.
     """
 
-    ways: TwoWays
+    ways: GeneratorPair
     a: Play
     b: Play
     fresh: tuple[Tensor, Tensor]
@@ -74,13 +74,13 @@ class CyclePlay:
     # Computed on first use, so that a turn pays only for what its terms ask.
 
     @cached_property
-    def came_round(self) -> tuple[tuple[Tensor, Tensor], ...]:
+    def cycled(self) -> tuple[tuple[Tensor, Tensor], ...]:
         """The images of A and of B, each with what is left of it once it went there and back."""
         fake_A, fake_B = self.fresh
         return (self.a.real, self.ways.BA(fake_B)), (self.b.real, self.ways.AB(fake_A))
 
     @cached_property
-    def stayed(self) -> tuple[tuple[Tensor, Tensor], ...]:
+    def identity_mapped(self) -> tuple[tuple[Tensor, Tensor], ...]:
         """The images of A and of B, each with what the way into its own domain makes of it."""
         A, B = self.a.real, self.b.real
         return (A, self.ways.BA(A)), (B, self.ways.AB(B))
@@ -95,13 +95,13 @@ class CycleTranslation:
             others are one of B.
         views: what of them is shown in training, of each on its own.
         pools: fakes of the past, of A and of B, which D is shown among the new ones.
-        opinion: turns D's logits into what the log calls D(x).
+        score_fn: turns D's logits into what the log calls D(x).
     """
 
     source_channels: int
     views: Views
     pools: tuple[Pool, Pool]
-    opinion: Callable[[Tensor], Tensor] = torch.sigmoid
+    score_fn: Callable[[Tensor], Tensor] = torch.sigmoid
 
     @cached_property
     def memory(self) -> nn.Module:
@@ -112,7 +112,7 @@ class CycleTranslation:
         """Translate both ways; on D's turn without a graph, since only D will learn."""
         A, B = map(self.views, self.halves(batch.real))
         ways = game.G.net
-        assert isinstance(ways, TwoWays)
+        assert isinstance(ways, GeneratorPair)
         with torch.set_grad_enabled(turn == "G"):
             fresh = ways.BA(B), ways.AB(A)
         shown, places = fresh, ()
@@ -126,7 +126,7 @@ class CycleTranslation:
                 fake=fake,
                 condition=real[:, :0],
                 seen=seen,
-                in_one_pass=turn == "D" and not game.couples_the_batch,
+                in_one_pass=turn == "D" and not game.has_batch_norm,
             )
             for net, real, fake in zip(judges(game.D.net), (A, B), shown, strict=True)
         ]
@@ -149,15 +149,15 @@ class CycleTranslation:
             Six times images (n, _, h, w): of A, as B, come round; of B, as A, come round.
         """
         A, B = self.halves(images)
-        assert isinstance(G, TwoWays)
+        assert isinstance(G, GeneratorPair)
         A_as_B, B_as_A = G.AB(A), G.BA(B)
         return A, A_as_B, G.BA(A_as_B), B, B_as_A, G.AB(B_as_A)
 
-    def figures(self, play: CyclePlay) -> Mapping[str, Tensor]:
+    def metrics(self, play: CyclePlay) -> Mapping[str, Tensor]:
         """D's mean opinions of real and fake images, of both domains."""
         sides = play.a, play.b
-        real = torch.stack([self.opinion(side.real_logits.detach()).mean() for side in sides])
-        fake = torch.stack([self.opinion(side.fake_logits.detach()).mean() for side in sides])
+        real = torch.stack([self.score_fn(side.real_logits.detach()).mean() for side in sides])
+        fake = torch.stack([self.score_fn(side.fake_logits.detach()).mean() for side in sides])
         return {"D(x)": real.mean(), "D(G(z))": fake.mean()}
 
     def observe(self, play: CyclePlay) -> None:
@@ -180,7 +180,7 @@ class Judge:
 
 def judges(net: nn.Module) -> tuple[nn.Module, nn.Module]:
     """The discriminators of A and of B."""
-    assert isinstance(net, TwoJudges)
+    assert isinstance(net, DiscriminatorPair)
     return net.A, net.B
 
 
@@ -206,7 +206,7 @@ def cycle(weight: float) -> Term:
     Both means over pixels, times the weight, 10 in the paper. 0 where the two ways are inverse.
     Source: Zhu et al. 2017, arXiv 1703.10593, equation 2.
     """
-    return lambda play: weight * distance(play.came_round)
+    return lambda play: weight * distance(play.cycled)
 
 
 def identity(weight: float) -> Term:
@@ -215,7 +215,7 @@ def identity(weight: float) -> Term:
     Both means over pixels, times the weight; the paper's is half of the cycle's. It needs domains
     of equal channels. Source: Zhu et al. 2017, arXiv 1703.10593, section 5.2.
     """
-    return lambda play: weight * distance(play.stayed)
+    return lambda play: weight * distance(play.identity_mapped)
 
 
 def distance(pairs: tuple[tuple[Tensor, Tensor], ...]) -> Tensor:
@@ -223,7 +223,7 @@ def distance(pairs: tuple[tuple[Tensor, Tensor], ...]) -> Tensor:
     return torch.stack([(one - other).abs().mean() for one, other in pairs]).sum()
 
 
-def insist_on_equal_channels(channels_A: int, channels_B: int) -> None:
+def require_equal_channels(channels_A: int, channels_B: int) -> None:
     """Refuse an identity term between domains that differ in their channels.
 
     Raises:

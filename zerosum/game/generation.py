@@ -25,7 +25,7 @@ class Generation:
         packed: images that D judges together (PacGAN).
         flips: whether half of the real images are mirrored.
         augmentation: what D sees real and fake images through.
-        opinion: turns D's logits into what the log calls D(x).
+        score_fn: turns D's logits into what the log calls D(x).
     """
 
     latent_size: int
@@ -34,7 +34,7 @@ class Generation:
     packed: int = 1
     flips: bool = False
     augmentation: Augmentation = field(default_factory=lambda: Augmentation((), channels=0))
-    opinion: Callable[[Tensor], Tensor] = torch.sigmoid
+    score_fn: Callable[[Tensor], Tensor] = torch.sigmoid
 
     @property
     def memory(self) -> nn.Module:
@@ -64,7 +64,7 @@ class Generation:
             fake=fake,
             condition=condition,
             seen=seen,
-            in_one_pass=turn == "D" and not game.couples_the_batch,
+            in_one_pass=turn == "D" and not game.has_batch_norm,
         )
 
     def inputs(
@@ -93,11 +93,11 @@ class Generation:
         assert labels is not None
         return nn.functional.one_hot(labels, self.num_classes).to(z.dtype)
 
-    def figures(self, play: Play) -> Mapping[str, Tensor]:
+    def metrics(self, play: Play) -> Mapping[str, Tensor]:
         """D's mean opinions of real and fake images."""
         return {
-            "D(x)": self.opinion(play.real_logits.detach()).mean(),
-            "D(G(z))": self.opinion(play.fake_logits.detach()).mean(),
+            "D(x)": self.score_fn(play.real_logits.detach()).mean(),
+            "D(G(z))": self.score_fn(play.fake_logits.detach()).mean(),
         }
 
     def observe(self, play: Play) -> None:
@@ -196,13 +196,13 @@ class Classified:
         """As `Generation.inputs`."""
         return self.generation.inputs(count, device, label=label)
 
-    def figures(self, play: ClassifiedPlay) -> Mapping[str, Tensor]:
+    def metrics(self, play: ClassifiedPlay) -> Mapping[str, Tensor]:
         """D's mean opinions, and how many classes of real images it names rightly."""
         right = play.real_classes.argmax(dim=1) == play.labels
-        opinion = self.generation.opinion
+        score_fn = self.generation.score_fn
         return {
-            "D(x)": opinion(play.real_logits.detach()).mean(),
-            "D(G(z))": opinion(play.fake_logits.detach()).mean(),
+            "D(x)": score_fn(play.real_logits.detach()).mean(),
+            "D(G(z))": score_fn(play.fake_logits.detach()).mean(),
             "accuracy": right.float().mean(),
         }
 

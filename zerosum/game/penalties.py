@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from zerosum.config.specs import PenaltySpec
 from zerosum.errors import UserError
-from zerosum.game.core import Constraint, Play, Schedule, Term, couples_the_batch, image_gradients
+from zerosum.game.core import Constraint, Play, Schedule, Term, has_batch_norm, image_gradients
 
 Weight = float | Schedule
 """A penalty's factor: a number, or a function of the real images seen."""
@@ -120,13 +120,13 @@ def terms(
     }
 
 
-def insist_on_lone_images(D: nn.Module, penalty: str) -> None:
+def require_lone_images(D: nn.Module, penalty: str) -> None:
     """Refuse a D in which one image's gradient depends on the others of its batch.
 
     Raises:
         UserError: D has BatchNorm.
     """
-    if couples_the_batch(D):
+    if has_batch_norm(D):
         raise UserError(
             f"The penalty '{penalty}' charges D for its gradient with respect to each image, but "
             "this D has BatchNorm, through which every image's logit depends on the whole batch: "

@@ -42,12 +42,12 @@ class Translation:
         source_channels: the first channels of an image of the data, which are its source; the
             others are its target.
         views: what of them is shown in training, the same of both.
-        opinion: turns D's logits into what the log calls D(x).
+        score_fn: turns D's logits into what the log calls D(x).
     """
 
     source_channels: int
     views: Views
-    opinion: Callable[[Tensor], Tensor] = torch.sigmoid
+    score_fn: Callable[[Tensor], Tensor] = torch.sigmoid
 
     @property
     def memory(self) -> nn.Module:
@@ -71,7 +71,7 @@ class Translation:
             fake=fake,
             condition=source,
             seen=seen,
-            in_one_pass=turn == "D" and not game.couples_the_batch,
+            in_one_pass=turn == "D" and not game.has_batch_norm,
         )
 
     def halves(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -104,11 +104,11 @@ class Translation:
         source, target = self.halves(images)
         return source, G(source), target
 
-    def figures(self, play: Play) -> Mapping[str, Tensor]:
+    def metrics(self, play: Play) -> Mapping[str, Tensor]:
         """D's mean opinions of real and fake images, over all patches."""
         return {
-            "D(x)": self.opinion(play.real_logits.detach()).mean(),
-            "D(G(z))": self.opinion(play.fake_logits.detach()).mean(),
+            "D(x)": self.score_fn(play.real_logits.detach()).mean(),
+            "D(G(z))": self.score_fn(play.fake_logits.detach()).mean(),
         }
 
     def observe(self, play: Play) -> None:

@@ -110,7 +110,7 @@ class Run:
         with own_randomness(game.device):
             for index in range(-(-count // CHUNK)):
                 enter_stream(game.device, "sample", seed, index)
-                inputs = game.deal.inputs(CHUNK, game.device, label=label)
+                inputs = game.forward.inputs(CHUNK, game.device, label=label)
                 chunks.append(to_samples(generate(game.G.net, inputs)))
         return np.concatenate(chunks)[:count]
 
@@ -122,7 +122,7 @@ class Run:
         """
         device = torch.device("cpu")
         with own_randomness(device), torch.device("meta"):  # of the game only the deal is asked
-            deal = self._untrained(torch.device("meta")).deal
+            deal = self._untrained(torch.device("meta")).forward
         with own_randomness(device):
             _, *condition = deal.inputs(CHUNK, device, label=label)
         if not condition or not condition[0].shape[1]:
@@ -154,7 +154,7 @@ class Run:
         with own_randomness(game.device):
             enter_stream(game.device, "interpolate", seed)
             (a, *others), (b, *_) = (
-                game.deal.inputs(count, game.device, label=label) for _ in range(2)
+                game.forward.inputs(count, game.device, label=label) for _ in range(2)
             )
         frames = []
         for step in range(steps):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from zerosum.data.arrays import Pixels
 from zerosum.data.images import to_array, to_float, to_uint8
 from zerosum.errors import UserError
-from zerosum.game.cycle import TwoWays
+from zerosum.game.cycle import GeneratorPair
 from zerosum.seeds import enter_stream, own_randomness
 
 
@@ -181,7 +181,7 @@ def one_way(net: nn.Module, *, reverse: bool, run: str) -> nn.Module:
     Raises:
         UserError: there is no way back.
     """
-    if isinstance(net, TwoWays):
+    if isinstance(net, GeneratorPair):
         return net.BA if reverse else net.AB
     if reverse:
         raise UserError(

@@ -17,7 +17,7 @@ from zerosum.data.decode import Format, Undecodable, decode
 from zerosum.data.folder import read_file
 from zerosum.data.gather import MAX_FILE_BYTES, printable
 from zerosum.errors import UserError
-from zerosum.hardware import insist_on_memory, memory_bytes
+from zerosum.hardware import memory_bytes, require_memory
 from zerosum.inference.run import Run
 from zerosum.inference.tiles import Translator
 from zerosum.inference.translate_plan import WRITABLE, Job, cannot_write, names_folder, plan
@@ -74,7 +74,7 @@ def write_translations(run: Run, image: str, out: str, wish: Wish, *, notice: No
     )
     wanted = Format(size=size, channels=translator.source_channels)
     if size is not None:
-        insist_on_memory(
+        require_memory(
             2 * size[0] * size[1] * (translator.source_channels + translator.target_channels),
             memory=memory_bytes(),
             what=f"An image of {size[0]}×{size[1]} pixels",

@@ -127,7 +127,7 @@ def jobs_of_folder(folder: Path, out: str) -> list[Job]:
             "folder that is empty or not there yet."
         )
     if target.is_dir():
-        insist_on_empty(target, folder)
+        require_empty(target, folder)
     files = sorted(filter(is_image, list_files(folder)), key=natural_key)
     if not files:
         raise UserError(f"{folder} holds no images: expected files ending in {' '.join(SUFFIXES)}.")
@@ -143,7 +143,7 @@ def jobs_of_folder(folder: Path, out: str) -> list[Job]:
     return [Job(folder / file, target / result, printable(file)) for result, file in named.items()]
 
 
-def insist_on_empty(target: Path, folder: Path) -> None:
+def require_empty(target: Path, folder: Path) -> None:
     """Refuse to mix results with what is in a folder.
 
     Raises:

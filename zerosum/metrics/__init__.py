@@ -1,1 +1,1 @@
-"""Figures of quality: they compare sets of images and know nothing of games."""
+"""Metrics of quality: they compare sets of images and know nothing of games."""

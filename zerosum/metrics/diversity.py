@@ -11,7 +11,7 @@ from torch import Tensor
 
 from zerosum.metrics.cache import content_key, read_json, write_json
 from zerosum.metrics.embedding import fingerprint
-from zerosum.metrics.evaluate import Result, Subject, circumstances
+from zerosum.metrics.evaluate import ImageCollection, MetricResult, circumstances
 from zerosum.metrics.kernel import Spread
 from zerosum.metrics.lpips import RESIZE, Lpips
 from zerosum.metrics.paired import spread_of
@@ -22,10 +22,12 @@ NUM_PAIRS = 1000
 FEW_PAIRS = 100
 BATCH = 50
 VERSION = "1"
-"""Raised when the same pixels and weights come to give another figure."""
+"""Raised when the same pixels and weights come to give another metric."""
 
 
-def judge_diversity(fake: Subject, real: Subject, *, net: Lpips, seed: int) -> dict[str, Result]:
+def judge_diversity(
+    fake: ImageCollection, real: ImageCollection, *, net: Lpips, seed: int
+) -> dict[str, MetricResult]:
     """Compute the diversity of samples, and of the reference as what it should be like.
 
     Args:
@@ -53,7 +55,7 @@ def judge_diversity(fake: Subject, real: Subject, *, net: Lpips, seed: int) -> d
         "spread": found.deviation,
         "warning": few if num_pairs < FEW_PAIRS else None,
     }
-    return {NAME: Result(value=found.mean, card=card)}
+    return {NAME: MetricResult(value=found.mean, card=card)}
 
 
 def diversity(images: Tensor, net: Lpips, *, seed: int) -> Spread:
@@ -66,7 +68,7 @@ def diversity(images: Tensor, net: Lpips, *, seed: int) -> Spread:
         seed: decides the pairs.
 
     Source: Zhu et al. 2017, "Toward multimodal image-to-image translation", arXiv 1711.11586,
-    which measures the diversity of its results so.
+    which pair_metrics the diversity of its results so.
     """
     generator = torch.Generator().manual_seed(stream_seed("evaluate", NAME, seed))
     order = torch.randperm(len(images), generator=generator)

@@ -21,10 +21,10 @@ VERSION = "1"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Embedding:
-    """What the figures need to know of a set of images."""
+    """What the metrics need to know of a set of images."""
 
     moments: Moments
-    features: Tensor | None  # float32 (n, d), on the CPU; None where no figure asks for them
+    features: Tensor | None  # float32 (n, d), on the CPU; None where no metric asks for them
     logits: Tensor | None  # float32 (n, k), on the CPU; None where there are none, or unasked
 
     def __len__(self) -> int:

@@ -1,8 +1,8 @@
-"""Compares samples with real images, and says of every figure how it was come by.
+"""Compares samples with real images, and says of every metric how it was come by.
 
-A figure without its circumstances is worth nothing: it moves with the feature net, the resizing,
+A metric without its circumstances is worth nothing: it moves with the feature net, the resizing,
 the number of images and the split. So each comes with a card that names them, and with its floor:
-the same figure between two sets of real images of the same size.
+the same metric between two sets of real images of the same size.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from zerosum._version import __version__
 from zerosum.metrics.cache import content_key, read_json, write_json
 from zerosum.metrics.embedding import VERSION, embed, embed_reference, fingerprint
 from zerosum.metrics.features import FeatureNet
-from zerosum.metrics.registry import FIGURES, Comparison, Value, doubt, reported_name
+from zerosum.metrics.registry import METRICS, Comparison, Value, doubt, reported_name
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Subject:
+class ImageCollection:
     """A set of images to compare, and what to call it."""
 
     name: str
@@ -43,30 +43,30 @@ class Subject:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
-    """A figure's value and the card that belongs beside it."""
+class MetricResult:
+    """A metric's value and the card that belongs beside it."""
 
     value: Value | None  # None of what is infinite, for which JSON has no word
     card: dict[str, Any]
 
 
 def evaluate(
-    fake: Subject,
-    real: Subject,
+    fake: ImageCollection,
+    real: ImageCollection,
     *,
     net: FeatureNet,
     names: Sequence[str],
     seed: int,
-    others: Subject | None = None,
-) -> dict[str, Result]:
-    """Compute figures of samples against a reference.
+    others: ImageCollection | None = None,
+) -> dict[str, MetricResult]:
+    """Compute metrics of samples against a reference.
 
     Args:
-        fake: the samples, at least `figures.LEAST_IMAGES`.
+        fake: the samples, at least `metrics.LEAST_IMAGES`.
         real: the reference, as many at least.
         net: in whose features they are compared.
-        names: of `figures.FIGURES`, such as `figures.choose` gives.
-        seed: decides the subsets and parts that some figures draw.
+        names: of `metrics.METRICS`, such as `metrics.choose` gives.
+        seed: decides the subsets and parts that some metrics draw.
         others: as many real images as there are samples, none of them in the reference, for the
             floor; None when there are none.
 
@@ -82,13 +82,13 @@ def evaluate(
     count = min(len(samples), len(reference))
     results = {}
     for name in names:
-        figure = FIGURES[name]
+        metric = METRICS[name]
         card = {
             **common,
-            "better": figure.better,
+            "better": metric.better,
             "floor": floors.get(name),
-            "spread": figure.spread(pair) if figure.spread else None,
-            "basis": figure.basis(pair) if figure.basis else None,
+            "spread": metric.spread(pair) if metric.spread else None,
+            "basis": metric.basis(pair) if metric.basis else None,
             "warning": doubt(
                 name,
                 count=count,
@@ -96,20 +96,25 @@ def evaluate(
                 num_classes=len(net.classes),
             ),
         }
-        results[reported_name(name, net.name)] = Result(value=figure.value(pair), card=card)
+        results[reported_name(name, net.name)] = MetricResult(value=metric.value(pair), card=card)
     return results
 
 
 def needed(names: Sequence[str]) -> tuple[bool, bool]:
-    """Whether figures need each image's features, and each image's logits."""
-    needs = {FIGURES[name].needs for name in names}
+    """Whether metrics need each image's features, and each image's logits."""
+    needs = {METRICS[name].needs for name in names}
     return "features" in needs, not needs.isdisjoint({"logits", "gaussians"})
 
 
 def circumstances(
-    fake: Subject, real: Subject, others: Subject | None, *, net: FeatureNet | None, seed: int
+    fake: ImageCollection,
+    real: ImageCollection,
+    others: ImageCollection | None,
+    *,
+    net: FeatureNet | None,
+    seed: int,
 ) -> dict[str, Any]:
-    """What the cards of all figures of a comparison have in common; without a net, of pixels."""
+    """What the cards of all metrics of a comparison have in common; without a net, of pixels."""
     return {
         "features": net.name if net else "pixels",
         "features_sha256": net.sha256 if net else None,
@@ -123,9 +128,14 @@ def circumstances(
 
 
 def floor(
-    others: Subject, real: Subject, *, net: FeatureNet, names: Sequence[str], seed: int
+    others: ImageCollection,
+    real: ImageCollection,
+    *,
+    net: FeatureNet,
+    names: Sequence[str],
+    seed: int,
 ) -> dict[str, Value]:
-    """Compute the figures of real images against the reference, or remember them."""
+    """Compute the metrics of real images against the reference, or remember them."""
     sets = fingerprint(others.images), fingerprint(real.images)
     key = content_key("floor", VERSION, __version__, net.sha256, net.resize, *sets, *names, seed)
     if net.sha256 is not None and (known := read_json(key)) is not None:
@@ -136,14 +146,14 @@ def floor(
         for subject in (others, real)
     )
     pair = Comparison(first, second, net=net, seed=seed)
-    floors = {name: FIGURES[name].value(pair) for name in names}
+    floors = {name: METRICS[name].value(pair) for name in names}
     if net.sha256 is not None:
         write_json(key, floors)
     return floors
 
 
 def versions() -> dict[str, str]:
-    """Versions of what the figures were computed with."""
+    """Versions of what the metrics were computed with."""
     return {
         "zerosum": __version__,
         "torch": torch.__version__,

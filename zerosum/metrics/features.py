@@ -34,7 +34,7 @@ Answer = tuple[Tensor, Tensor | None]
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureNet:
-    """A net, and all that has to be said of it beside a figure."""
+    """A net, and all that has to be said of it beside a metric."""
 
     name: str
     sha256: str | None  # of the weights; None for a user's net, of which nothing is known

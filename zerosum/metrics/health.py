@@ -1,8 +1,8 @@
-"""Signs of a training's health, and what they mean in plain words.
+"""HealthSignals of a training's health, and what they mean in plain words.
 
-The signs are numbers that any game has: how well D tells reals from fakes, how varied the fakes
+The signals are numbers that any game has: how well D tells reals from fakes, how varied the fakes
 are, whether they are copies. Rankings and ratios are used, not D's probabilities or losses, so that
-one rule serves every objective. `diagnose` turns a history of signs into a verdict.
+one rule serves every objective. `diagnose` turns a history of signals into a verdict.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ IDENTICAL = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
-class Signs:
+class HealthSignals:
     """What one look at the players has found.
 
     Attributes:
         seen: real images dealt so far.
-        figure: distance of G's samples from real images, lower is better.
+        metric: distance of G's samples from real images, lower is better.
         separation: chance that D ranks a real image above a fake, in [0, 1]; 0.5 when it cannot
             tell, 1 when it is never wrong.
         gap: D's mean logit of real images less that of fakes.
@@ -45,7 +45,7 @@ class Signs:
     """
 
     seen: int
-    figure: float
+    metric: float
     separation: float
     gap: float
     train_separation: float | None
@@ -73,7 +73,7 @@ class Verdict:
 
 HEALTHY = Verdict("healthy", alarm=False)
 
-# Thresholds were set between the signs of healthy runs and of runs that were made to fail; the
+# Thresholds were set between the signals of healthy runs and of runs that were made to fail; the
 # tests force each failure (docs/results.md, "Health").
 # The vanilla recipe on MNIST gets worse, by as much as twice, from 360,000 images to 720,000, and
 # has made that good by 1,200,000.
@@ -88,8 +88,8 @@ FEW_MODES = 0.7
 OSCILLATIONS, SWING, WINDOW = 4, 1.5, 12
 
 
-def diagnose(history: Sequence[Signs]) -> Verdict:
-    """Say what the signs of a run so far, the newest last, come to.
+def diagnose(history: Sequence[HealthSignals]) -> Verdict:
+    """Say what the signals of a run so far, the newest last, come to.
 
     The verdicts: "healthy", "forming", "D has won", "collapsing", "memorising", "oscillating",
     "worsening". Of several the first that holds in the order of `RULES` is given, the cause before
@@ -101,7 +101,7 @@ def diagnose(history: Sequence[Signs]) -> Verdict:
     return HEALTHY
 
 
-def is_ailing(history: Sequence[Signs]) -> bool:
+def is_ailing(history: Sequence[HealthSignals]) -> bool:
     """Whether G is far worse than it was, or has not become better for a long time.
 
     A G that begins makes one and the same blot of everything, and D sees through it; later it may
@@ -111,23 +111,23 @@ def is_ailing(history: Sequence[Signs]) -> bool:
     if has_relapsed(history[-1:], history):
         return True
     start = history[-1].seen - PATIENCE_IMAGES
-    since = next(index for index, signs in enumerate(history) if signs.seen > start)
+    since = next(index for index, signals in enumerate(history) if signals.seen > start)
     since = min(since, max(len(history) - PATIENCE_LOOKS, 0))
     before, lately = history[:since], history[since:]
     return bool(before) and best(lately) > GAIN * best(before)
 
 
-def best(looks: Sequence[Signs]) -> float:
-    """The lowest figure."""
-    return min(signs.figure for signs in looks)
+def best(looks: Sequence[HealthSignals]) -> float:
+    """The lowest metric."""
+    return min(signals.metric for signals in looks)
 
 
-def has_relapsed(looks: Sequence[Signs], history: Sequence[Signs]) -> bool:
+def has_relapsed(looks: Sequence[HealthSignals], history: Sequence[HealthSignals]) -> bool:
     """Whether all of these looks are far worse than the best of the run."""
     return best(looks) > RELAPSE * best(history)
 
 
-def has_won(history: Sequence[Signs]) -> Verdict | None:
+def has_won(history: Sequence[HealthSignals]) -> Verdict | None:
     """D is never wrong, at two looks in a row, and G gets no better by what it is told."""
     if not is_ailing(history) or min(s.separation for s in history[-2:]) < WON_SEPARATION:
         return None
@@ -138,40 +138,40 @@ def has_won(history: Sequence[Signs]) -> Verdict | None:
     )
 
 
-def is_collapsing(history: Sequence[Signs]) -> Verdict | None:
+def is_collapsing(history: Sequence[HealthSignals]) -> Verdict | None:
     """G's samples are alike, or leave classes out; an alarm if it does not mend."""
-    signs = history[-1]
+    signals = history[-1]
     findings = []
-    if signs.missing:
-        findings.append(f"hardly any samples of {', '.join(signs.missing)}")
-    if signs.identical > COLLAPSED_IDENTICAL:
-        findings.append(f"{signs.identical:.0%} of the samples are nearly identical to another")
-    if signs.diversity < COLLAPSED_DIVERSITY:
-        findings.append(f"the samples vary {signs.diversity:.0%} as much as real images")
-    if signs.modes is not None and signs.modes < FEW_MODES and not signs.missing:
-        findings.append(f"{signs.modes:.0%} of the classes that as many real images show")
+    if signals.missing:
+        findings.append(f"hardly any samples of {', '.join(signals.missing)}")
+    if signals.identical > COLLAPSED_IDENTICAL:
+        findings.append(f"{signals.identical:.0%} of the samples are nearly identical to another")
+    if signals.diversity < COLLAPSED_DIVERSITY:
+        findings.append(f"the samples vary {signals.diversity:.0%} as much as real images")
+    if signals.modes is not None and signals.modes < FEW_MODES and not signals.missing:
+        findings.append(f"{signals.modes:.0%} of the classes that as many real images show")
     if not findings:
         return None
     ailing = is_ailing(history)
     return Verdict("collapsing" if ailing else "forming", "; ".join(findings) + ".", alarm=ailing)
 
 
-def is_copying(history: Sequence[Signs]) -> Verdict | None:
+def is_copying(history: Sequence[HealthSignals]) -> Verdict | None:
     """G makes copies of training images, and not of a few only: that would be a collapse."""
-    signs = history[-1]
-    if signs.near is None or signs.ratio is None:
+    signals = history[-1]
+    if signals.near is None or signals.ratio is None:
         return None
-    copies = signs.near > COPIES_NEAR and signs.ratio < COPIES_RATIO
-    if not copies or signs.diversity < COLLAPSED_DIVERSITY:
+    copies = signals.near > COPIES_NEAR and signals.ratio < COPIES_RATIO
+    if not copies or signals.diversity < COLLAPSED_DIVERSITY:
         return None
     return Verdict(
         "memorising",
-        f"{signs.near:.0%} of the samples are nearer to a training image than 99 % of other real "
+        f"{signals.near:.0%} of the samples are nearer to a training image than 99 % of other real "
         "images are. More data helps, or fewer epochs.",
     )
 
 
-def knows_by_heart(history: Sequence[Signs]) -> Verdict | None:
+def knows_by_heart(history: Sequence[HealthSignals]) -> Verdict | None:
     """D tells training images from others, so what it teaches G is to copy them."""
     separation = history[-1].train_separation
     if separation is None or separation <= MEMORISED_SEPARATION:
@@ -183,39 +183,39 @@ def knows_by_heart(history: Sequence[Signs]) -> Verdict | None:
     )
 
 
-def is_oscillating(history: Sequence[Signs]) -> Verdict | None:
-    """The figure goes up and down widely, again and again."""
-    figures = [signs.figure for signs in history[-WINDOW:]]
-    swings = wide_turns(figures)
+def is_oscillating(history: Sequence[HealthSignals]) -> Verdict | None:
+    """The metric goes up and down widely, again and again."""
+    metrics = [signals.metric for signals in history[-WINDOW:]]
+    swings = wide_turns(metrics)
     if swings < OSCILLATIONS:
         return None
     return Verdict(
         "oscillating",
-        f"the figure turned {swings} times, by a third or more, in the last {len(figures)} looks: "
-        f"{', '.join(f'{figure:.3g}' for figure in figures)}. A lower learning rate helps.",
+        f"the metric turned {swings} times, by a third or more, in the last {len(metrics)} looks: "
+        f"{', '.join(f'{metric:.3g}' for metric in metrics)}. A lower learning rate helps.",
     )
 
 
-def wide_turns(figures: Sequence[float]) -> int:
+def wide_turns(metrics: Sequence[float]) -> int:
     """How often a series turns round by a factor of `SWING` or more, in however many steps."""
     turns, direction = 0, 0
-    low = high = max(figures[0], 1e-12)
-    for figure in figures[1:]:
-        low, high = min(low, figure), max(high, figure)
-        if direction >= 0 and figure * SWING < high:
-            turns, direction, low = turns + (direction > 0), -1, figure
-        elif direction <= 0 and figure > low * SWING:
-            turns, direction, high = turns + (direction < 0), 1, figure
+    low = high = max(metrics[0], 1e-12)
+    for metric in metrics[1:]:
+        low, high = min(low, metric), max(high, metric)
+        if direction >= 0 and metric * SWING < high:
+            turns, direction, low = turns + (direction > 0), -1, metric
+        elif direction <= 0 and metric > low * SWING:
+            turns, direction, high = turns + (direction < 0), 1, metric
     return turns
 
 
-def is_worsening(history: Sequence[Signs]) -> Verdict | None:
+def is_worsening(history: Sequence[HealthSignals]) -> Verdict | None:
     """G was far better once, and twice in a row was not."""
     if not has_relapsed(history[-2:], history) or len(history) < PATIENCE_LOOKS:
         return None
     return Verdict(
         "worsening",
-        f"the figure is {history[-1].figure:.3g}, and was {best(history):.3g} at its best. "
+        f"the metric is {history[-1].metric:.3g}, and was {best(history):.3g} at its best. "
         "--checkpoint best has that state.",
     )
 

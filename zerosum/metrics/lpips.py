@@ -133,7 +133,7 @@ def directions(features: Tensor) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Lpips:
-    """LPIPS of pixels, and all that has to be said of it beside a figure."""
+    """LPIPS of pixels, and all that has to be said of it beside a metric."""
 
     name: str
     sha256: str

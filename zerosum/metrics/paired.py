@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from zerosum.errors import UserError, unknown_name
-from zerosum.metrics.evaluate import Result, Subject, circumstances
+from zerosum.metrics.evaluate import ImageCollection, MetricResult, circumstances
 from zerosum.metrics.kernel import Spread
 from zerosum.metrics.lpips import HOW_TO_GET, locate, lpips_net
 
@@ -35,18 +35,18 @@ DEFAULT_NAMES = ("psnr", "ssim", "lpips")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measure:
-    """A figure of one pair, and what its card says of how it looks at images."""
+class PairMetric:
+    """A metric of one pair, and what its card says of how it looks at images."""
 
     better: str  # "lower" or "higher"
     of: Callable[[Tensor, Tensor], float]  # uint8 (c, h, w) and the image that it should be
     card: Mapping[str, str | None]
 
 
-def choose_measures(
+def choose_pair_metrics(
     names: Sequence[str], *, device: torch.device, notice: Callable[[str], None]
-) -> dict[str, Measure]:
-    """Take the figures that were named, or all whose weights are on this machine.
+) -> dict[str, PairMetric]:
+    """Take the metrics that were named, or all whose weights are on this machine.
 
     Args:
         names: of `NAMES`; none means `DEFAULT_NAMES`.
@@ -67,11 +67,11 @@ def choose_measures(
     return {name: measure(name, device) for name in DEFAULT_NAMES}
 
 
-def measure(name: str, device: torch.device) -> Measure:
+def measure(name: str, device: torch.device) -> PairMetric:
     """Make a measure by its name, one of `NAMES`."""
     if name in LPIPS_NETS:
         net = lpips_net(LPIPS_NETS[name], device=device)
-        return Measure(
+        return PairMetric(
             better=BETTER[name],
             of=lambda one, other: net.distance(one[None], other[None]).item(),
             card=net.card(),
@@ -79,18 +79,24 @@ def measure(name: str, device: torch.device) -> Measure:
     card = {"features": "pixels", "features_sha256": None, "resize": "none"}
     if name == "l1":
         card["basis"] = "pixels in [-1, 1], so it is 0 to 2"
-    return Measure(better=BETTER[name], of={"l1": l1, "psnr": psnr, "ssim": ssim}[name], card=card)
+    return PairMetric(
+        better=BETTER[name], of={"l1": l1, "psnr": psnr, "ssim": ssim}[name], card=card
+    )
 
 
 def judge_pairs(
-    fake: Subject, real: Subject, *, measures: Mapping[str, Measure], seed: int
-) -> dict[str, Result]:
+    fake: ImageCollection,
+    real: ImageCollection,
+    *,
+    pair_metrics: Mapping[str, PairMetric],
+    seed: int,
+) -> dict[str, MetricResult]:
     """Compare each image with the one at its place in the other set, and give the means.
 
     Args:
         fake: at least one image.
         real: as many images of the same shape.
-        measures: the figures by name, as `choose_measures` gives them.
+        pair_metrics: the metrics by name, as `choose_pair_metrics` gives them.
         seed: decided which images these are; it is said in the cards.
 
     Raises:
@@ -100,15 +106,17 @@ def judge_pairs(
     pairs = list(zip(fake.images, real.images, strict=True))
     return {
         name: mean_result(measure, [measure.of(*pair) for pair in pairs], common)
-        for name, measure in measures.items()
+        for name, measure in pair_metrics.items()
     }
 
 
-def mean_result(measure: Measure, values: Sequence[float], common: Mapping[str, Any]) -> Result:
+def mean_result(
+    measure: PairMetric, values: Sequence[float], common: Mapping[str, Any]
+) -> MetricResult:
     """The mean over pairs, of those that differ where identical ones have infinity.
 
     Args:
-        measure: the figure.
+        measure: the metric.
         values: of each pair, at least one.
         common: what the card says besides of how they were come by.
     """
@@ -119,7 +127,7 @@ def mean_result(measure: Measure, values: Sequence[float], common: Mapping[str, 
         f"{identical} of {len(values)} pairs are identical, which is infinitely good. The mean is "
         "over the others."
     )
-    return Result(
+    return MetricResult(
         value=spread.mean if spread else None,
         card={
             **common,
@@ -196,7 +204,7 @@ def ssim(first: Tensor, second: Tensor) -> float:
 
 
 def spread_of(values: Sequence[float]) -> Spread:
-    """The mean of at least one pair's figures, and the deviation where there are more."""
+    """The mean of at least one pair's metrics, and the deviation where there are more."""
     deviation = float(np.std(values)) if len(values) > 1 else None
     return Spread(float(np.mean(values)), deviation)
 

@@ -26,7 +26,7 @@ enough to a processor's cache to be faster than 80."""
 
 @dataclass(frozen=True, kw_only=True)
 class Manifolds:
-    """The four figures; all but density lie in [0, 1]."""
+    """The four metrics; all but density lie in [0, 1]."""
 
     precision: float
     recall: float
@@ -35,7 +35,7 @@ class Manifolds:
 
 
 def compare_manifolds(fake: Tensor, real: Tensor) -> Manifolds:
-    """Compute the four figures in float64; memory grows with one set's size times `CHUNK`.
+    """Compute the four metrics in float64; memory grows with one set's size times `CHUNK`.
 
     Args:
         fake: features (n, d), n more than 5.

@@ -1,7 +1,7 @@
-"""Protocols by name: the terms on which published figures were come by.
+"""Protocols by name: the terms on which published metrics were come by.
 
-A figure moves with every one of them, and stands beside published ones only on the same. Who names
-a protocol gets all of it or an error, never a figure that only looks like theirs.
+A metric moves with every one of them, and stands beside published ones only on the same. Who names
+a protocol gets all of it or an error, never a metric that only looks like theirs.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from zerosum.errors import UserError, unknown_name
-from zerosum.metrics.registry import BESIDE, FIGURES, LEAST_IMAGES
+from zerosum.metrics.registry import BESIDE, LEAST_IMAGES, METRICS
 
 DEFAULT_SPLIT = "test"
 DEFAULT_COUNT = 10_000
@@ -18,7 +18,7 @@ LEAST_REFERENCE = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Terms:
+class Protocol:
     """What a comparison is made by: a protocol's terms, or a user's own."""
 
     protocol: str | None = None
@@ -27,7 +27,7 @@ class Terms:
     split: str  # of the reference
     samples: int | None  # how many; None is as many as there are reference images
     reference: int | None  # how many; None is all there are
-    metrics: tuple[str, ...]  # names of figures; () is all that the net allows
+    metrics: tuple[str, ...]  # names of metrics; () is all that the net allows
 
     def counts(self, reals: int) -> tuple[int, int]:
         """How many samples and how many reference images to compare.
@@ -46,7 +46,7 @@ class Terms:
             raise self._too_few("reference images", wanted, reals)
         return self.samples or wanted, wanted
 
-    def insist_on_samples(self, wanted: int, there: int) -> None:
+    def require_samples(self, wanted: int, there: int) -> None:
         """Refuse fewer samples than a protocol takes.
 
         Raises:
@@ -58,7 +58,7 @@ class Terms:
     def _too_few(self, what: str, wanted: int, there: int) -> UserError:
         return UserError(
             f"The protocol '{self.protocol}' takes {wanted:,} {what}, and there are {there:,}. "
-            "With fewer its figures could not stand beside the published ones: make more, or leave "
+            "With fewer its metrics could not stand beside the published ones: make more, or leave "
             "--protocol out."
         )
 
@@ -66,7 +66,7 @@ class Terms:
 PROTOCOLS = {
     # Lucic et al. 2018, arXiv 1711.10337, section 5; google/compare_gan, branch v1,
     # src/eval_gan_lib.py: gray is tiled, and TensorFlow resizes.
-    "lucic2018": Terms(
+    "lucic2018": Protocol(
         protocol="lucic2018",
         features="inception",
         resize="torch-fidelity",
@@ -79,7 +79,7 @@ PROTOCOLS = {
     # with "-ref train --post_resizer friendly" and as many samples as there are training images,
     # but for ImageNet. Its precision and recall take 5 neighbours where ours take 3, and are left
     # out; its density and coverage are ours.
-    "studiogan": Terms(
+    "studiogan": Protocol(
         protocol="studiogan",
         features="inception",
         resize="studiogan",
@@ -90,7 +90,7 @@ PROTOCOLS = {
     ),
     # Parmar et al. 2022, arXiv 2104.11222; clean-fid 0.1.35: num_gen=50_000 and
     # dataset_split="train" are its defaults, and its statistics are of whole splits.
-    "clean-fid": Terms(
+    "clean-fid": Protocol(
         protocol="clean-fid",
         features="inception",
         resize="clean-fid",
@@ -110,16 +110,16 @@ def agree(
     split: str | None,
     count: int | None,
     metrics: tuple[str, ...],
-) -> Terms:
+) -> Protocol:
     """Settle the terms of a comparison.
 
     Args:
         protocol: a name in `PROTOCOLS`, or None for the user's own terms.
         features: what the user wishes, None for no wish; so for all that follow.
-        resize: as `Terms.resize`.
+        resize: as `Protocol.resize`.
         split: of the reference.
         count: of images on either side; with a protocol, of the samples.
-        metrics: () for no wish. Some of a protocol's figures may be chosen.
+        metrics: () for no wish. Some of a protocol's metrics may be chosen.
 
     Raises:
         UserError: nobody knows the protocol, a wish contradicts it, or there are too few images.
@@ -127,11 +127,11 @@ def agree(
     if count is not None and count < LEAST_IMAGES:
         raise UserError(
             f"The number of images was {count}: expected at least {LEAST_IMAGES}, and "
-            "thousands for figures to rely on."
+            "thousands for metrics to rely on."
         )
     if protocol is None:
         number = DEFAULT_COUNT if count is None else count
-        return Terms(
+        return Protocol(
             features=features,
             resize=resize,
             split=split or DEFAULT_SPLIT,
@@ -142,7 +142,7 @@ def agree(
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS)
     terms = PROTOCOLS[protocol]
-    known = (*FIGURES, *BESIDE)
+    known = (*METRICS, *BESIDE)
     surplus = ",".join(name for name in metrics if name in known and name not in terms.metrics)
     settled: dict[str, tuple[object, object]] = {
         "--features": (features, terms.features),
@@ -151,11 +151,11 @@ def agree(
         "--count": (count, terms.samples or "as many as there are reference images"),
         "--metrics": (surplus or None, ",".join(terms.metrics)),
     }
-    insist_on_agreement(protocol, settled)
+    require_agreement(protocol, settled)
     return replace(terms, metrics=metrics or terms.metrics)
 
 
-def insist_on_agreement(protocol: str, settled: dict[str, tuple[object, object]]) -> None:
+def require_agreement(protocol: str, settled: dict[str, tuple[object, object]]) -> None:
     """Refuse wishes that differ from a protocol.
 
     Args:

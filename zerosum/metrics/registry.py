@@ -1,4 +1,4 @@
-"""The figures by name: what each computes, what it needs, and when not to trust it."""
+"""The metrics by name: what each computes, what it needs, and when not to trust it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ IMAGES_PER_MODE = 26
 
 
 class Comparison:
-    """Fakes against reals; what several figures share is computed on first use."""
+    """Fakes against reals; what several metrics share is computed on first use."""
 
     def __init__(self, fake: Embedding, real: Embedding, *, net: FeatureNet, seed: int) -> None:
         self.fake, self.real, self.seed = fake, real, seed
@@ -95,8 +95,8 @@ class Comparison:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
-    """One figure: how it is computed from a comparison, and how it is read."""
+class Metric:
+    """One metric: how it is computed from a comparison, and how it is read."""
 
     better: str  # "lower", "higher", or what it should be like
     value: Callable[[Comparison], Value]
@@ -105,44 +105,44 @@ class Figure:
     basis: Callable[[Comparison], str] | None = None  # what else decides it, for its card
 
 
-FIGURES = {
-    "fid": Figure(
+METRICS = {
+    "fid": Metric(
         better="lower",
         value=lambda pair: distance_of_moments(pair.fake.moments, pair.real.moments),
         needs="moments",
     ),
-    "kid": Figure(
+    "kid": Metric(
         better="lower",
         value=lambda pair: pair.kernel.mean,
         spread=lambda pair: pair.kernel.deviation,
     ),
-    "precision": Figure(better="higher", value=lambda pair: pair.manifolds.precision),
-    "recall": Figure(better="higher", value=lambda pair: pair.manifolds.recall),
-    "density": Figure(better="higher", value=lambda pair: pair.manifolds.density),
-    "coverage": Figure(better="higher", value=lambda pair: pair.manifolds.coverage),
-    "classifier_score": Figure(
+    "precision": Metric(better="higher", value=lambda pair: pair.manifolds.precision),
+    "recall": Metric(better="higher", value=lambda pair: pair.manifolds.recall),
+    "density": Metric(better="higher", value=lambda pair: pair.manifolds.density),
+    "coverage": Metric(better="higher", value=lambda pair: pair.manifolds.coverage),
+    "classifier_score": Metric(
         better="higher",
         value=lambda pair: pair.score.mean,
         spread=lambda pair: pair.score.deviation,
         needs="logits",
     ),
-    "confidence": Figure(
+    "confidence": Metric(
         better="like real", value=lambda pair: mean_confidence(pair.logits), needs="logits"
     ),
-    "classes": Figure(better="like real", value=Comparison.shares, needs="logits"),
-    "modes": Figure(
+    "classes": Metric(better="like real", value=Comparison.shares, needs="logits"),
+    "modes": Metric(
         better="higher",
         value=lambda pair: pair.modes.covered,
         needs="logits",
         basis=Comparison.expected_modes,
     ),
-    "mode_kl": Figure(
+    "mode_kl": Metric(
         better="lower",
         value=lambda pair: pair.modes.divergence,
         needs="logits",
         basis=Comparison.expected_modes,
     ),
-    "high_quality": Figure(
+    "high_quality": Metric(
         better="like real",
         value=lambda pair: pair.gaussians.good,
         needs="gaussians",
@@ -150,24 +150,24 @@ FIGURES = {
     ),
 }
 BESIDE = ("lpips_diversity",)
-"""Figures that are computed beside the comparison, with a net of their own."""
+"""Metrics that are computed beside the comparison, with a net of their own."""
 
 
 def choose(names: Sequence[str], net: FeatureNet) -> tuple[str, ...]:
-    """Check the names of figures that a user wants; none means all that the net allows.
+    """Check the names of metrics that a user wants; none means all that the net allows.
 
     Returns:
-        Those in `FIGURES`, without any in `BESIDE`.
+        Those in `METRICS`, without any in `BESIDE`.
 
     Raises:
-        UserError: a name is unknown, or the net does not allow the figure.
+        UserError: a name is unknown, or the net does not allow the metric.
     """
     for name in names:
         if name in BESIDE:
             continue
-        if name not in FIGURES:
-            raise unknown_name("metric", name, (*FIGURES, *BESIDE))
-        if FIGURES[name].needs == "gaussians" and not net.gaussians:
+        if name not in METRICS:
+            raise unknown_name("metric", name, (*METRICS, *BESIDE))
+        if METRICS[name].needs == "gaussians" and not net.gaussians:
             raise UserError(
                 f"The metric '{name}' is of points around known centres, as in the data sets ring "
                 f"and grid; the features are '{net.name}'. Leave it out."
@@ -178,25 +178,25 @@ def choose(names: Sequence[str], net: FeatureNet) -> tuple[str, ...]:
                 "--features digits, or leave the metric out."
             )
     if names:
-        return tuple(name for name in dict.fromkeys(names) if name in FIGURES)
-    return tuple(name for name in FIGURES if allows(net, name))
+        return tuple(name for name in dict.fromkeys(names) if name in METRICS)
+    return tuple(name for name in METRICS if allows(net, name))
 
 
 def allows(net: FeatureNet, name: str) -> bool:
-    """Whether a figure can be computed of what a net sees."""
-    needs = FIGURES[name].needs
+    """Whether a metric can be computed of what a net sees."""
+    needs = METRICS[name].needs
     return {"logits": bool(net.classes), "gaussians": net.gaussians}.get(needs, True)
 
 
 def reported_name(name: str, net: str) -> str:
-    """What a figure may be called: a Fréchet distance is an FID only in Inception's features."""
+    """What a metric may be called: a Fréchet distance is an FID only in Inception's features."""
     if name != "fid" or net == "inception":
         return name
     return f"frechet_{net}"
 
 
 def doubt(name: str, *, count: int, num_features: int, num_classes: int = 0) -> str | None:
-    """Say why a figure of so many images on the smaller side is unreliable, if it is."""
+    """Say why a metric of so many images on the smaller side is unreliable, if it is."""
     if name == "fid" and count < IMAGES_PER_FEATURE * num_features:
         return (
             f"{count:,} images are few for {num_features:,} features: the Fréchet distance comes "
@@ -210,7 +210,7 @@ def doubt(name: str, *, count: int, num_features: int, num_classes: int = 0) -> 
     if name in ("modes", "mode_kl") and count < IMAGES_PER_MODE * num_classes:
         return (
             f"{count:,} images are few for {num_classes:,} modes: even of real images some may be "
-            "missed by chance, and shares come out uneven. Published figures are of "
+            "missed by chance, and shares come out uneven. Published metrics are of "
             f"{IMAGES_PER_MODE} a mode: take {IMAGES_PER_MODE * num_classes:,} with -n."
         )
     if name == "classifier_score" and count < FEW_IMAGES:
@@ -218,6 +218,6 @@ def doubt(name: str, *, count: int, num_features: int, num_classes: int = 0) -> 
             f"it is the mean over ten parts, and {count:,} images leave few for each: the score "
             f"comes out too small. Take {FEW_IMAGES:,} or more."
         )
-    if FIGURES[name].needs == "features" and count < FEW_IMAGES:
+    if METRICS[name].needs == "features" and count < FEW_IMAGES:
         return f"it moves with the number of images, and {count:,} are few."
     return None

@@ -1,4 +1,4 @@
-"""The curve of a run, `curve.svg`: its figures over the epochs, and below them its losses."""
+"""The curve of a run, `curve.svg`: its metrics over the epochs, and below them its losses."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def draw_curve(directory: RunDirectory) -> Path | None:
 
 
 def run_panels(history: History) -> list[str]:
-    """The charts of one run: one a figure, its best epoch marked, and one of the losses."""
+    """The charts of one run: one a metric, its best epoch marked, and one of the losses."""
     panels = []
-    for name, points in history.figures.items():
+    for name, points in history.metrics.items():
         best = history.best(name)
         label = f"best {best[1]:.4g} at epoch {best[0]}"
         panels.append(curve_svg([Line(name="", points=points, mark=best, label=label)], title=name))

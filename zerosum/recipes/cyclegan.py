@@ -10,14 +10,14 @@ from pydantic import Field, model_validator
 from zerosum.config.base import Count
 from zerosum.config.specs import Loss
 from zerosum.config.translation import TranslationSettings, Weight
-from zerosum.recipes.players import build_objective, build_player, opinion, weighted
+from zerosum.recipes.players import build_objective, build_player, score_fn, weighted
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
     from zerosum.game.core import Game
-    from zerosum.game.cycle import TwoJudges, TwoWays
+    from zerosum.game.cycle import DiscriminatorPair, GeneratorPair
     from zerosum.game.losses import Objective
 
 
@@ -79,11 +79,11 @@ def build(
         D=build_player(
             config, D.to(device), objective.D, config.d_learning_rate or rate, clip=config.clip
         ),
-        deal=CycleTranslation(
+        forward=CycleTranslation(
             source_channels=source_channels,
             views=Views(enlarge=config.enlarge, flips=config.flips),
             pools=(A, B),
-            opinion=opinion(config),
+            score_fn=score_fn(config),
         ),
         turns="D" * config.d_turns + "G",
         image_shape=image_shape,
@@ -92,9 +92,9 @@ def build(
 
 def build_nets(
     config: Config, size: tuple[int, int], channels_A: int, channels_B: int
-) -> tuple[TwoWays, TwoJudges]:
+) -> tuple[GeneratorPair, DiscriminatorPair]:
     """Make both generators and both discriminators, in this order."""
-    from zerosum.game.cycle import TwoJudges, TwoWays
+    from zerosum.game.cycle import DiscriminatorPair, GeneratorPair
     from zerosum.nets import patchgan, translator
 
     way = partial(translator.Generator, size, width=config.width, blocks=config.blocks)
@@ -105,11 +105,11 @@ def build_nets(
         layers=config.d_layers,
         norm=config.d_norm,
     )
-    G = TwoWays(
+    G = GeneratorPair(
         AB=way(source_channels=channels_A, target_channels=channels_B),
         BA=way(source_channels=channels_B, target_channels=channels_A),
     )
-    return G, TwoJudges(A=judge(channels=channels_A), B=judge(channels=channels_B))
+    return G, DiscriminatorPair(A=judge(channels=channels_A), B=judge(channels=channels_B))
 
 
 def build_terms(config: Config, D: nn.Module, channels_A: int, channels_B: int) -> Objective:
@@ -119,7 +119,7 @@ def build_terms(config: Config, D: nn.Module, channels_A: int, channels_B: int) 
         UserError: a penalty meets a D with BatchNorm, or the identity term domains of different
             channels.
     """
-    from zerosum.game.cycle import both_ways, cycle, identity, insist_on_equal_channels
+    from zerosum.game.cycle import both_ways, cycle, identity, require_equal_channels
     from zerosum.game.losses import Objective
 
     adversarial = both_ways(build_objective(config, D))
@@ -130,6 +130,6 @@ def build_terms(config: Config, D: nn.Module, channels_A: int, channels_B: int) 
     if config.cycle:
         wishes["cycle"] = cycle(config.cycle)
     if config.identity:
-        insist_on_equal_channels(channels_A, channels_B)
+        require_equal_channels(channels_A, channels_B)
         wishes["identity"] = identity(config.identity)
     return Objective(D=adversarial.D, G=wishes)

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from zerosum.config.gan import GanSettings, parse_attention
 from zerosum.config.policies import parse_augment
 from zerosum.errors import UserError
-from zerosum.recipes.players import build_objective, build_player, opinion
+from zerosum.recipes.players import build_objective, build_player, score_fn
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from zerosum.game.core import Deal, Game
+    from zerosum.game.core import Forward, Game
 
 
 def build(
@@ -70,7 +70,7 @@ def build(
             config.d_learning_rate or config.learning_rate,
             clip=config.clip,
         ),
-        deal=build_deal(config, image_shape[0], num_classes, device),
+        forward=build_forward(config, image_shape[0], num_classes, device),
         turns="D" * config.d_turns + "G",
         parts=config.parts,
         image_shape=image_shape,
@@ -138,7 +138,9 @@ def usual_resolution(image_shape: tuple[int, int, int]) -> int:
     return quarter if quarter >= 7 else half
 
 
-def build_deal(config: GanSettings, channels: int, num_classes: int, device: torch.device) -> Deal:
+def build_forward(
+    config: GanSettings, channels: int, num_classes: int, device: torch.device
+) -> Forward:
     """Settle what G is given and what D sees."""
     from zerosum.game.augment import Augmentation
     from zerosum.game.generation import Classified, Generation
@@ -155,6 +157,6 @@ def build_deal(config: GanSettings, channels: int, num_classes: int, device: tor
             channels=channels,
             target=config.augment_target,
         ).to(device),
-        opinion=opinion(config),
+        score_fn=score_fn(config),
     )
     return Classified(generation=generation) if names_classes else generation

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, model_validator
 
 from zerosum.config.translation import TranslationSettings, Weight
-from zerosum.recipes.players import build_objective, build_player, opinion, weighted
+from zerosum.recipes.players import build_objective, build_player, score_fn, weighted
 
 if TYPE_CHECKING:
     import torch
@@ -75,10 +75,10 @@ def build(
         D=build_player(
             config, D.to(device), objective.D, config.d_learning_rate or rate, clip=config.clip
         ),
-        deal=Translation(
+        forward=Translation(
             source_channels=source_channels,
             views=Views(enlarge=config.enlarge, flips=config.flips),
-            opinion=opinion(config),
+            score_fn=score_fn(config),
         ),
         turns="D" * config.d_turns + "G",
         image_shape=image_shape,

@@ -36,7 +36,7 @@ def build_objective(config: AdversarialSettings, D: nn.Module) -> Objective:
         objective = OBJECTIVES[config.loss]
     specs = parse_penalties(config.penalty)
     for spec in specs:
-        penalties.insist_on_lone_images(D, spec.name)
+        penalties.require_lone_images(D, spec.name)
     return objective | Objective(D=penalty_terms(config, specs), G={})
 
 
@@ -107,7 +107,7 @@ def build_schedules(config: AdversarialSettings, learning_rate: float) -> dict[s
     return found
 
 
-def opinion(config: AdversarialSettings) -> Callable[[Tensor], Tensor]:
+def score_fn(config: AdversarialSettings) -> Callable[[Tensor], Tensor]:
     """What makes of D's logits the D(x) of the log: only cross entropy makes a probability."""
     import torch
 

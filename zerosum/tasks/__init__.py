@@ -1,6 +1,6 @@
 """What a recipe's G does, images of noise or of images, and what follows from it outside the game.
 
-Where the data comes from, what the picture of an epoch shows, what is examined, and what to try
+Where the data comes from, what the picture of an epoch shows, what is evaluated, and what to try
 when the training is done. A recipe names its task; `session.py` asks it.
 """
 
@@ -12,7 +12,7 @@ from typing import Protocol
 from zerosum.config.base import Settings
 from zerosum.data.images import ImageSet
 from zerosum.tasks import generation, translation
-from zerosum.training.interfaces import Examination
+from zerosum.training.interfaces import Evaluation
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import State
 
@@ -22,7 +22,7 @@ class Task(Protocol):
 
     @property
     def least_images(self) -> int:
-        """With fewer images nothing can be examined."""
+        """With fewer images nothing can be evaluated."""
         ...
 
     def load(self, config: Settings) -> ImageSet:
@@ -41,14 +41,14 @@ class Task(Protocol):
         """Make the function that draws the picture of an epoch, given the epoch's number."""
         ...
 
-    def examiner(
+    def evaluator(
         self,
         state: State,
         config: Settings,
         images: ImageSet,
         held_out: ImageSet | None,
         directory: RunDirectory,
-    ) -> Callable[[], Examination]:
+    ) -> Callable[[], Evaluation]:
         """Make the function that judges the players as they stand."""
         ...
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from zerosum import data
-from zerosum.callbacks.monitor import Checkup
+from zerosum.callbacks.monitor import Monitor
 from zerosum.callbacks.pictures import painter
 from zerosum.config.base import Settings, parse_size
 from zerosum.data.images import ImageSet
 from zerosum.metrics.features import cheap_net, feature_net
 from zerosum.metrics.registry import LEAST_IMAGES
-from zerosum.training.interfaces import Examination
+from zerosum.training.interfaces import Evaluation
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import State
 
@@ -35,20 +35,20 @@ class Generation:
         self, state: State, config: Settings, held_out: ImageSet | None, directory: RunDirectory
     ) -> Callable[[int], None]:
         """Draw what the average of G makes of the same z each time."""
-        return painter(state.game, state.average.net, directory, seed=config.seed)
+        return painter(state.game, state.ema.net, directory, seed=config.seed)
 
-    def examiner(
+    def evaluator(
         self,
         state: State,
         config: Settings,
         images: ImageSet,
         held_out: ImageSet | None,
         directory: RunDirectory,
-    ) -> Callable[[], Examination]:
+    ) -> Callable[[], Evaluation]:
         """Compare samples with real images, and ask how the game goes, remembering by the log."""
         net = feature_net(cheap_net(config.data), device=state.game.device)
-        examine = Checkup(state, images, held_out, net=net, seed=config.seed)
-        return lambda: examine(directory.log())
+        evaluate = Monitor(state, images, held_out, net=net, seed=config.seed)
+        return lambda: evaluate(directory.log())
 
     def next_steps(self, path: str) -> list[str]:
         """Sample it."""

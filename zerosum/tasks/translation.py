@@ -23,7 +23,7 @@ from zerosum.metrics.paired import WINDOW, psnr, ssim
 from zerosum.metrics.registry import LEAST_IMAGES, reported_name
 from zerosum.plots.grids import comfortable_scale, grid
 from zerosum.seeds import enter_stream
-from zerosum.training.interfaces import Examination
+from zerosum.training.interfaces import Evaluation
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import State
 
@@ -48,7 +48,7 @@ class Translation:
 
     Attributes:
         matched: whether every source has its target.
-        least_images: with fewer nothing can be examined.
+        least_images: with fewer nothing can be evaluated.
     """
 
     def __init__(self, *, matched: bool) -> None:
@@ -78,7 +78,7 @@ class Translation:
                 )
             problem = f"holds back {len(found)} images, too few to compare G's with"
         notice(
-            f"'{config.data}' {problem}: pictures and figures are of images that are trained on, "
+            f"'{config.data}' {problem}: pictures and metrics are of images that are trained on, "
             "and flatter."
         )
         return images
@@ -117,25 +117,25 @@ class Translation:
 
         return torch.no_grad()(draw)
 
-    def examiner(
+    def evaluator(
         self,
         state: State,
         config: Settings,
         images: ImageSet,
         held_out: ImageSet | None,
         directory: RunDirectory,
-    ) -> Callable[[], Examination]:
+    ) -> Callable[[], Evaluation]:
         """Hold translations of held-out images against their targets, or against all of them."""
         assert held_out is not None
-        examine = closeness if self.matched else likeness
+        evaluate = closeness if self.matched else likeness
         chosen = evenly(held_out, EXAMINED)
 
         @torch.no_grad()
-        def examiner() -> Examination:
+        def evaluator() -> Evaluation:
             enter_stream(state.game.device, "examination", config.seed)
-            return Examination(figures=examine(state, chosen))
+            return Evaluation(metrics=evaluate(state, chosen))
 
-        return examiner
+        return evaluator
 
     def next_steps(self, path: str) -> list[str]:
         """Translate something."""
@@ -201,7 +201,7 @@ def moments(net: FeatureNet, images: Tensor) -> Moments:
 
 def strip(state: State, images: Tensor) -> tuple[Tensor, ...]:
     """What the average of G makes of images, in panels side by side."""
-    return cast(Strips, state.game.deal).strip(state.average.net, images)
+    return cast(Strips, state.game.forward).strip(state.ema.net, images)
 
 
 def evenly(images: ImageSet, count: int) -> Tensor:

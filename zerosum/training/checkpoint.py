@@ -68,7 +68,7 @@ class Checkpoints:
         Args:
             snapshot: what to keep.
             seen: real images seen, which names the checkpoint.
-            score: a figure of quality, lower is better; the best is never swept away.
+            score: a metric of quality, lower is better; the best is never swept away.
 
         Raises:
             OSError: the disk is full or not writable. Older checkpoints are as they were.

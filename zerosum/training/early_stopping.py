@@ -9,11 +9,11 @@ Log = Sequence[Mapping[str, Any]]
 
 
 def score_of(record: Mapping[str, Any]) -> float | None:
-    """The figure by which the best checkpoint is chosen, lower is better: the record's first.
+    """The metric by which the best checkpoint is chosen, lower is better: the record's first.
 
     None where an epoch was not evaluated.
     """
-    return next(iter(record.get("figures", {}).values()), None)
+    return next(iter(record.get("metrics", {}).values()), None)
 
 
 def best_record(log: Log) -> Mapping[str, Any] | None:

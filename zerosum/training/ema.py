@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Average:
+class EMA:
     """A copy of a net that follows it with a half-life counted in images.
 
     The half-life grows with the run, `WARM_UP` of the images seen so far, until it reaches its

@@ -1,4 +1,4 @@
-"""What the loop asks of the parts around it: what deals, what examines and what shows."""
+"""What the loop asks of the parts around it: what deals, what evaluates and what shows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class Position(Protocol):
-    """Where a deck stands."""
+    """Where a loader stands."""
 
     @property
     def epoch(self) -> int:
@@ -23,7 +23,7 @@ class Position(Protocol):
         ...
 
 
-class Deck(Protocol):
+class Loader(Protocol):
     """What the loop needs of a loader: batches in an order that the seed and epoch decide."""
 
     @property
@@ -37,24 +37,24 @@ class Deck(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Examination:
+class Evaluation:
     """What a look at the players as they stand has found; all of it goes into the log.
 
     Attributes:
-        figures: by name. The best checkpoint is the one with the lowest first figure.
-        health: a verdict, why, and the signs it rests on; None where nothing judges it.
+        metrics: by name. The best checkpoint is the one with the lowest first metric.
+        health: a verdict, why, and the signals it rests on; None where nothing judges it.
     """
 
-    figures: Mapping[str, float]
+    metrics: Mapping[str, float]
     health: Mapping[str, Any] | None = None
 
     def record(self) -> dict[str, Any]:
         """What the log says of it."""
         judged = {} if self.health is None else {"health": self.health}
-        return {"figures": self.figures, **judged}
+        return {"metrics": self.metrics, **judged}
 
 
-class Watcher(Protocol):
+class Callback(Protocol):
     """What shows the run to a person."""
 
     def begin(self, *, seen: int, budget: int, images_per_epoch: int) -> None:

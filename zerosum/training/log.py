@@ -1,4 +1,4 @@
-"""What a run's log tells: its figures and losses over the epochs.
+"""What a run's log tells: its metrics and losses over the epochs.
 
 Unlike the training, which must know where its log ends, this reads what can be read: a line that
 somebody has damaged is counted and left out.
@@ -14,11 +14,11 @@ from itertools import groupby
 from typing import Any
 
 from zerosum.metrics.paired import BETTER
-from zerosum.metrics.registry import FIGURES
-from zerosum.training.run_directory import RunDirectory
+from zerosum.metrics.registry import METRICS
+from zerosum.training.run_directory import RunDirectory, modern
 
 Point = tuple[int, float]
-"""An epoch, counted from 1, and a figure of it."""
+"""An epoch, counted from 1, and a metric of it."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ class History:
         return int(self.records[-1]["epoch"]) if self.records else 0
 
     @cached_property
-    def figures(self) -> dict[str, list[Point]]:
-        """Every logged figure of quality over the epochs that it was logged at."""
+    def metrics(self) -> dict[str, list[Point]]:
+        """Every logged metric of quality over the epochs that it was logged at."""
         found: dict[str, list[Point]] = {}
         for record in self.records:
-            figures = record.get("figures")
-            for name, value in figures.items() if isinstance(figures, dict) else ():
+            metrics = record.get("metrics")
+            for name, value in metrics.items() if isinstance(metrics, dict) else ():
                 if is_number(value):
                     found.setdefault(str(name), []).append((record["epoch"], float(value)))
         return found
@@ -63,13 +63,13 @@ class History:
         ]
 
     def best(self, name: str) -> Point:
-        """The best of a logged figure, the earliest of equal ones."""
+        """The best of a logged metric, the earliest of equal ones."""
         sign = -1 if better(name) == "higher" else 1
-        return min(self.figures[name], key=lambda point: sign * point[1])
+        return min(self.metrics[name], key=lambda point: sign * point[1])
 
     def final(self, name: str) -> Point:
-        """The last of a logged figure."""
-        return self.figures[name][-1]
+        """The last of a logged metric."""
+        return self.metrics[name][-1]
 
     @cached_property
     def judged(self) -> list[tuple[int, str, bool]]:
@@ -120,7 +120,7 @@ def read_history(directory: RunDirectory) -> History:
     for line in lines:
         try:
             record = json.loads(line)
-            by_epoch[whole(record["epoch"])] = {**record, "seen": whole(record["seen"])}
+            by_epoch[whole(record["epoch"])] = {**modern(record), "seen": whole(record["seen"])}
         except (ValueError, KeyError, TypeError):
             damaged += 1
     return History(tuple(by_epoch[epoch] for epoch in sorted(by_epoch)), damaged)
@@ -143,10 +143,10 @@ def is_number(value: object) -> bool:
 
 
 def better(name: str) -> str:
-    """Which way a figure is better: "lower", "higher", or what it should be like.
+    """Which way a metric is better: "lower", "higher", or what it should be like.
 
-    Of held-out images a figure is logged under its name behind "val_". Fréchet distances and errors
+    Of held-out images a metric is logged under its name behind "val_". Fréchet distances and errors
     are better when lower, and so is what nobody here knows.
     """
     name = name.removeprefix("val_")
-    return FIGURES[name].better if name in FIGURES else BETTER.get(name, "lower")
+    return METRICS[name].better if name in METRICS else BETTER.get(name, "lower")

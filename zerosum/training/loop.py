@@ -1,7 +1,7 @@
 """The training loop. It plays rounds until the budget of real images is spent.
 
 It knows no recipe, net, loss, penalty or data set: a `Game` plays, a loader deals, a
-`RunDirectory` keeps, a `Watcher` shows. Progress is counted in real images; epochs follow from it.
+`RunDirectory` keeps, a `Callback` shows. Progress is counted in real images; epochs follow from it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from zerosum.errors import UserError
 from zerosum.training.checkpoint import Snapshot
 from zerosum.training.early_stopping import best_record, score_of, stalled
-from zerosum.training.interfaces import Deck, Examination, Watcher
+from zerosum.training.interfaces import Callback, Evaluation, Loader
 from zerosum.training.round import play_round
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.signals import Interrupted, StopFlag, stop_flag
@@ -37,8 +37,8 @@ class Schedule:
         images_per_epoch: images in the data set.
         sample_every: epochs between pictures.
         checkpoint_every: epochs between checkpoints.
-        evaluate_every: epochs between examinations; 0 for none.
-        stop_after_no_gain: epochs without a better figure after which to stop; None for never.
+        evaluate_every: epochs between evaluations; 0 for none.
+        stop_after_no_gain: epochs without a better metric after which to stop; None for never.
         seed: decides every random number.
         bf16: whether nets multiply in bfloat16.
     """
@@ -62,33 +62,33 @@ class Loop:
     def __init__(
         self,
         state: State,
-        deck: Deck,
+        loader: Loader,
         directory: RunDirectory,
         *,
         schedule: Schedule,
-        watcher: Watcher,
+        watcher: Callback,
         draw: Callable[[int], None],
-        examine: Callable[[], Examination],
+        evaluate: Callable[[], Evaluation],
     ) -> None:
         """Take the parts of a run.
 
         Args:
             state: what is trained.
-            deck: where the real images come from; it stands where the state's progress says.
+            loader: where the real images come from; it stands where the state's progress says.
             directory: where everything is kept.
             schedule: how long to train, how often to report.
             watcher: what shows the run to a person.
             draw: makes the picture of an epoch, whose number it is given.
-            examine: judges the players as they stand; the state in which the first of its figures
+            evaluate: judges the players as they stand; the state in which the first of its metrics
                 was lowest is kept as a checkpoint.
         """
         self.state = state
-        self.deck = deck
+        self.loader = loader
         self.directory = directory
         self.schedule = schedule
         self.watcher = watcher
         self.draw = draw
-        self.examine = examine
+        self.evaluate = evaluate
         self._saved_at: int | None = None
         self._stalled = False
 
@@ -118,17 +118,20 @@ class Loop:
             epoch_before = progress.epoch
             dealt = play_round(
                 state.game,
-                self.deck.next_batch,
+                self.loader.next_batch,
                 seed=schedule.seed,
                 turn_index=progress.turns,
                 seen=progress.seen,
                 bf16=schedule.bf16,
-                tally=state.tally,
+                stats=state.stats,
             )
             progress.seen += dealt
             progress.turns += len(state.game.turns)
-            progress.epoch, progress.offset = self.deck.position.epoch, self.deck.position.offset
-            state.average.update(images=dealt, seen=progress.seen)
+            progress.epoch, progress.offset = (
+                self.loader.position.epoch,
+                self.loader.position.offset,
+            )
+            state.ema.update(images=dealt, seen=progress.seen)
 
             if progress.epoch > epoch_before or progress.seen >= schedule.budget:
                 self._end_epoch(epoch_before=epoch_before, clock=clock)
@@ -150,8 +153,8 @@ class Loop:
             # Not `number % every == 0`: a round of many turns may end several small epochs.
             return every > 0 and (done or number // every > epoch_before // every)
 
-        means = self.state.tally.means()
-        self._insist_on_finite_losses(means, epoch=epoch_before + 1)
+        means = self.state.stats.means()
+        self._require_finite_losses(means, epoch=epoch_before + 1)
         record: dict[str, Any] = {
             "epoch": number,
             "seen": progress.seen,
@@ -160,13 +163,13 @@ class Loop:
             **clock.lap(),
         }
         if due(schedule.evaluate_every, done=spent):
-            self._insist_on_finite_state(self.state.snapshot())
-            record |= self.examine().record()
+            self._require_finite_state(self.state.snapshot())
+            record |= self.evaluate().record()
         log_bytes = self.directory.append_log(record)
         if progress.epoch > epoch_before:
             progress.log_bytes = log_bytes
-            self.state.tally.clear()
-        # Else the budget ends in mid-epoch. Should it be raised, the epoch goes on with its tally,
+            self.state.stats.clear()
+        # Else the budget ends in mid-epoch. Should it be raised, the epoch goes on with its stats,
         # and its record replaces this one.
         log = self.directory.log()
         self._stalled = stalled(log, schedule.stop_after_no_gain)
@@ -180,13 +183,13 @@ class Loop:
 
     def _look(self) -> None:
         """Show the losses of the epoch so far, and stop within seconds if they are not finite."""
-        means = self.state.tally.means()
-        self._insist_on_finite_losses(means, epoch=self.state.progress.epoch + 1)
+        means = self.state.stats.means()
+        self._require_finite_losses(means, epoch=self.state.progress.epoch + 1)
         self.watcher.update(seen=self.state.progress.seen, losses=losses(means))
 
     def _stop(self, signal_number: int) -> None:
-        means = self.state.tally.means()
-        self._insist_on_finite_losses(means, epoch=self.state.progress.epoch + 1)
+        means = self.state.stats.means()
+        self._require_finite_losses(means, epoch=self.state.progress.epoch + 1)
         self._save()
         raise Interrupted(
             signal_number,
@@ -199,20 +202,20 @@ class Loop:
         if progress.seen == self._saved_at:
             return
         snapshot = self.state.snapshot()
-        self._insist_on_finite_state(snapshot)
+        self._require_finite_state(snapshot)
         self.directory.checkpoints.save(snapshot, seen=progress.seen, score=score)
         self._saved_at = progress.seen
 
-    def _insist_on_finite_state(self, snapshot: Snapshot) -> None:
+    def _require_finite_state(self, snapshot: Snapshot) -> None:
         name = not_finite(snapshot)
         if name is not None:
             raise self._diverged(f"'{name}' holds values that are not finite")
 
-    def _insist_on_finite_losses(self, means: Mapping[str, float], *, epoch: int) -> None:
+    def _require_finite_losses(self, means: Mapping[str, float], *, epoch: int) -> None:
         if all(math.isfinite(mean) for mean in means.values()):
             return
-        name, index, value = self.state.tally.first_not_finite() or ("", 0, math.nan)
-        # The figures of a turn, such as D(x), have no player in their name: they are D's.
+        name, index, value = self.state.stats.first_not_finite() or ("", 0, math.nan)
+        # The metrics of a turn, such as D(x), have no player in their name: they are D's.
         turn, term = name.split("/", 1) if "/" in name else ("D", name)
         round_number = index // self.state.game.turns.count(turn) + 1
         raise self._diverged(

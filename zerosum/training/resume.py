@@ -7,12 +7,12 @@ from typing import Any
 from zerosum.config.base import Settings, conflicts, restore
 from zerosum.errors import UserError
 from zerosum.training.checkpoint import Damaged
-from zerosum.training.interfaces import Watcher
+from zerosum.training.interfaces import Callback
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import State, circumstances
 
 
-def restore_newest(state: State, directory: RunDirectory, watcher: Watcher) -> None:
+def restore_newest(state: State, directory: RunDirectory, watcher: Callback) -> None:
     """Take up the newest checkpoint that is whole; say loudly which are not.
 
     Raises:
@@ -43,7 +43,7 @@ def restore_newest(state: State, directory: RunDirectory, watcher: Watcher) -> N
         )
 
 
-def insist_on_same_run(
+def require_same_run(
     directory: RunDirectory, description: dict[str, Any], config: Settings
 ) -> None:
     """Refuse to go on with a run of another recipe, other data or another config.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from zerosum.game.core import Batch, Game, Player
 from zerosum.seeds import enter_stream
-from zerosum.training.step_stats import Tally
+from zerosum.training.step_stats import StepStats
 
 
 def play_round(
@@ -24,7 +24,7 @@ def play_round(
     turn_index: int,
     seen: int,
     bf16: bool,
-    tally: Tally,
+    stats: StepStats,
 ) -> int:
     """Play each of `game.turns` once.
 
@@ -35,7 +35,7 @@ def play_round(
         turn_index: turns played in the run before this round.
         seen: real images dealt in the run before this round.
         bf16: whether nets multiply in bfloat16; losses, weights and Adam stay in float32.
-        tally: collects every term's value.
+        stats: collects every term's value.
 
     Returns:
         The real images dealt in this round.
@@ -46,12 +46,14 @@ def play_round(
         if turn == "D":
             batch = Batch(*next_batch())
             dealt += len(batch)
-        play_turn(game, turn, batch, seen=seen + dealt, bf16=bf16, tally=tally)
+        play_turn(game, turn, batch, seen=seen + dealt, bf16=bf16, stats=stats)
         turn_index += 1
     return dealt
 
 
-def play_turn(game: Game, turn: str, batch: Batch, *, seen: int, bf16: bool, tally: Tally) -> None:
+def play_turn(
+    game: Game, turn: str, batch: Batch, *, seen: int, bf16: bool, stats: StepStats
+) -> None:
     """Let one player minimise the sum of its terms by one step."""
     player = game.player(turn)
     apply_schedules(player, seen)
@@ -60,23 +62,23 @@ def play_turn(game: Game, turn: str, batch: Batch, *, seen: int, bf16: bool, tal
     plays, values = [], []
     for part in batch.split(game.parts):
         with torch.autocast(game.device.type, torch.bfloat16, enabled=bf16):
-            play = game.deal(game, turn, part, seen)
+            play = game.forward(game, turn, part, seen)
             terms = {name: term(play) for name, term in player.objective.items()}
-            figures = game.deal.figures(play) if turn == "D" else {}
+            metrics = game.forward.metrics(play) if turn == "D" else {}
         # Gradients of this player's weights and of nothing else: the opponent gets none, needs no
         # freezing, and the half of the backward pass that would compute them is never run.
         share = len(part) / len(batch)
         torch.autograd.backward(total(terms.values()) * share, inputs=player.parameters)
-        named = {f"{turn}/{name}": value for name, value in terms.items()} | dict(figures)
+        named = {f"{turn}/{name}": value for name, value in terms.items()} | dict(metrics)
         values.append({name: value.detach() * share for name, value in named.items()})
         if turn == "D":  # or nobody observes it, and it holds graphs
             plays.append(play)
-    tally.add({name: total(part[name] for part in values) for name in values[0]})
+    stats.add({name: total(part[name] for part in values) for name in values[0]})
     player.optimizer.step()
     if player.constraint is not None:
         player.constraint(player.net)
     for play in plays:
-        game.deal.observe(play)
+        game.forward.observe(play)
 
 
 def apply_schedules(player: Player, seen: int) -> None:

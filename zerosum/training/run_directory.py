@@ -58,7 +58,7 @@ class RunDirectory:
 
     @property
     def curve_path(self) -> Path:
-        """Where the chart of figures and losses is."""
+        """Where the chart of metrics and losses is."""
         return self.path / CURVE
 
     def exists(self) -> bool:
@@ -237,7 +237,20 @@ def read_record(line: str) -> dict[str, Any] | None:
         record = json.loads(line)
     except ValueError:
         return None
-    return record if isinstance(record, dict) and "epoch" in record else None
+    return modern(record) if isinstance(record, dict) and "epoch" in record else None
+
+
+def modern(record: dict[str, Any]) -> dict[str, Any]:
+    """Give a record of 0.1 the names of today; one of today is itself."""
+    if "figures" in record:
+        record["metrics"] = record.pop("figures")
+    health = record.get("health")
+    if isinstance(health, dict) and isinstance(health.get("signs"), dict):
+        signals = health.pop("signs")
+        if "figure" in signals:
+            signals["metric"] = signals.pop("figure")
+        health["signals"] = signals
+    return record
 
 
 def no_run_here(path: Path) -> str:

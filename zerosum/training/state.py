@@ -1,6 +1,6 @@
 """The state of a run: everything that the next round depends on, as tensors and a few facts.
 
-G, D, both optimizers, the average of G, what the deal remembers, and the tally of the epoch so far
+G, D, both optimizers, the average of G, what the deal remembers, and the stats of the epoch so far
 are tensors. The images seen, the turns played and the loader's position are facts. There is no
 generator state and no fixed z: both follow from the seed (see `zerosum/seeds.py`).
 """
@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from zerosum.errors import UserError
 from zerosum.game.core import Game, Player
 from zerosum.training.checkpoint import Snapshot
-from zerosum.training.ema import Average
-from zerosum.training.step_stats import Tally
+from zerosum.training.ema import EMA
+from zerosum.training.step_stats import StepStats
 
 
 @dataclass
@@ -44,11 +44,11 @@ class Progress:
 
 @dataclass
 class State:
-    """A game, the average of its G, the tally of the epoch so far, and the progress."""
+    """A game, the average of its G, the stats of the epoch so far, and the progress."""
 
     game: Game
-    average: Average
-    tally: Tally = field(default_factory=Tally)
+    ema: EMA
+    stats: StepStats = field(default_factory=StepStats)
     progress: Progress = field(default_factory=Progress)
 
     def snapshot(self) -> Snapshot:
@@ -56,11 +56,11 @@ class State:
         groups = {
             "G": self.game.G.net.state_dict(),
             "D": self.game.D.net.state_dict(),
-            "average": self.average.net.state_dict(),
+            "average": self.ema.net.state_dict(),
             "optimizer_G": optimizer_state(self.game.G),
             "optimizer_D": optimizer_state(self.game.D),
-            "deal": self.game.deal.memory.state_dict(),
-            "tally": self.tally.state(),
+            "deal": self.game.forward.memory.state_dict(),
+            "tally": self.stats.state(),
         }
         tensors = {
             f"{group}/{name}": tensor.detach().cpu().contiguous().clone()
@@ -84,12 +84,12 @@ class State:
         try:
             load_net(self.game.G.net, group(snapshot, "G"))
             load_net(self.game.D.net, group(snapshot, "D"))
-            load_net(self.average.net, group(snapshot, "average"))
+            load_net(self.ema.net, group(snapshot, "average"))
             load_optimizer(self.game.G, group(snapshot, "optimizer_G"))
             load_optimizer(self.game.D, group(snapshot, "optimizer_D"))
-            load_net(self.game.deal.memory, group(snapshot, "deal"))
+            load_net(self.game.forward.memory, group(snapshot, "deal"))
             device = self.game.device
-            self.tally.restore(
+            self.stats.restore(
                 {name: values.to(device) for name, values in group(snapshot, "tally").items()}
             )
             self.progress = Progress(**snapshot.facts["progress"])

@@ -1,4 +1,4 @@
-"""What the turns of an epoch came to: every term's and figure's value, kept on the device."""
+"""What the turns of an epoch came to: every term's and metric's value, kept on the device."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-class Tally:
+class StepStats:
     """Collects one scalar a turn under each name, and is read once an interval.
 
     The values themselves are kept, not their sum: a sum would cost a kernel a turn, and a value
