@@ -120,7 +120,8 @@ def read_history(directory: RunDirectory) -> History:
     for line in lines:
         try:
             record = json.loads(line)
-            by_epoch[whole(record["epoch"])] = {**modern(record), "seen": whole(record["seen"])}
+            seen, epoch = whole(record["seen"]), whole(record["epoch"])
+            by_epoch[epoch] = {**modern(record), "seen": seen}
         except (ValueError, KeyError, TypeError):
             damaged += 1
     return History(tuple(by_epoch[epoch] for epoch in sorted(by_epoch)), damaged)
