@@ -12,7 +12,6 @@ from zerosum.cli.main import run as command
 from zerosum.config.gan import parse_attention
 from zerosum.errors import UserError
 from zerosum.game.core import Batch, Play
-from zerosum.game.generation import Classified
 from zerosum.nets import dcgan, mlp, r3gan, resnet
 from zerosum.nets.conditions import Projection
 from zerosum.nets.layers import SelfAttention
@@ -199,7 +198,7 @@ class TestWhatIsBuilt:
 
     def test_acgan_names_the_class(self):
         game = game_of("acgan", num_classes=3)
-        assert isinstance(game.forward, Classified)
+        assert game.forward.classifier
         assert game.D.objective.keys() == {"cross_entropy", "classification"}
         assert game.G.objective.keys() == {"cross_entropy", "classification"}
 
