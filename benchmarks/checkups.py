@@ -18,21 +18,27 @@ import torch
 
 from zerosum import data
 from zerosum.callbacks.monitor import Monitor
+from zerosum.data.spec import DataSpec
 from zerosum.hardware import tuned_processor
 from zerosum.metrics.features import cheap_net, feature_net
 from zerosum.metrics.health import HealthSignals, diagnose
-from zerosum.recipes.family import build
-from zerosum.recipes.vanilla import Config
+from zerosum.recipes import get
+from zerosum.recipes.gan import build
 from zerosum.training.ema import EMA
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import State
+
+
+def vanilla(**settings):
+    return get("vanilla").configure(settings)
+
 
 CPU = torch.device("cpu")
 
 
 def seconds() -> Iterator[float]:
     """Seconds of processor time of one checkup after another."""
-    game = build(Config(), image_shape=(1, 28, 28), device=CPU)
+    game = build(vanilla(), DataSpec(shape=(1, 28, 28)), device=CPU)
     state = State(game, EMA(game.G.net, half_life=0))
     net = feature_net(cheap_net("mnist"), device=CPU)
     checkup = Monitor(state, data.load("mnist"), data.load("mnist", split="test"), net=net, seed=0)

@@ -32,7 +32,7 @@ from zerosum.api import print_notice, train_seeds
 from zerosum.comparison.checkpoints import measure
 from zerosum.comparison.groups import Trained, open_runs
 from zerosum.comparison.significance import estimate
-from zerosum.config.base import Settings, validate
+from zerosum.config.base import Settings
 from zerosum.data.loader import Loader
 from zerosum.evaluation.evaluate import EvalConfig
 from zerosum.experiment import build_game
@@ -142,7 +142,7 @@ def keep(path: Path, name: str, found: Any) -> None:
 
 def config_of(row: Row) -> Settings:
     """The settings that a row is trained with."""
-    return validate(recipes.get(row.recipe).config, dict(row.settings))
+    return recipes.get(row.recipe).configure(row.settings)
 
 
 def pace(row: Row) -> float:

@@ -27,7 +27,7 @@ from zerosum import recipes
 from zerosum.api import print_notice, train_seeds
 from zerosum.comparison.checkpoints import measure
 from zerosum.comparison.groups import open_runs
-from zerosum.config.base import Settings, validate
+from zerosum.config.base import Settings
 from zerosum.data.catalog import DATASETS, mixture_of
 from zerosum.evaluation.evaluate import EvalConfig
 from zerosum.plots.scatter import INK, WHITE, scatter
@@ -92,7 +92,7 @@ def settled(name: str) -> tuple[Row, Settings, Path]:
     """A row's recipe, its settings, and the directory of its runs but for their seeds."""
     recipe, _, data = name.rpartition("-")
     row = RECIPES[recipe]
-    config = validate(recipes.get(row.recipe).config, {"data": data, **row.settings})
+    config = recipes.get(row.recipe).configure({"data": data, **row.settings})
     return row, config, Path("runs") / "toys" / name
 
 

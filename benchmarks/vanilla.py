@@ -101,9 +101,9 @@ def plain_script(images: ImageSet) -> Contestant:
 
 def zerosum_rounds(images: ImageSet, *, bf16: bool) -> Contestant:
     device = torch.device("cpu")
-    config = recipes.get("vanilla").config()
+    config = recipes.get("vanilla").configure({})
     enter_stream(device, "init", 0)
-    game = recipes.build("vanilla", config, image_shape=images.shape, device=device)
+    game = recipes.build("vanilla", config, images.spec, device=device)
     average = EMA(game.G.net, half_life=config.ema_half_life)
     loader = Loader(images, batch_size=BATCH, seed=0, device=device)
     turns = seen = 0

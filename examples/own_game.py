@@ -52,10 +52,10 @@ def flattery(play):
     return torch.exp(-play.fake_logits / 2).mean()
 
 
-def build(config, *, image_shape, num_classes, device):
+def build(config, spec, *, device):
     """Put the game together: two players, their terms, their optimizers."""
-    G = Generator(image_shape, latent_size=config.latent_size, hidden=(256, 512)).to(device)
-    D = Discriminator(image_shape[0]).to(device)
+    G = Generator(spec.shape, latent_size=config.latent_size, hidden=(256, 512)).to(device)
+    D = Discriminator(spec.shape[0]).to(device)
     step = {"lr": config.learning_rate, "betas": (0.5, 0.999)}
     return Game(
         G=Player(net=G, optimizer=torch.optim.Adam(G.parameters(), **step),
@@ -63,7 +63,7 @@ def build(config, *, image_shape, num_classes, device):
         D=Player(net=D, optimizer=torch.optim.Adam(D.parameters(), **step),
                  objective={"distrust": distrust}),
         forward=Generation(latent_size=config.latent_size),
-        image_shape=image_shape,
+        image_shape=spec.shape,
     )  # fmt: skip
 
 

@@ -139,7 +139,7 @@ def make_run(tmp_path, monkeypatch):
     ):
         directory = RunDirectory(name)
         directory.path.mkdir(parents=True)
-        settings = RECIPES["vanilla"].config(**{"epochs": 4, **config})
+        settings = RECIPES["vanilla"].configure({"epochs": 4, **config})
         directory.write_config(
             {
                 "zerosum": version,

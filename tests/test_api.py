@@ -68,11 +68,11 @@ class TestTrain:
             settings = {"epochs": 30, "learning_rate": 1e-9, "ema_half_life": 0} | changes
             return train_tiny(tmp_path / "run", callbacks=[recorder], **settings)
 
-        run = train(stop_after_no_gain=2)  # nothing is learnt at such a rate, so nothing gained
+        run = train(patience=2)  # nothing is learnt at such a rate, so nothing gained
         stopped = len(run.log())
         assert stopped < 30
         recorder.notices.clear()
-        assert len(train(stop_after_no_gain=2).log()) == stopped
+        assert len(train(patience=2).log()) == stopped
         (notice,) = recorder.notices
         assert "is complete: 2 epochs brought no better metric" in notice
         assert len(train().log()) == 30

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from zerosum import hardware, recipes
-from zerosum.config.base import validate
 from zerosum.data import load
 from zerosum.errors import UserError
 from zerosum.experiment import needs_less
@@ -62,16 +61,16 @@ def test_a_device_that_runs_out_is_told_of_with_what_needs_less(train_tiny, tmp_
 
     monkeypatch.setattr("zerosum.training.loop.play_round", play_round)
     with pytest.raises(UserError) as caught:
-        train_tiny(tmp_path / "run", batch_size=16, parts=2)
+        train_tiny(tmp_path / "run", batch_size=16, grad_accumulation=2)
     assert str(caught.value) == (
-        "The device's memory is not enough for batches of 16 images. Try --parts 4, which plays "
-        "each batch in 4 parts, or --precision bf16, or --batch-size 8, or smaller images with "
-        "--size."
+        "The device's memory is not enough for batches of 16 images. Try --grad-accumulation 4, "
+        "which plays each batch in 4 parts, or --precision bf16, or --batch-size 8, or smaller "
+        "images with --size."
     )
 
 
 def test_advice_leaves_out_what_cannot_be_had_or_is_done_already():
-    config = validate(recipes.get("pix2pix").config, {"precision": "bf16", "batch_size": 1})
+    config = recipes.get("pix2pix").configure({"precision": "bf16", "batch_size": 1})
     assert needs_less(config) == "Try smaller images with --size."
 
 

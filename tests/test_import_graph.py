@@ -149,9 +149,8 @@ def test_every_module_that_is_imported_exists():
     [
         "zerosum",
         "zerosum.config.base",
-        "zerosum.config.specs",
         "zerosum.game.schedules",
-        "zerosum.config.policies",
+        "zerosum.config.specs",
         "zerosum.game.packing",
         "zerosum.recipes",
         "zerosum.data",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -17,7 +18,7 @@ import torch
 
 from zerosum import recipes
 from zerosum.callbacks.console import ConsoleCallback
-from zerosum.config.base import Settings, validate
+from zerosum.config.base import Settings, modern_names
 from zerosum.data import DATASETS
 from zerosum.data.images import safe_name
 from zerosum.errors import UserError, unknown_name
@@ -51,7 +52,7 @@ def train(
     """Train a recipe; go on where the run directory left off, if there is one.
 
     Args:
-        recipe: a name from `zerosum.recipes.RECIPES`.
+        recipe: a name from `zerosum.recipes.RECIPES`, or your own as "my_module.py:RECIPE".
         out: the run directory; by default `runs/<recipe>-<data>`.
         fresh: remove the run that is there and start over.
         callbacks: what else watches the training, see `zerosum.callbacks.Callback`.
@@ -66,18 +67,28 @@ def train(
         TrainingDiverged: a loss or weight became NaN or infinite.
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
     """
-    config = validate(recipes.get(recipe).config, settings)
+    config = recipes.find(recipe).configure(modern_names(settings, warn))
     callback = Callbacks([*([] if quiet else [ConsoleCallback()]), *callbacks])
     return train_config(recipe, config, out=out, fresh=fresh, callback=callback)
 
 
-def load(path: Path | str) -> Run:
+def warn(text: str) -> None:
+    """Warn of a name that will not be understood for ever."""
+    warnings.warn(text, FutureWarning, stacklevel=3)
+
+
+def load(path: Path | str, *, recipe: str | None = None) -> Run:
     """Open a run directory.
 
+    Args:
+        path: the run directory.
+        recipe: of a run of your own recipe, the module that holds it, such as
+            "my_module.py:RECIPE"; its code is run.
+
     Raises:
-        UserError: there is no run in it.
+        UserError: there is no run in it, or it is of a recipe that has to be named.
     """
-    return Run(path)
+    return Run(path, recipe=recipe)
 
 
 def evaluate(
@@ -177,7 +188,9 @@ def train_seeds(
 def default_directory(recipe: str, config: Settings) -> Path:
     """Where a run lies when the user does not say."""
     name = config.data if config.data in DATASETS else safe_name(Path(config.data))
-    return Path("runs") / f"{recipe}-{name}"
+    module, _, attribute = recipe.rpartition(":")
+    own = [safe_name(Path(module.removesuffix(".py")))] if module else []
+    return Path("runs") / "-".join([*own, attribute, name])
 
 
 def train_config(

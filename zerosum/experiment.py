@@ -7,6 +7,7 @@ put together.
 from __future__ import annotations
 
 import shlex
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ from zerosum.game.core import Game
 from zerosum.hardware import exhaustion_explained, memory_bytes, require_memory
 from zerosum.plots.curves import draw_curve
 from zerosum.plots.film import FRAME_MILLISECONDS, read_frame, save_film
+from zerosum.recipes.own import ORIGINS
 from zerosum.seeds import enter_stream
 from zerosum.tasks import TASKS, Task
 from zerosum.training.early_stopping import best_record, score_of, stalled
@@ -56,9 +58,7 @@ def build_game(recipe: str, config: Settings, images: ImageSet, *, device: torch
         recipes.build,
         recipe,
         config,
-        image_shape=images.shape,
-        num_classes=len(images.classes) if images.labels is not None else 0,
-        source_channels=images.source_channels,
+        images.spec,
     )
     if device.type == "cpu":
         # On the "meta" device weights have shapes and take no memory.
@@ -125,7 +125,7 @@ def run_loop(
         evaluate_every = 0
         callback.notice(
             f"{len(images)} images are too few to compare G's with: there will be no evaluations"
-            + (", and so no early stopping." if config.stop_after_no_gain else ".")
+            + (", and so no early stopping." if config.patience else ".")
         )
     if progress.seen:
         callback.notice(f"Going on with '{directory.path}' at {progress.seen:,} images.")
@@ -149,7 +149,7 @@ def run_loop(
             sample_every=ticks.sample,
             checkpoint_every=ticks.checkpoint,
             evaluate_every=evaluate_every,
-            patience=config.stop_after_no_gain,
+            patience=config.patience,
             seed=config.seed,
             bf16=config.precision == "bf16",
         ),
@@ -218,10 +218,10 @@ def finished(config: Settings, budget: int, progress: Progress, history: History
             f"{progress.seen:,} images. Raise {'--images' if config.images else '--epochs'} to "
             "train it further, or start over with --fresh"
         )
-    if stalled(history.records, config.stop_after_no_gain):
+    if stalled(history.records, config.patience):
         return (
-            f"{config.stop_after_no_gain} epochs brought no better metric. Raise "
-            "--stop-after-no-gain or leave it out to train it further"
+            f"{config.patience} epochs brought no better metric. Raise "
+            "--patience or leave it out to train it further"
         )
     return None
 
@@ -241,9 +241,11 @@ def make_film(directory: RunDirectory, callback: Callback) -> None:
 
 def describe(recipe: str, config: Settings, images: ImageSet) -> dict[str, Any]:
     """What config.json says of a run."""
+    origin = ORIGINS.get(recipe)
     return {
         "zerosum": __version__,
         "recipe": recipe,
+        **({"recipe_file": asdict(origin)} if origin else {}),
         "image_shape": list(images.shape),
         "classes": list(images.classes),
         "source_channels": images.source_channels,
@@ -255,8 +257,8 @@ def describe(recipe: str, config: Settings, images: ImageSet) -> dict[str, Any]:
 def needs_less(config: Settings) -> str:
     """Say what makes a training need less of a device's memory, what changes least first."""
     ways = []
-    if parts := getattr(config, "parts", None):
-        ways.append(f"--parts {2 * parts}, which plays each batch in {2 * parts} parts")
+    if parts := getattr(config, "grad_accumulation", None):
+        ways.append(f"--grad-accumulation {2 * parts}, which plays each batch in {2 * parts} parts")
     if config.precision == "fp32":
         ways.append("--precision bf16")
     if config.batch_size > 1:

@@ -9,16 +9,22 @@ from torch import nn
 from zerosum import data
 from zerosum.callbacks.monitor import Monitor, evaluating, logged_signals
 from zerosum.data.images import ImageSet, to_float
+from zerosum.data.spec import DataSpec
 from zerosum.game.core import Batch
 from zerosum.metrics.features import feature_net
-from zerosum.recipes.family import build
-from zerosum.recipes.vanilla import Config
+from zerosum.recipes import get
+from zerosum.recipes.gan import build
 from zerosum.seeds import enter_stream
 from zerosum.training.ema import EMA
 from zerosum.training.log import History
 from zerosum.training.round import play_turn
 from zerosum.training.state import State
 from zerosum.training.step_stats import StepStats
+
+
+def vanilla(**settings):
+    return get("vanilla").configure(settings)
+
 
 CPU = torch.device("cpu")
 NUM_TRAINING = 1200
@@ -41,7 +47,7 @@ def digits(tmp_path_factory):
 @pytest.fixture
 def state():
     enter_stream(CPU, "init", 0)
-    game = build(Config(hidden=(32,)), image_shape=(1, 28, 28), device=CPU)
+    game = build(vanilla(hidden=(32,)), DataSpec(shape=(1, 28, 28)), device=CPU)
     return State(game, EMA(game.G.net, half_life=1000))
 
 
@@ -145,7 +151,7 @@ class TestCheckup:
         monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path))
         pixels = torch.randint(0, 256, (40, 3, 12, 10), dtype=torch.uint8)
         images = ImageSet(images=pixels, labels=None, classes=(), name="noise")
-        game = build(Config(hidden=(8,)), image_shape=(3, 12, 10), device=CPU)
+        game = build(vanilla(hidden=(8,)), DataSpec(shape=(3, 12, 10)), device=CPU)
         state = State(game, EMA(game.G.net, half_life=0))
         examination = Monitor(state, images, None, net=feature_net("random", device=CPU), seed=0)(
             History()

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from zerosum.comparison.groups import Trained, grouped, open_runs
+from zerosum.config.gan import GanSettings
 from zerosum.errors import UserError
-from zerosum.recipes.vanilla import Config
 
 
 def groups_of(*names):
@@ -44,10 +44,10 @@ def test_budget_and_every_other_setting_do(make_run):
 
 def test_the_budget_that_holds_is_named_and_nothing_is_none(make_run):
     make_run("a", images=40)
-    make_run("b", stop_after_no_gain=5)
+    make_run("b", patience=5)
     assert groups_of("a", "b") == {
-        "images=40 stop_after_no_gain=none": ["a"],
-        "epochs=4 stop_after_no_gain=5": ["b"],
+        "images=40 patience=none": ["a"],
+        "epochs=4 patience=5": ["b"],
     }
 
 
@@ -99,7 +99,7 @@ class TestWhatTellsGroupsApart:
     def settings(self, **changes):
         class Run:
             recipe = "vanilla"
-            config = Config(**changes)
+            config = GanSettings(**changes)
 
         return Trained(run=Run(), saved={"data_sha256": "x"}, history=None).settings
 
@@ -109,5 +109,5 @@ class TestWhatTellsGroupsApart:
         assert "images" not in self.settings(epochs=2)
 
     def test_when_to_stop(self):
-        assert self.settings(stop_after_no_gain=5) != self.settings()
+        assert self.settings(patience=5) != self.settings()
         assert self.settings(evaluate_every=1) == self.settings()

@@ -4,7 +4,6 @@ import pytest
 from zerosum.data import has_splits, load
 from zerosum.data.catalog import CIFAR_CLASSES, CIFAR_FILES, locate
 from zerosum.errors import UserError
-from zerosum.recipes import RECIPES, get
 
 
 def batch(*labels: int) -> bytes:
@@ -74,14 +73,6 @@ def test_a_missing_file_is_named_in_a_folder_and_advice_is_given_for_the_name(fo
         UserError, match=rf"'cifar10' is not on this machine.*tar xzf.* -C {folder}"
     ):
         load("cifar10")
-
-
-def test_recipes_mirror_photographs_and_no_digits(folder):
-    for name in RECIPES:
-        kind = get(name).config
-        assert not kind.on_data.get("mnist", {}).get("flips")
-        if "flips" in kind.model_fields and kind.on_data:
-            assert kind.on_data["cifar10"]["flips"]
 
 
 @pytest.mark.skipif(locate("cifar10") is None, reason="CIFAR-10 is not on this machine")

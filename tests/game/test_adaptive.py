@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
-from zerosum.config.policies import POLICIES
+from zerosum.config.specs import POLICIES
 from zerosum.game.augment import Augmentation
 
 CHANNELS = pytest.mark.parametrize("channels", [1, 3, 4])

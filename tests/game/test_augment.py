@@ -7,7 +7,7 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 from torch.nn.functional import pad
 
-from zerosum.config.policies import POLICIES
+from zerosum.config.specs import POLICIES
 from zerosum.errors import UserError
 from zerosum.game.augment import APPLY, Augmentation, color, cutout, flip, translation
 

@@ -27,7 +27,7 @@ def save_picture(path, *, size=(16, 16), seed=0, **how):
 def train(recipe, folder, **settings):
     common = {
         "size": "16", "width": 2, "d_layers": 1, "images": 40, "batch_size": 2, "device": "cpu",
-        "evaluate_every": 0, "learning_rate": 0.01, "anneal_rate": 1.0,
+        "evaluate_every": 0, "learning_rate": 0.01, "lr_end": 1.0,
     }  # fmt: skip
     data = str(folder / "data")
     return zerosum.train(recipe, data=data, out=folder / "run", **(common | settings)).path

@@ -185,7 +185,7 @@ def test_conditioning_is_one_of_two():
     ],
 )
 def test_channels_are_halved_for_each_doubling_beyond_a_resolution(size, above, expected):
-    options = Options(width=24, tapers_above=above)
+    options = Options(width=24, full_width_up_to=above)
     assert options.channels(size, full_up_to=16) == expected
 
 
@@ -195,9 +195,9 @@ def test_where_they_taper_is_an_option_of_nets_that_do_not_all_the_way(net, full
         return [net.channels((side, side), Options(width=64, **options)) for side in (8, 28, 128)]
 
     own = of_levels()
-    assert own == of_levels(tapers_above=full_up_to)
+    assert own == of_levels(full_width_up_to=full_up_to)
     assert own[0] == own[1] > own[2]
-    assert of_levels(tapers_above=7) == [32, 16, *of_levels(tapers_above=7)[2:]]
+    assert of_levels(full_width_up_to=7) == [32, 16, *of_levels(full_width_up_to=7)[2:]]
 
 
 @pytest.mark.parametrize("net", [resnet, r3gan])
@@ -211,5 +211,5 @@ def test_both_players_taper(net):
         assert D(images, none).shape == (2, 1)
         return [sum(p.numel() for p in player.parameters()) for player in (G, D)]
 
-    full, tapering = weights(), weights(tapers_above=7)
+    full, tapering = weights(), weights(full_width_up_to=7)
     assert all(less < more for less, more in zip(tapering, full, strict=True))

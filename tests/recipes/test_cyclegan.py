@@ -10,11 +10,13 @@ from safetensors.torch import load_file
 
 from zerosum.cli.main import run as command
 from zerosum.config.base import validate
+from zerosum.config.translation import CycleGANSettings
+from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError
 from zerosum.game.cycle import CycleTranslation
 from zerosum.nets import patchgan, translator
 from zerosum.plots.grids import GAP
-from zerosum.recipes.cyclegan import Config, build
+from zerosum.recipes.translation import build_cyclegan
 from zerosum.training.checkpoint import TENSORS
 from zerosum.training.signals import Interrupted
 
@@ -24,8 +26,9 @@ TINY = {"width": 2, "blocks": 1, "d_layers": 1, "anneal": None}
 
 def game_of(*, image_shape=(6, 16, 16), source_channels=3, **settings):
     torch.manual_seed(0)
-    config = validate(Config, TINY | settings)
-    return build(config, image_shape=image_shape, source_channels=source_channels, device=CPU)
+    config = validate(CycleGANSettings, TINY | settings)
+    spec = DataSpec(shape=image_shape, source_channels=source_channels)
+    return build_cyclegan(config, spec, device=CPU)
 
 
 @pytest.fixture
@@ -72,21 +75,23 @@ class TestDefaults:
             "betas": (0.5, 0.999),
             "d_layers": 3,
             "anneal": "budget",
-            "anneal_along": "line",
-            "anneal_rate": 0,
+            "lr_schedule": "linear",
+            "lr_end": 0,
         }
-        assert expected.items() <= Config().model_dump().items()
+        assert expected.items() <= CycleGANSettings().model_dump().items()
         assert [pool.size for pool in game_of().forward.pools] == [50, 50]
 
     def test_they_are_valid(self):
-        assert Config.model_validate(Config().model_dump()) == Config()
+        assert (
+            CycleGANSettings.model_validate(CycleGANSettings().model_dump()) == CycleGANSettings()
+        )
 
     @pytest.mark.parametrize(("batch_size", "pool"), [(51, 50), (2, 1)])
     def test_a_pool_holds_a_batch_or_nothing(self, batch_size, pool):
         with pytest.raises(UserError, match=f"--pool 0, or no less than a batch of {batch_size}"):
-            validate(Config, {"batch_size": batch_size, "pool": pool})
-        validate(Config, {"batch_size": batch_size, "pool": 0})
-        validate(Config, {"batch_size": batch_size, "pool": batch_size})
+            validate(CycleGANSettings, {"batch_size": batch_size, "pool": pool})
+        validate(CycleGANSettings, {"batch_size": batch_size, "pool": 0})
+        validate(CycleGANSettings, {"batch_size": batch_size, "pool": batch_size})
 
 
 class TestWhatIsBuilt:
@@ -194,12 +199,12 @@ class TestTraining:
         [
             {"loss": "relativistic", "penalty": "r1:0.1,r2:0.1"},
             {"loss": "non-saturating"},
-            {"loss": "hinge", "d_turns": 2},
+            {"loss": "hinge", "n_critic": 2},
             {"loss": "wasserstein", "penalty": "gradient-penalty:10"},
             {"cycle": 0, "identity": 0},
             {"pool": 0},
             {"d_norm": "batch"},
-            {"d_norm": "none", "enlarge": 1, "flips": False},
+            {"d_norm": "none", "enlarge": 1, "hflip": False},
             {"direction": "BtoA", "channels": 1},
             {"precision": "bf16", "pool": 5},
             {"ema_half_life": 0},

@@ -9,11 +9,13 @@ from PIL import Image
 
 from zerosum.cli.main import run as command
 from zerosum.config.base import validate
+from zerosum.config.translation import Pix2PixSettings
+from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError
 from zerosum.game.translation import Translation
 from zerosum.nets import patchgan, unet
 from zerosum.plots.grids import GAP
-from zerosum.recipes.pix2pix import Config, build
+from zerosum.recipes.translation import build_pix2pix
 from zerosum.training.signals import Interrupted
 
 CPU = torch.device("cpu")
@@ -22,8 +24,9 @@ TINY = {"width": 2, "d_layers": 1, "anneal": None}
 
 def game_of(*, image_shape=(4, 16, 16), source_channels=1, **settings):
     torch.manual_seed(0)
-    config = validate(Config, TINY | settings)
-    return build(config, image_shape=image_shape, source_channels=source_channels, device=CPU)
+    config = validate(Pix2PixSettings, TINY | settings)
+    spec = DataSpec(shape=image_shape, source_channels=source_channels)
+    return build_pix2pix(config, spec, device=CPU)
 
 
 def flags_of(pairs, out, **settings):
@@ -56,16 +59,16 @@ class TestDefaults:
             "dropout": 0.5,
             "width": 64,
             "d_layers": 3,
-            "flips": True,
+            "hflip": True,
             "anneal": "budget",
-            "anneal_along": "line",
-            "anneal_rate": 0,
+            "lr_schedule": "linear",
+            "lr_end": 0,
         }
-        assert expected.items() <= Config().model_dump().items()
-        assert round(256 * Config().enlarge) == 286
+        assert expected.items() <= Pix2PixSettings().model_dump().items()
+        assert round(256 * Pix2PixSettings().enlarge) == 286
 
     def test_they_are_valid(self):
-        assert Config.model_validate(Config().model_dump()) == Config()
+        assert Pix2PixSettings.model_validate(Pix2PixSettings().model_dump()) == Pix2PixSettings()
 
 
 class TestWhatIsBuilt:
@@ -163,12 +166,12 @@ class TestTraining:
             {"loss": "relativistic", "penalty": "r1:0.1,r2:0.1"},
             {"loss": "least-squares"},
             {"loss": "hinge"},
-            {"loss": "wasserstein", "clip": 0.01, "d_turns": 2},
+            {"loss": "wasserstein", "clip": 0.01, "n_critic": 2},
             {"penalty": "gradient-penalty:10"},
             {"adversarial": 0},
             {"l1": 0},
             {"norm": "batch", "d_norm": "batch"},
-            {"d_norm": "none", "dropout": 0, "enlarge": 1, "flips": False},
+            {"d_norm": "none", "dropout": 0, "enlarge": 1, "hflip": False},
             {"direction": "BtoA", "channels": 1},
             {"precision": "bf16"},
             {"ema_half_life": 0},

@@ -12,7 +12,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from torch.optim import Adam, RMSprop
 
 from zerosum import recipes
-from zerosum.config.base import validate
+from zerosum.data.spec import DataSpec
 from zerosum.game.core import Play
 from zerosum.nets import dcgan, r3gan, resnet
 from zerosum.nets.layers import SelfAttention
@@ -123,9 +123,10 @@ every_recipe = pytest.mark.parametrize(("name", "paper"), PAPERS.items(), ids=PA
 
 def game_of(name, *, image_shape=SHAPE):
     values = {"data": "mine.npz", "width": 2, "latent_size": 4}
-    config = validate(recipes.get(name).config, values).settled(1000)
+    config = recipes.get(name).configure(values).settled(1000)
     torch.manual_seed(0)
-    return recipes.build(name, config, image_shape=image_shape, num_classes=3, device=CPU)
+    spec = DataSpec(shape=image_shape, classes=("a", "b", "c"))
+    return recipes.build(name, config, spec, device=CPU)
 
 
 def play_of_a_linear_D():

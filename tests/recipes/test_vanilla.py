@@ -2,10 +2,16 @@ import pytest
 import torch
 
 from zerosum import recipes
+from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError
 from zerosum.game import losses
-from zerosum.recipes.family import build
-from zerosum.recipes.vanilla import Config
+from zerosum.recipes import get
+from zerosum.recipes.gan import build
+
+
+def vanilla(**settings):
+    return get("vanilla").configure(settings)
+
 
 CPU = torch.device("cpu")
 
@@ -28,18 +34,18 @@ def test_the_defaults_are_those_of_the_gan_that_everybody_meets_first():
         "learning_rate": 2e-4,
         "d_learning_rate": None,
         "betas": (0.5, 0.999),
-        "d_turns": 1,
+        "n_critic": 1,
         "pack": 1,
-        "parts": 1,
-        "flips": False,
+        "grad_accumulation": 1,
+        "hflip": False,
     }
     for none in ("spectral_norm", "attention", "conditioning", "penalty", "augment"):
         expected[none] = "none"
-    assert expected.items() <= Config().model_dump().items()
+    assert expected.items() <= vanilla().model_dump().items()
 
 
 def test_the_game_is_exactly_the_recipe():
-    game = build(Config(), image_shape=(1, 28, 28), device=CPU)
+    game = build(vanilla(), DataSpec(shape=(1, 28, 28)), device=CPU)
     assert game.turns == "DG"
     assert game.image_shape == (1, 28, 28)
     assert (game.forward.latent_size, game.forward.num_classes, game.forward.packed) == (100, 0, 1)
@@ -58,8 +64,8 @@ def test_the_game_is_exactly_the_recipe():
 
 
 def test_the_settings_arrive_where_they_belong():
-    config = Config(latent_size=3, hidden=(5, 6, 7), learning_rate=0.1, betas=(0.1, 0.2))
-    game = build(config, image_shape=(3, 2, 4), device=CPU)
+    config = vanilla(latent_size=3, hidden=(5, 6, 7), learning_rate=0.1, betas=(0.1, 0.2))
+    game = build(config, DataSpec(shape=(3, 2, 4)), device=CPU)
     assert [shape[0] for shape in shapes(game.G)[::2]] == [5, 6, 7, 24]
     assert [shape[0] for shape in shapes(game.D)[::2]] == [7, 6, 5, 1]
     assert game.forward.latent_size == 3
@@ -72,7 +78,7 @@ def test_the_settings_arrive_where_they_belong():
 def test_the_weights_come_from_the_current_stream():
     def weights(seed):
         torch.manual_seed(seed)
-        game = build(Config(hidden=(4,)), image_shape=(1, 2, 2), device=CPU)
+        game = build(vanilla(hidden=(4,)), DataSpec(shape=(1, 2, 2)), device=CPU)
         return torch.cat([p.flatten() for p in game.G.parameters + game.D.parameters])
 
     assert torch.equal(weights(0), weights(0))
@@ -81,7 +87,7 @@ def test_the_weights_come_from_the_current_stream():
 
 class TestTheRegistry:
     def test_builds_by_name(self):
-        game = recipes.build("vanilla", Config(hidden=(4,)), image_shape=(1, 2, 2), device=CPU)
+        game = recipes.build("vanilla", vanilla(hidden=(4,)), DataSpec(shape=(1, 2, 2)), device=CPU)
         assert shapes(game.G)[0] == (4, 100)
 
     def test_knows_each_recipe_by_config_builder_summary_and_source(self):

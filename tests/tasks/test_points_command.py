@@ -123,7 +123,7 @@ def test_points_cannot_be_trained_on_in_another_shape(capsys, flags):
     assert "'ring' is of points in the plane" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("flags", [("--flips",), ("--augment", "cutout"), ("--augment", "color")])
+@pytest.mark.parametrize("flags", [("--hflip",), ("--augment", "cutout"), ("--augment", "color")])
 def test_points_have_nothing_to_augment(capsys, flags):
     assert train(*flags) == 2
     assert "have no pixels to mirror, shift or cut out" in capsys.readouterr().err

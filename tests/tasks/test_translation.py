@@ -9,6 +9,7 @@ from PIL import Image
 from torch import nn
 
 from zerosum import recipes
+from zerosum.config.translation import CycleGANSettings, Pix2PixSettings
 from zerosum.data.images import ImageSet, to_float, to_uint8
 from zerosum.errors import UserError
 from zerosum.game.core import Game, Player
@@ -21,8 +22,6 @@ from zerosum.metrics.frechet import distance_of_moments
 from zerosum.metrics.paired import psnr, ssim
 from zerosum.metrics.registry import LEAST_IMAGES
 from zerosum.plots.grids import GAP
-from zerosum.recipes.cyclegan import Config as CycleConfig
-from zerosum.recipes.pix2pix import Config
 from zerosum.tasks import TASKS
 from zerosum.tasks.translation import (
     CHUNK,
@@ -86,7 +85,7 @@ def with_equal_sides(images):
 
 
 def figures_of(task, state, held_out, tmp_path):
-    evaluate = task.evaluator(state, Config(), held_out, held_out)
+    evaluate = task.evaluator(state, Pix2PixSettings(), held_out, held_out)
     found = evaluate(History())
     assert found.health is None
     return found.metrics
@@ -186,7 +185,7 @@ class TestPictures:
         """What is drawn, without the enlargement."""
         directory = RunDirectory(tmp_path / "run")
         directory.path.mkdir(exist_ok=True)
-        task.painter(state, Config(), held_out, directory)(3)
+        task.painter(state, Pix2PixSettings(), held_out, directory)(3)
         side = max(held_out.shape[1:])
         with Image.open(directory.path / "generated_epoch_3.png") as image:
             scale = 84 // side
@@ -235,7 +234,7 @@ class TestPictures:
 
 class TestWhatIsLoaded:
     @staticmethod
-    def config(root, kind=Config, **settings):
+    def config(root, kind=Pix2PixSettings, **settings):
         return kind(**({"data": root, "size": 8} | settings))
 
     def test_the_settings_arrive(self, pairs):
@@ -276,7 +275,7 @@ class TestWhatIsLoaded:
         for domain in "AB":
             write_images(tmp_path / "few" / "train" / domain, 12)
             write_images(tmp_path / "few" / "val" / domain, LEAST_IMAGES - 1)
-        notices, config = [], self.config(tmp_path / "few", CycleConfig)
+        notices, config = [], self.config(tmp_path / "few", CycleGANSettings)
         assert len(MATCHED.held_out(config, MATCHED.load(config), notices.append)) == 9
         assert notices == []
         images = UNMATCHED.load(config)
@@ -302,7 +301,7 @@ class TestWhatIsLoaded:
 
     def test_no_data_is_one_clear_mistake(self):
         with pytest.raises(UserError, match="No images to translate between were given"):
-            MATCHED.load(Config())
+            MATCHED.load(Pix2PixSettings())
 
 
 def test_images_are_chosen_from_all_over_a_set():

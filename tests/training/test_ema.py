@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from zerosum import recipes
+from zerosum.data.spec import DataSpec
 from zerosum.training.ema import EMA
 from zerosum.training.round import play_round
 from zerosum.training.state import State
@@ -93,8 +94,8 @@ def test_it_follows_a_net_whose_weights_are_loaded_later():
 def test_raw_and_average_samples_agree_on_a_frozen_net(name):
     torch.manual_seed(0)
     cpu = torch.device("cpu")
-    config = recipes.get(name).config(width=2, latent_size=4)
-    game = recipes.build(name, config, image_shape=(1, 28, 28), device=cpu)
+    config = recipes.get(name).configure({"data": "mine", "width": 2, "latent_size": 4})
+    game = recipes.build(name, config, DataSpec(shape=(1, 28, 28)), device=cpu)
     game = replace(game, G=replace(game.G, schedules={"lr": lambda seen: 0.0}))
     state = State(game, EMA(game.G.net, half_life=50))
     inputs = game.forward.inputs(5, cpu)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
+from zerosum.data.spec import DataSpec
 from zerosum.game.core import Game, Player
-from zerosum.recipes.family import build
-from zerosum.recipes.vanilla import Config
+from zerosum.recipes import get
+from zerosum.recipes.gan import build
 from zerosum.training import checkpoint, loop
 from zerosum.training.checkpoint import Snapshot
 from zerosum.training.ema import EMA
@@ -19,6 +20,11 @@ from zerosum.training.loop import Loop, Schedule, TrainingDiverged
 from zerosum.training.run_directory import RunDirectory, StorageFailed
 from zerosum.training.signals import Interrupted
 from zerosum.training.state import State
+
+
+def vanilla(**settings):
+    return get("vanilla").configure(settings)
+
 
 SHAPE = (1, 4, 4)
 
@@ -51,7 +57,7 @@ class Bench:
     def __init__(self, path, recorder, *, turns="DG", batch_size=8, D_terms=None, G_terms=None):
         torch.manual_seed(0)
         game = build(
-            Config(hidden=(6,), latent_size=3), image_shape=SHAPE, device=torch.device("cpu")
+            vanilla(hidden=(6,), latent_size=3), DataSpec(shape=SHAPE), device=torch.device("cpu")
         )
         game = replace(
             game,

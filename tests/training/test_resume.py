@@ -189,12 +189,15 @@ SERVER = """
 import json, os, sys, traceback
 import torch
 import zerosum.api
-from zerosum.recipes.family import build
-from zerosum.recipes.vanilla import Config
+from zerosum.config.gan import GanSettings
+from zerosum.data.spec import DataSpec
+from zerosum.recipes.gan import build
 
 # What takes seconds is imported once; then a process is forked for each training.
 torch.set_num_threads(1)
-build(Config(hidden=(2,)), image_shape=(1, 2, 2), device=torch.device("cpu")).G.optimizer.step()
+spec = DataSpec(shape=(1, 2, 2))
+settings = GanSettings(nets="mlp", hidden=(2,))
+build(settings, spec, device=torch.device("cpu")).G.optimizer.step()
 for line in sys.stdin:
     child = os.fork()
     if child == 0:
@@ -490,7 +493,7 @@ def test_a_damaged_line_of_the_log_is_told_and_stops_nothing(train_tiny, tmp_pat
     run = train_tiny(tmp_path / "run")
     path = run.directory.log_path
     path.write_bytes(path.read_bytes().replace(b'{"epoch": 2', b'<"epoch": 2'))
-    train_tiny(tmp_path / "run", epochs=4, callbacks=[recorder], stop_after_no_gain=50)
+    train_tiny(tmp_path / "run", epochs=4, callbacks=[recorder], patience=50)
     assert any("1 damaged lines" in notice for notice in recorder.notices)
     assert [record["epoch"] for record in run.log()] == [1, 3, 4]
 

@@ -1,13 +1,19 @@
 import pytest
 import torch
 
+from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError
-from zerosum.recipes.family import build
-from zerosum.recipes.vanilla import Config
+from zerosum.recipes import get
+from zerosum.recipes.gan import build
 from zerosum.training.checkpoint import Snapshot
 from zerosum.training.ema import EMA
 from zerosum.training.round import play_round
 from zerosum.training.state import Progress, State, group, not_finite
+
+
+def vanilla(**settings):
+    return get("vanilla").configure(settings)
+
 
 CPU = torch.device("cpu")
 SHAPE = (1, 4, 4)
@@ -15,7 +21,7 @@ SHAPE = (1, 4, 4)
 
 def new_state(seed=0, **settings):
     torch.manual_seed(seed)
-    game = build(Config(hidden=(6,), latent_size=3, **settings), image_shape=SHAPE, device=CPU)
+    game = build(vanilla(hidden=(6,), latent_size=3, **settings), DataSpec(shape=SHAPE), device=CPU)
     return State(game, EMA(game.G.net, half_life=50))
 
 

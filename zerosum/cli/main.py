@@ -16,26 +16,41 @@ from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
 from zerosum._version import __version__
-from zerosum.cli.evaluate import compare, evaluate
+from zerosum.cli.aliases import modern_flags
+from zerosum.cli.compare import compare
+from zerosum.cli.evaluate import evaluate
 from zerosum.cli.show import show
-from zerosum.cli.train import train
+from zerosum.cli.train import train_app
 from zerosum.cli.translate import translate
 from zerosum.config.base import explain
 from zerosum.errors import UserError
 
 NOT_SAVED = "Interrupted at once: a training goes on from its last checkpoint."
 
-app = App(
-    name="zerosum",
-    help="Trains generative adversarial networks. Begin with: zerosum train",
-    version=__version__,
-    default_parameter=Parameter(negative_bool=(), negative_iterable=(), consume_multiple=True),
-    help_format="plaintext",
-    suppress_keyboard_interrupt=False,
-)
-app.command(train)
+
+def command_line() -> App:
+    """The command line without its commands."""
+    return App(
+        name="zerosum",
+        help="Trains generative adversarial networks. Begin with: zerosum train",
+        version=__version__,
+        default_parameter=Parameter(negative_bool=(), negative_iterable=(), consume_multiple=True),
+        help_format="plaintext",
+        suppress_keyboard_interrupt=False,
+    )
+
+
+app = command_line()
 app.command(evaluate)
 app.command(compare)
+
+
+@app.command
+def train() -> None:
+    """Train a recipe, or go on with a run: the same command again resumes it."""
+    # Listed in the help only: its flags depend on the recipe, see `run`.
+
+
 app.command(translate)
 
 
@@ -101,7 +116,12 @@ def run(tokens: Sequence[str]) -> int:
         saved, 1 anything else.
     """
     try:
-        app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        called = app
+        if tokens[:1] == ["train"]:
+            tokens = ["train", *modern_flags(tokens[1:])]
+            called = command_line()
+            called.command(train_app(tokens[1:]))
+        called(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         cause = error.__cause__
         text = explain(cause) if isinstance(cause, ValidationError) else str(error)

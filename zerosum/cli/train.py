@@ -1,30 +1,82 @@
-"""`zerosum train`: a command for every recipe, with a flag for every field of its config."""
+"""`zerosum train`: a flag for every setting of the recipe, with the default that it will use."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Sequence
+from copy import copy
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from pydantic import BaseModel, create_model
 
-from zerosum.cli.evaluate import compare
-from zerosum.config.base import Settings, read_toml, validate
+from zerosum.cli.compare import compare
+from zerosum.config.base import modern_names, read_toml, unread
 from zerosum.errors import UserError
-from zerosum.recipes import RECIPES, get
+from zerosum.recipes import RECIPES, Recipe, find
 
 DEFAULT_RECIPE = "vanilla"
 
-train = App(
-    name="train",
-    help="Train a recipe, or go on with a run: the same command again resumes it.",
-    help_format="plaintext",
-)
+
+def train_app(tokens: Sequence[str]) -> App:
+    """Make the command for one command line: only the recipe that it names has its flags.
+
+    Args:
+        tokens: what follows `train`.
+
+    Raises:
+        UserError: nobody knows the recipe.
+    """
+    app = App(
+        name="train",
+        help="Train a recipe, or go on with a run: the same command again resumes it.",
+        help_format="plaintext",
+    )
+    data = value_of("--data", tokens)
+    named = tokens[0] if tokens and not tokens[0].startswith("-") else None
+    if named is not None:
+        app.command(train_command(named, find(named), data), name=named)
+    for name, recipe in RECIPES.items():
+        if name != named:
+            app.command(stub(recipe), name=name)
+    app.default(default_command(train_command(DEFAULT_RECIPE, find(DEFAULT_RECIPE), data)))
+    return app
 
 
-def train_command(recipe: str) -> Callable[..., None]:
-    """Make the command that trains a recipe, with a flag for every field of its config."""
+def value_of(flag: str, tokens: Sequence[str]) -> str | None:
+    """What a flag is given on a command line, if it is."""
+    for token, following in pairwise([*tokens, None]):
+        if token == flag:
+            return following
+        if token is not None and token.startswith(f"{flag}="):
+            return token.partition("=")[2]
+    return None
+
+
+def about(recipe: Recipe) -> str:
+    """A recipe in a line."""
+    return f"{recipe.summary} ({recipe.source})"
+
+
+def stub(recipe: Recipe) -> Callable[[], None]:
+    """A command that is listed and nothing more."""
+
+    def command() -> None: ...
+
+    command.__doc__ = about(recipe)
+    return command
+
+
+def train_command(name: str, recipe: Recipe, data: str | None) -> Callable[..., None]:
+    """Make the command that trains a recipe, with a flag for every setting.
+
+    Args:
+        name: the recipe's.
+        recipe: the recipe.
+        data: what it will be trained on, which decides the defaults; None for its own.
+    """
 
     def command(
         *,
@@ -46,64 +98,48 @@ def train_command(recipe: str) -> Callable[..., None]:
         from zerosum.api import train_config, train_seeds
 
         flags = settings.model_dump(exclude_unset=True) if settings else {}
-        values = {**(read_toml(config) if config else {}), **flags}
-        checked = validate(RECIPES[recipe].config, values)
+        read = modern_names(read_toml(config), tell) if config else {}
+        checked = recipe.configure({**read, **flags})
         if seeds is None:
-            train_config(recipe, checked, out=out, fresh=fresh)
+            train_config(name, checked, out=out, fresh=fresh)
         else:
-            runs = train_seeds(recipe, checked, count=seeds, out=out, fresh=fresh)
+            runs = train_seeds(name, checked, count=seeds, out=out, fresh=fresh)
             evaluated = checked.evaluate_every != 0
             if seeds > 1 and evaluated:  # or there is nothing to compare them by
                 compare(*(run.path for run in runs))
 
-    kind: type[Settings] = RECIPES[recipe].config
     command.__annotations__["settings"] = Annotated[
-        flags_of(kind) | None, Parameter(name="*", negative_bool="no-")
+        flags_of(recipe, data) | None, Parameter(name="*", negative_bool="no-")
     ]
-    about = f"{RECIPES[recipe].summary} ({RECIPES[recipe].source})"
-    command.__doc__ = "\n\n".join([about, *defaults_on_data(kind)])
+    command.__doc__ = about(recipe)
     return command
 
 
-def flags_of(kind: type[Settings]) -> type[BaseModel]:
-    """Make the model that reads the flags: a config's fields, each checked by itself.
+def tell(text: str) -> None:
+    """Say what else there is to know."""
+    print(f"zerosum: {text}", file=sys.stderr)
 
-    Whether they go together is `validate`'s to say, once the config file and the defaults for the
-    data have been added.
+
+def flags_of(recipe: Recipe, data: str | None) -> type[BaseModel]:
+    """Make the model that reads the flags: the settings, each checked by itself.
+
+    Whether they go together is for `Recipe.configure` to say, once the config file and the defaults
+    have been added. The defaults shown are those that will be used.
     """
-    fields: dict[str, Any] = {
-        name: (field.annotation, field) for name, field in kind.model_fields.items()
-    }
-    return create_model(f"{kind.__name__}Flags", __doc__=kind.__doc__, **fields)
+    config = recipe.configure({} if data is None else {"data": data})
+    ignored = unread(config)
+    fields: dict[str, Any] = {}
+    for name, field in recipe.config.model_fields.items():
+        shown = copy(field)
+        shown.default = getattr(config, name)
+        if name in ignored:
+            shown.description = f"{field.description} Read by {ignored[name]}."
+        fields[name] = (field.annotation, shown)
+    return create_model(f"{recipe.config.__name__}Flags", **fields)
 
 
-def defaults_on_data(kind: type[Settings]) -> Iterator[str]:
-    """Say which defaults differ for which data sets, in the words of the flags."""
-    by_flags: dict[str, list[str]] = {}
-    for data, defaults in kind.on_data.items():
-        spelling = " ".join(
-            spelled(name.replace("_", "-"), value)
-            for name, value in defaults.items()
-            if value is not None  # which no flag can say
-        )
-        by_flags.setdefault(spelling, []).append(data)
-    for flags, names in by_flags.items():
-        yield f"Defaults with --data {' or '.join(names)}: {flags}"
-
-
-def spelled(flag: str, value: object) -> str:
-    """A flag with its value, as the command takes it."""
-    if isinstance(value, bool):
-        return f"--{flag}" if value else f"--no-{flag}"
-    return " ".join([f"--{flag}", *map(str, value if isinstance(value, tuple) else [value])])
-
-
-def default_train_command() -> Callable[..., None]:
-    """Make the command for `train` without a recipe's name in front: it trains the default.
-
-    A name that is known makes a command of its own, so any name that arrives here is a mistake.
-    """
-    train_default = train_command(DEFAULT_RECIPE)
+def default_command(train_default: Callable[..., None]) -> Callable[..., None]:
+    """Make the command for `train` without a recipe's name in front: it trains the default."""
 
     def command(
         recipe: Annotated[str, Parameter(help="The recipe's name, in front of all flags.")] = "",
@@ -116,7 +152,7 @@ def default_train_command() -> Callable[..., None]:
         seeds: int | None = None,
     ) -> None:
         if recipe:
-            get(recipe)
+            find(recipe)
             raise UserError(
                 f"The recipe '{recipe}' stood behind flags. Write its name first, as in "
                 f"'zerosum train {recipe} --epochs 5'."
@@ -125,8 +161,3 @@ def default_train_command() -> Callable[..., None]:
 
     command.__annotations__ |= train_default.__annotations__
     return command
-
-
-for _name in RECIPES:
-    train.command(train_command(_name), name=_name)
-train.default(default_train_command())

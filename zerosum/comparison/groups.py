@@ -56,7 +56,7 @@ class Trained:
         # When to stop is another matter than when to report: it decides what comes of a run. Of
         # the two budgets only the one that holds.
         unused = "images" if config["images"] is None else "epochs"
-        free = (FREE_ON_RESUME - {"stop_after_no_gain"}) | {"seed", unused}
+        free = (FREE_ON_RESUME - {"patience"}) | {"seed", unused}
         kept = {name: value for name, value in config.items() if name not in free}
         return {"recipe": self.run.recipe, "data": self.data_sha256, **kept}
 

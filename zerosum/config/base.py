@@ -1,8 +1,8 @@
 """A run's configuration: every field is a flag, a line of a TOML file and an entry of config.json.
 
-`Settings` holds what every run has, whatever its recipe; each recipe extends it in a small frozen
-class of its own, `zerosum/recipes/<recipe>.py`. Values are validated once, here at the edge. Torch
-is not imported: the command line builds its help from these classes.
+`Settings` holds what every run has; `gan.py` and `translation.py` extend it, and what a recipe sets
+otherwise stands in the table of recipes. Values are validated once, here at the edge.
+Torch is not imported: the command line builds its help from these classes.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -26,6 +26,7 @@ from pydantic import (
     model_validator,
 )
 
+from zerosum.config.specs import parse_size
 from zerosum.errors import UserError, unknown_name
 
 
@@ -45,9 +46,6 @@ class Settings(BaseModel):
     """What every run has. Recipes change the defaults and add their own fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-    on_data: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """Defaults for data sets of certain names, where they differ."""
 
     data: str = Field("mnist", description="A data set's name, or the path of your own images.")
     size: str | None = Field(
@@ -81,7 +79,7 @@ class Settings(BaseModel):
         description="Epochs between evaluations of the average of G; the best is kept. 0: none. "
         "[default: so that there are about twenty]",
     )
-    stop_after_no_gain: Count | None = Field(
+    patience: Count | None = Field(
         None, description="Stop when so many epochs have brought no better metric."
     )
 
@@ -91,11 +89,13 @@ class Settings(BaseModel):
             raise ValueError("expected --epochs or --images")
         return self
 
-    @field_validator("stop_after_no_gain")
+    @field_validator("patience")
     @classmethod
-    def _gain_is_measured(cls, epochs: int | None, others: ValidationInfo) -> int | None:
+    def _metrics_are_measured(cls, epochs: int | None, others: ValidationInfo) -> int | None:
         if epochs is not None and others.data.get("evaluate_every") == 0:
-            raise ValueError("expected --evaluate-every above 0 beside it, or no gain is ever seen")
+            raise ValueError(
+                "expected --evaluate-every above 0 beside it, or nothing is ever measured"
+            )
         return epochs
 
     @field_validator("size", mode="before")
@@ -186,7 +186,7 @@ FREE_ON_RESUME = frozenset(
         "sample_every",
         "checkpoint_every",
         "evaluate_every",
-        "stop_after_no_gain",
+        "patience",
         "data",
         "strict",
         "device",
@@ -196,32 +196,8 @@ FREE_ON_RESUME = frozenset(
 SomeSettings = TypeVar("SomeSettings", bound=Settings)
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """Read "64" or "48x64" as (height, width).
-
-    Raises:
-        ValueError: the text is neither, or a side is not positive.
-    """
-    sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
-        raise ValueError("expected N or HEIGHTxWIDTH, such as 64 or 48x64")
-    return int(sides[0]), int(sides[-1])
-
-
-def read_size(text: str | None) -> tuple[int, int] | None:
-    """Read what `--size` says, as (height, width).
-
-    Raises:
-        UserError: it is no size.
-    """
-    try:
-        return parse_size(text) if text else None
-    except ValueError as error:
-        raise UserError(f"The size was '{text}': {error}.") from None
-
-
-def validate(kind: type[SomeSettings], values: dict[str, Any]) -> SomeSettings:
-    """Build a config from values given by a user, whatever they came from.
+def validate(kind: type[SomeSettings], values: Mapping[str, Any]) -> SomeSettings:
+    """Build settings; what is not given is the field's own default.
 
     Raises:
         UserError: a field is unknown or its value is not valid; all such fields are named.
@@ -229,36 +205,84 @@ def validate(kind: type[SomeSettings], values: dict[str, Any]) -> SomeSettings:
     for name in values:
         if name not in kind.model_fields:
             raise unknown_name("setting", name, kind.model_fields)
-    return restore(kind, with_defaults(kind, values))
-
-
-def restore(kind: type[SomeSettings], saved: dict[str, Any]) -> SomeSettings:
-    """Build a config from what a run has saved: what an older version did not know is the field's.
-
-    Raises:
-        UserError: a field is unknown or its value is not valid.
-    """
-    for name in saved:
-        if name not in kind.model_fields:
-            raise unknown_name("setting", name, kind.model_fields)
     try:
-        return kind.model_validate(saved)
+        return kind.model_validate(values)
     except ValidationError as error:
         raise UserError(explain(error)) from None
 
 
-def with_defaults(kind: type[Settings], values: dict[str, Any]) -> dict[str, Any]:
-    """Add a recipe's defaults for the data that is asked for, if it has any.
+def restore(kind: type[SomeSettings], saved: Mapping[str, Any]) -> SomeSettings:
+    """Build settings from what a run of this or of an older version has saved."""
+    return validate(kind, modern_names(saved))
 
-    A number of epochs counts, even where a recipe's or a data set's own budget is in images.
+
+OLD_NAMES = {
+    "d_turns": "n_critic",
+    "parts": "grad_accumulation",
+    "flips": "hflip",
+    "tapers_above": "full_width_up_to",
+    "stop_after_no_gain": "patience",
+    "anneal_rate": "lr_end",
+    "anneal_along": "lr_schedule",
+}
+"""Settings by their names in 0.1, which are understood for one version more."""
+OLD_VALUES = {"lr_schedule": {"line": "linear"}}
+SPELLINGS = {"lr": "learning_rate"}
+"""Second spellings, which stay."""
+
+
+def modern_names(
+    values: Mapping[str, Any], tell: Callable[[str], None] = lambda text: None
+) -> dict[str, Any]:
+    """Give settings the names, and the values, of today.
+
+    Args:
+        values: by name.
+        tell: told of each old name that is met, in one line.
     """
-    data = values.get("data", kind.model_fields["data"].default)
-    defaults = dict(kind.on_data.get(str(data), {}))
-    if "epochs" in defaults:
-        defaults = {"images": None, **defaults}
-    if values.get("epochs") is not None:
-        defaults["images"] = None
-    return {**defaults, **values}
+    found = {}
+    for name, value in values.items():
+        new = OLD_NAMES.get(name) or SPELLINGS.get(name, name)
+        if name in OLD_NAMES:
+            tell(f"'{name.replace('_', '-')}' is now called '{new.replace('_', '-')}'.")
+        if isinstance(value, str):
+            value = OLD_VALUES.get(new, {}).get(value, value)
+        found[new] = value
+    return found
+
+
+@dataclass(frozen=True)
+class ReadBy:
+    """Marks a setting that not everything reads: who does, and whether that is so of settings."""
+
+    reader: str
+    reads: Callable[[Any], bool]
+
+
+def unread(settings: Settings) -> dict[str, str]:
+    """The settings that nothing would read, each with what would read it."""
+    return {
+        name: marker.reader
+        for name, field in type(settings).model_fields.items()
+        for marker in field.metadata
+        if isinstance(marker, ReadBy) and not marker.reads(settings)
+    }
+
+
+def require_read(settings: Settings, given: Iterable[str]) -> None:
+    """Refuse settings that a user has given and that would change nothing.
+
+    Raises:
+        UserError: there are such settings; each is named with what would read it.
+    """
+    ignored = unread(settings)
+    lines = [
+        f"--{name.replace('_', '-')} would change nothing: it is read by {ignored[name]}."
+        for name in given
+        if name in ignored
+    ]
+    if lines:
+        raise UserError("\n".join([*lines, "Leave it out, or choose what reads it."]))
 
 
 def explain(error: ValidationError) -> str:

@@ -1,61 +1,91 @@
-"""What can be asked of every GAN that makes images from noise: nets, objective, optimizer.
+"""What can be asked of a GAN: nets, objective, optimizer, augmentation.
 
-Each recipe is a set of defaults, and everything mixes with everything, but for what has no meaning,
-which is refused here where it can be told from the settings alone.
+Everything mixes with everything, but for what has no meaning, which is refused here where it can be
+told from the settings alone. Who reads a setting stands beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from copy import copy
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    ValidationInfo,
-    create_model,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from zerosum.config.base import Beta, Count, Rate, Settings, number_in_text
-from zerosum.config.policies import parse_augment
-from zerosum.config.specs import Loss, parse_penalties
+from zerosum.config.base import Beta, Count, Rate, ReadBy, Settings, number_in_text
+from zerosum.config.specs import Loss, parse_attention, parse_augment, parse_penalties
 
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 ShareOrZero = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Anneal = Annotated[Count | Literal["budget"] | None, BeforeValidator(number_in_text)]
 
 ANNEAL = (
-    "Images over which rates, penalties and beta go to the shares that follow; budget: all of them."
+    "Images over which learning rates, penalties and beta2 change as follows; budget: all of them."
 )
-ANNEAL_ALONG = "The learning rates' way: half a wave, or straight down once half is over."
-ANNEAL_RATE = "Share of the learning rates that is left."
+LR_SCHEDULE = "Half a cosine, or constant for the first half and then linear."
+LR_END = "Final learning rate / initial."
+
+
+def anneals_something(settings: AdversarialSettings) -> bool:
+    """Whether any setting ends at another value than it begins with."""
+    return (
+        settings.lr_end != 1
+        or (settings.anneal_penalty != 1 and settings.penalty != "none")
+        or (settings.anneal_beta is not None and settings.optimizer == "adam")
+    )
+
+
+def anneals_rates(settings: AdversarialSettings) -> bool:
+    """Whether learning rates change."""
+    return settings.anneal is not None and settings.lr_end != 1
+
+
+ANNEALED = ReadBy(
+    "--lr-end, --anneal-penalty and --anneal-beta: without one of them nothing is annealed",
+    anneals_something,
+)
+LR_SCHEDULED = ReadBy("--anneal with --lr-end below 1", anneals_rates)
+IN_ANNEALING = ReadBy("--anneal, which says over how many images", lambda s: s.anneal is not None)
 
 
 class AdversarialSettings(Settings):
     """What D and G are after and what steps them: the settings of every recipe."""
 
     loss: Loss = Field("non-saturating", description="What D and G are after.")
-    targets: tuple[float, float, float] = Field(
+    targets: Annotated[
+        tuple[float, float, float],
+        ReadBy("--loss least-squares", lambda s: s.loss == "least-squares"),
+    ] = Field(
         (0.0, 1.0, 1.0),
         description="For least-squares: what D should say of fakes, of reals, and what G wants.",
     )
-    penalty: str = Field("none", description="What D pays for its gradient, such as r1:0.1,r2:0.1.")
+    penalty: str = Field("none", description="Gradient penalty on D, such as r1:0.1,r2:0.1.")
     clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
-        None, description="Keep each of D's weights within this of 0."
+        None, description="Weight clipping: keep each of D's weights within this of 0."
     )
-    d_turns: Count = Field(1, description="Turns of D to one of G.")
+    n_critic: Count = Field(1, description="Updates of D for each update of G.")
     optimizer: Literal["adam", "rmsprop"] = Field("adam", description="What steps G and D.")
-    learning_rate: Rate = Field(2e-4, description="The optimizer's step size.")
-    d_learning_rate: Rate | None = Field(None, description="D's, where it differs.")
-    betas: tuple[Beta, Beta] = Field((0.5, 0.999), description="Adam's decay rates.")
-    anneal: Anneal = Field(None, description=ANNEAL)
-    anneal_along: Literal["cosine", "line"] = Field("cosine", description=ANNEAL_ALONG)
-    anneal_rate: ShareOrZero = Field(1.0, description=ANNEAL_RATE)
-    anneal_penalty: Share = Field(1.0, description="Share of the penalties that is left.")
-    anneal_beta: Beta | None = Field(None, description="Adam's second decay rate at the end.")
+    learning_rate: Rate = Field(2e-4, description="Learning rate; --lr for short.")
+    d_learning_rate: Rate | None = Field(None, description="D's learning rate, if another.")
+    betas: Annotated[
+        tuple[Beta, Beta], ReadBy("--optimizer adam", lambda s: s.optimizer == "adam")
+    ] = Field((0.5, 0.999), description="Adam's beta1 and beta2.")
+    anneal: Annotated[Anneal, ANNEALED] = Field(None, description=ANNEAL)
+    lr_schedule: Annotated[Literal["cosine", "linear"], LR_SCHEDULED] = Field(
+        "cosine", description=LR_SCHEDULE
+    )
+    lr_end: Annotated[ShareOrZero, IN_ANNEALING] = Field(1.0, description=LR_END)
+    anneal_penalty: Annotated[
+        Share,
+        ReadBy(
+            "--anneal beside a --penalty", lambda s: s.anneal is not None and s.penalty != "none"
+        ),
+    ] = Field(1.0, description="Final weight of the penalties / initial.")
+    anneal_beta: Annotated[
+        Beta | None,
+        ReadBy(
+            "--anneal beside --optimizer adam",
+            lambda s: s.anneal is not None and s.optimizer == "adam",
+        ),
+    ] = Field(None, description="Final beta2 of Adam.")
 
     @field_validator("penalty")
     @classmethod
@@ -90,25 +120,27 @@ class GanSettings(AdversarialSettings):
         "dcgan", description="What G and D are made of."
     )
     latent_size: Count = Field(100, description="Entries of z.")
-    hidden: tuple[Count, ...] = Field(
-        (256, 512),
-        min_length=1,
-        description="For the nets mlp: G's hidden layers; D's are the same in reverse.",
+    hidden: Annotated[
+        tuple[Count, ...], Field(min_length=1), ReadBy("--nets mlp", lambda s: s.nets == "mlp")
+    ] = Field((256, 512), description="G's hidden layers; D's are the same in reverse.")
+    width: Annotated[Count, ReadBy("--nets dcgan, resnet and r3gan", lambda s: s.nets != "mlp")] = (
+        Field(32, description="Base number of channels; half as many are four times as fast.")
     )
-    width: Count = Field(
-        32, description="For the other nets: channels; half as many are four times as fast."
-    )
-    tapers_above: Count | None = Field(
+    full_width_up_to: Annotated[
+        Count | None,
+        ReadBy("--nets resnet and r3gan", lambda s: s.nets in ("resnet", "r3gan")),
+    ] = Field(
         None,
-        description="For the nets resnet and r3gan: the resolution above which each doubling "
-        "halves the channels. [default: 64 and 32]",
+        description="Resolution above which each doubling halves the channels. "
+        "[default: 64 of resnet, 32 of r3gan]",
     )
     spectral_norm: Literal["none", "D", "both"] = Field(
-        "none", description="Whose layers are divided by their largest singular value."
+        "none", description="Spectral normalisation of D, or of both nets."
     )
-    d_norm: Literal["batch", "none"] = Field(
-        "none", description="For the nets dcgan: whether D has BatchNorm; not with a penalty."
-    )
+    d_norm: Annotated[
+        Literal["batch", "none"],
+        ReadBy("--nets dcgan, whose D may have BatchNorm", lambda s: s.nets == "dcgan"),
+    ] = Field("none", description="Normalisation in D; not batch with a penalty.")
     attention: str = Field(
         "none", description="Self-attention at a resolution, such as auto, 14, G:14 or G:14,D:7."
     )
@@ -116,18 +148,20 @@ class GanSettings(AdversarialSettings):
         "none",
         description="How the class is told to G and D; with classifier, D has to name it.",
     )
-    pack: Count = Field(1, description="Images that D judges together.")
+    pack: Count = Field(1, description="Images that D judges together (PacGAN).")
     augment: str = Field(
-        "none", description="What D sees images through: color,translation,cutout."
+        "none", description="Differentiable augmentation: color,translation,cutout."
     )
     augment_target: float | None = Field(
         None,
         gt=-1,
         lt=1,
-        description="Augment as often as keeps E[sign D(real)] there, such as 0.6; else always.",
+        description="Adaptive augmentation: keep E[sign D(real)] there, such as 0.6; else always.",
     )
-    flips: bool = Field(False, description="Mirror half of the real images.")
-    parts: Count = Field(1, description="Play a batch in so many parts, to need less memory.")
+    hflip: bool = Field(False, description="Mirror half of the real images.")
+    grad_accumulation: Count = Field(
+        1, description="Play a batch in so many parts before the step, to need less memory."
+    )
 
     @field_validator("augment")
     @classmethod
@@ -163,9 +197,10 @@ class GanSettings(AdversarialSettings):
             )
         if self.augment_target is not None:
             self._require_a_zero()
-        if self.parts > 1 and self.pack > 1 and self.batch_size % (self.parts * self.pack):
+        parts = self.grad_accumulation * self.pack
+        if self.grad_accumulation > 1 and self.pack > 1 and self.batch_size % parts:
             raise ValueError(
-                f"expected --parts times --pack, {self.parts * self.pack}, to divide the batch of "
+                f"expected --grad-accumulation times --pack, {parts}, to divide the batch of "
                 f"{self.batch_size} images, so that every part is made of whole packs"
             )
         return self
@@ -179,86 +214,3 @@ class GanSettings(AdversarialSettings):
                 f"expected no --augment-target beside --loss {self.loss}: it goes by the sign of "
                 "D's logits, and only non-saturating, minimax and hinge give 0 a meaning"
             )
-
-
-TOYS: Mapping[str, Any] = {
-    "nets": "mlp",
-    "attention": "none",
-    "latent_size": 2,
-    "hidden": (128, 128, 128),
-    "optimizer": "adam",
-    "learning_rate": 1e-3,
-    "d_learning_rate": None,
-    "betas": (0.0, 0.9),
-    "batch_size": 256,
-    "images": 2_000_000,
-}
-"""Defaults for points in the plane; docs/toys.md has what they lead to."""
-
-
-def variant(
-    name: str,
-    about: str,
-    *,
-    on_data: Mapping[str, Mapping[str, Any]] | None = None,
-    on_toys: Mapping[str, Any] | None = None,
-    **defaults: Any,
-) -> type[GanSettings]:
-    """Make the settings of a recipe: the family's, with other defaults.
-
-    Args:
-        name: the recipe's.
-        about: what the class says of itself.
-        on_data: defaults for data sets of certain names, where they differ.
-        on_toys: defaults for points in the plane, beside `TOYS`.
-        defaults: values of fields of `GanSettings`.
-    """
-    fields: dict[str, Any] = {}
-    for field, value in defaults.items():
-        info = copy(GanSettings.model_fields[field])
-        info.default = value
-        fields[field] = (info.annotation, info)
-    made = create_model(
-        f"{name.title().replace('-', '')}Config",
-        __base__=GanSettings,
-        __doc__=about,
-        __module__=__name__,
-        **fields,
-    )
-    made.on_data = {
-        **{toy: {**TOYS, **(on_toys or {})} for toy in ("ring", "grid")},
-        **on_photographs(),
-        **(on_data or {}),
-    }
-    return made
-
-
-def on_digits(**defaults: Any) -> dict[str, Mapping[str, Any]]:
-    """Defaults for the data sets of 28×28 pixels, on which a CPU is enough."""
-    return dict.fromkeys(("mnist", "fashion-mnist", "stacked-mnist"), defaults)
-
-
-def on_photographs(**defaults: Any) -> dict[str, Mapping[str, Any]]:
-    """Defaults for photographs of 32×32, which are as likely mirrored; a GPU is expected."""
-    return {"cifar10": {"flips": True, **defaults}}
-
-
-def parse_attention(text: str) -> dict[str, int | None]:
-    """Read "14", "G:14" or "G:14,D:7" as the resolution for each player; "none" is {}.
-
-    "auto", for both players, is None: it depends on the image.
-
-    Raises:
-        ValueError: the text is none of these.
-    """
-    if text == "none":
-        return {}
-    if text == "auto":
-        return {"G": None, "D": None}
-    found: dict[str, int | None] = {}
-    for part in text.split(","):
-        player, _, resolution = part.strip().rpartition(":")
-        if player not in ("", "G", "D") or not resolution.isdecimal() or int(resolution) < 1:
-            raise ValueError("expected none, auto, or a resolution such as 14, G:14 or G:14,D:7")
-        found |= dict.fromkeys(player or "GD", int(resolution))
-    return found

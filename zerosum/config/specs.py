@@ -1,15 +1,19 @@
-"""What an objective can be made of, by name, and how a flag spells it.
+"""What a flag can spell: sizes, losses, penalties, augmentations, attention.
 
 Torch is not imported: the command line lists these names and checks these texts before anything
-heavy is loaded. What each name stands for is in `zerosum/game/losses.py` and `penalties.py`.
+heavy is loaded. A text that is none of these raises a ValueError whose message says what was
+expected, in the words that `base.explain` puts after the flag's name.
 """
 
 from __future__ import annotations
 
 import difflib
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
+
+from zerosum.errors import UserError
 
 Loss = Literal["non-saturating", "minimax", "least-squares", "wasserstein", "hinge", "relativistic"]
 """What D and G are after."""
@@ -19,6 +23,9 @@ Penalty = Literal["gradient-penalty", "r1", "r2", "dragan"]
 
 LOSSES: tuple[str, ...] = get_args(Loss)
 PENALTIES: tuple[str, ...] = get_args(Penalty)
+
+POLICIES = ("color", "translation", "cutout")
+"""Every augmentation, in the order in which they are applied."""
 
 ONE_SIDED = "one-sided"
 EXAMPLE = "r1:0.1,r2:0.1"
@@ -65,7 +72,7 @@ def parse_penalty(text: str) -> PenaltySpec:
     if name not in PENALTIES:
         raise ValueError(
             f"expected none, or NAME:WEIGHT with commas between, such as {EXAMPLE}; "
-            f"names: {', '.join(sorted(PENALTIES))}{closest(name)}"
+            f"names: {', '.join(sorted(PENALTIES))}{meant(name, PENALTIES)}"
         )
     if not rest or not is_weight(rest[0]):
         raise ValueError(f"expected a weight above 0 after {name}, such as {name}:0.1")
@@ -86,7 +93,75 @@ def is_weight(text: str) -> bool:
     return math.isfinite(weight) and weight > 0
 
 
-def closest(name: str) -> str:
+def parse_augment(text: str) -> tuple[str, ...]:
+    """Read "color,cutout" as the names of augmentations; "none" and "" are none.
+
+    The order in the text does not matter: the result is in that of `POLICIES`.
+
+    Raises:
+        ValueError: a name is unknown or stands there twice; the message says what was expected,
+            in the words that `zerosum/config/base.py` puts after the flag's name.
+    """
+    if text.strip() == "none":
+        return ()
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in POLICIES:
+            raise ValueError(
+                f"expected none, or names with commas between: {', '.join(POLICIES)}"
+                f"{meant(name, POLICIES)}"
+            )
+        if names.count(name) > 1:
+            raise ValueError(f"expected each augmentation once, but {name} is there twice or more")
+    return tuple(name for name in POLICIES if name in names)
+
+
+def parse_attention(text: str) -> dict[str, int | None]:
+    """Read "14", "G:14" or "G:14,D:7" as the resolution for each player; "none" is {}.
+
+    "auto", for both players, is None: it depends on the image.
+
+    Raises:
+        ValueError: the text is none of these.
+    """
+    if text == "none":
+        return {}
+    if text == "auto":
+        return {"G": None, "D": None}
+    found: dict[str, int | None] = {}
+    for part in text.split(","):
+        player, _, resolution = part.strip().rpartition(":")
+        if player not in ("", "G", "D") or not resolution.isdecimal() or int(resolution) < 1:
+            raise ValueError("expected none, auto, or a resolution such as 14, G:14 or G:14,D:7")
+        found |= dict.fromkeys(player or "GD", int(resolution))
+    return found
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read "64" or "48x64" as (height, width).
+
+    Raises:
+        ValueError: the text is neither, or a side is not positive.
+    """
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
+        raise ValueError("expected N or HEIGHTxWIDTH, such as 64 or 48x64")
+    return int(sides[0]), int(sides[-1])
+
+
+def read_size(text: str | None) -> tuple[int, int] | None:
+    """Read what `--size` says, as (height, width).
+
+    Raises:
+        UserError: it is no size.
+    """
+    try:
+        return parse_size(text) if text else None
+    except ValueError as error:
+        raise UserError(f"The size was '{text}': {error}.") from None
+
+
+def meant(name: str, known: Iterable[str]) -> str:
     """A hint at the name that was meant, or nothing where none is near."""
-    found = difflib.get_close_matches(name.lower(), PENALTIES, n=1, cutoff=0.5)
+    found = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     return f" (did you mean {found[0]}?)" if found else ""

@@ -1,23 +1,24 @@
-"""What can be asked of every recipe that translates images, and what their games have in common.
-
-The nets, the deal and the terms that hold an image against another are each recipe's own.
-"""
+"""What can be asked of the recipes that translate images: Pix2Pix's and CycleGAN's settings."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from zerosum.config.base import Count
 from zerosum.config.gan import (
     ANNEAL,
-    ANNEAL_ALONG,
-    ANNEAL_RATE,
+    ANNEALED,
+    IN_ANNEALING,
+    LR_END,
+    LR_SCHEDULE,
+    LR_SCHEDULED,
     AdversarialSettings,
     Anneal,
     ShareOrZero,
 )
+from zerosum.config.specs import Loss
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Direction = Literal["AtoB", "BtoA"]
@@ -43,7 +44,7 @@ class TranslationSettings(AdversarialSettings):
         le=4,
         description="Enlarge by this factor and crop back at random; 1: neither.",
     )
-    flips: bool = Field(True, description="Mirror half of the images.")
+    hflip: bool = Field(True, description="Mirror half of the images.")
     width: Count = Field(64, description="Channels of the nets' finest level.")
     d_norm: Literal["instance", "batch", "none"] = Field(
         "instance", description="What D's layers are normalised by; not batch with a penalty."
@@ -51,6 +52,51 @@ class TranslationSettings(AdversarialSettings):
     d_layers: Annotated[int, Field(ge=1, le=6)] = Field(
         3, description="Of D that halve: patches of 16, 34, 70 … pixels are judged."
     )
-    anneal: Anneal = Field("budget", description=ANNEAL)
-    anneal_along: Literal["cosine", "line"] = Field("line", description=ANNEAL_ALONG)
-    anneal_rate: ShareOrZero = Field(0.0, description=ANNEAL_RATE)
+    anneal: Annotated[Anneal, ANNEALED] = Field("budget", description=ANNEAL)
+    lr_schedule: Annotated[Literal["cosine", "linear"], LR_SCHEDULED] = Field(
+        "linear", description=LR_SCHEDULE
+    )
+    lr_end: Annotated[ShareOrZero, IN_ANNEALING] = Field(0.0, description=LR_END)
+
+
+class Pix2PixSettings(TranslationSettings):
+    """Pix2Pix's settings."""
+
+    norm: Literal["instance", "batch"] = Field(
+        "instance", description="What G's layers are normalised by."
+    )
+    dropout: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
+        0.5, description="Share of G's inner channels that chance silences: its noise."
+    )
+    l1: Weight = Field(100.0, description="Weight of the mean absolute error in G's loss.")
+    adversarial: Weight = Field(
+        1.0, description="Weight of D's verdict in G's loss; 0 is regression alone."
+    )
+
+    @model_validator(mode="after")
+    def _something_is_minimised(self) -> Pix2PixSettings:
+        if not self.l1 and not self.adversarial:
+            raise ValueError("expected --l1 or --adversarial above 0: G has to learn something")
+        return self
+
+
+class CycleGANSettings(TranslationSettings):
+    """CycleGAN's settings."""
+
+    loss: Loss = Field("least-squares", description="What D and G are after.")
+    blocks: Count | None = Field(
+        None, description="G's residual blocks. [default: 6 up to 128 pixels, 9 above]"
+    )
+    cycle: Weight = Field(
+        10.0, description="Weight of what is lost on the way there and back, in G's loss."
+    )
+    identity: Weight = Field(
+        5.0, description="Weight of what changes in images that are in the domain already."
+    )
+    pool: int = Field(50, ge=0, description="Fakes of the past that D is shown now and then.")
+
+    @model_validator(mode="after")
+    def _pool_holds_a_batch(self) -> CycleGANSettings:
+        if 0 < self.pool < self.batch_size:
+            raise ValueError(f"expected --pool 0, or no less than a batch of {self.batch_size}")
+        return self

@@ -43,6 +43,7 @@ class Dataset:
     description: str
     licence: str
     classes: tuple[str, ...]
+    kind: str  # "digits", "photographs" or "toys": recipes have defaults for each
     origin: str  # where to get it, as advice to a user who lacks it; {folder} is where it goes
     files: tuple[str, ...] = IDX_FILES  # all that is read of one that lies on disk as it is
     stack: Stack | None = None  # None for one that lies on disk as it is
@@ -68,6 +69,7 @@ DATASETS = {
         description="handwritten digits: 60,000 train and 10,000 test images, 28×28 gray",
         licence="CC BY-SA 3.0, Yann LeCun and Corinna Cortes",
         classes=DIGITS,
+        kind="digits",
         origin="It comes with zerosum: install zerosum again.",
     ),
     "fashion-mnist": Dataset(
@@ -85,6 +87,7 @@ DATASETS = {
             "bag",
             "ankle boot",
         ),
+        kind="digits",
         origin=(
             "On Debian and Ubuntu: 'apt install dataset-fashion-mnist'. Elsewhere: put its four "
             "files from https://github.com/zalandoresearch/fashion-mnist into {folder}."
@@ -94,6 +97,7 @@ DATASETS = {
         description="photographs of ten things: 50,000 train and 10,000 test images, 32×32 RGB",
         licence="none is stated: Alex Krizhevsky asks for his report of 2009 to be cited",
         classes=CIFAR_CLASSES,
+        kind="photographs",
         origin=(
             "Get cifar-10-binary.tar.gz, 170 MB, from https://www.cs.toronto.edu/~kriz/cifar.html, "
             "whose sha256 is "
@@ -110,6 +114,7 @@ DATASETS = {
         ),
         licence="CC BY-SA 3.0, as MNIST",
         classes=tuple(map("".join, product(DIGITS, repeat=3))),
+        kind="digits",
         origin="It is made of MNIST, which comes with zerosum: install zerosum again.",
         # As many as PacGAN takes (arXiv 1712.04086, section 4.2, and its code), which however draws
         # its training images from all 70,000 of MNIST.
@@ -119,6 +124,7 @@ DATASETS = {
         description="8 Gaussians on a circle: 100,000 train and 2,500 test points in the plane",
         licence="none needed: computed",
         classes=RING.names(),
+        kind="toys",
         origin="It is computed.",
         mixture=RING,
     ),
@@ -126,6 +132,7 @@ DATASETS = {
         description="25 Gaussians in a square: 100,000 train and 2,500 test points in the plane",
         licence="none needed: computed",
         classes=GRID.names(),
+        kind="toys",
         origin="It is computed.",
         mixture=GRID,
     ),

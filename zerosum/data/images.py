@@ -16,9 +16,7 @@ import torch
 from torch import Tensor
 
 from zerosum.data.arrays import Samples
-
-POINT = (2, 1, 1)
-"""The shape (c, h, w) of a point in the plane; no image has two channels and one pixel."""
+from zerosum.data.spec import POINT, DataSpec
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,6 +41,12 @@ class ImageSet:
         """Shape (c, h, w) of one image."""
         _, channels, height, width = self.images.shape
         return channels, height, width
+
+    @property
+    def spec(self) -> DataSpec:
+        """What a net must know of them."""
+        classes = () if self.labels is None else self.classes
+        return DataSpec(shape=self.shape, classes=classes, source_channels=self.source_channels)
 
     def fingerprint(self) -> str:
         """Hash shape, pixels and labels: a resumed run must see the same data.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from zerosum.config.base import read_size
+from zerosum.config.specs import read_size
 from zerosum.data.catalog import DATASETS, mixture_of
 from zerosum.errors import UserError
 from zerosum.evaluation.images import (

@@ -17,7 +17,7 @@ import torch
 from rich.table import Table
 from torch import Tensor
 
-from zerosum.config.base import read_size
+from zerosum.config.specs import read_size
 from zerosum.data.decode import Format, Undecodable, decode
 from zerosum.data.folder import read_file
 from zerosum.data.gather import printable

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from zerosum.config.policies import POLICIES, check_channels
+from zerosum.config.specs import POLICIES
+from zerosum.errors import UserError
 
 
 def color(images: Tensor) -> Tensor:
@@ -203,3 +204,24 @@ def _stripe(images: Tensor, dim: int) -> Tensor:
     start = middle - width // 2
     place = torch.arange(size, device=images.device)
     return (place >= start) & (place < start + width)
+
+
+COLORED = (1, 3, 4)
+"""Channels that `color` knows: gray, RGB, RGBA."""
+
+
+def check_channels(policies: Iterable[str], channels: int) -> None:
+    """Refuse augmentations that mean nothing for images of so many channels.
+
+    Only `color` asks for something. Gray images have no saturation, so theirs stays out of it;
+    of RGBA it leaves alpha alone; of other counts nobody knows which channels are colors.
+
+    Raises:
+        UserError: `color` was asked for images that are not gray, RGB or RGBA.
+    """
+    if "color" in policies and channels not in COLORED:
+        raise UserError(
+            f"The augmentation 'color' was asked for images of {channels} channels. It knows gray "
+            "(1), RGB (3) and RGBA (4) images only: leave 'color' out of --augment, or choose "
+            "--channels 1, 3 or 4."
+        )

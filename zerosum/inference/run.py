@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from zerosum import recipes
 from zerosum.config.base import Settings, restore
 from zerosum.data.arrays import Pixels, Samples
 from zerosum.data.images import at_rest, to_array
+from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError, unknown_name
 from zerosum.game.core import Game
 from zerosum.hardware import choose_device
 from zerosum.inference.tiles import Translator, one_way
+from zerosum.recipes.own import ORIGINS, is_own, load_own
 from zerosum.seeds import enter_stream, own_randomness
 from zerosum.training.choosing import choose
 from zerosum.training.run_directory import RunDirectory
@@ -41,23 +44,20 @@ class Run:
         source_channels: how many of c are the source's, where images are translated; else 0.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, recipe: str | None = None) -> None:
         """Open a run directory.
 
+        Args:
+            path: where it is.
+            recipe: of a run of the user's own recipe, the module that holds it; its code is run.
+
         Raises:
-            UserError: there is no run, or it cannot be read.
+            UserError: there is no run, it cannot be read, or its recipe has to be named.
         """
         self.directory = RunDirectory(path)
         self.path = self.directory.path
         saved = self.directory.read_config()
-        recipe = saved.get("recipe")
-        if isinstance(recipe, str) and recipe not in recipes.RECIPES:
-            raise UserError(
-                f"The run '{self.path}' cannot be opened. "
-                f"{unknown_name('recipe', recipe, recipes.RECIPES)} If it is a recipe of your own, "
-                "open the run from Python, with zerosum.load, after the import of the module that "
-                "adds it to zerosum.recipes.RECIPES."
-            )
+        self._find_recipe(saved, recipe)
         try:
             self.recipe: str = saved["recipe"]
             self.config: Settings = restore(recipes.get(self.recipe).config, saved["config"])
@@ -72,6 +72,38 @@ class Run:
                 f"The run's '{self.directory.config_path}' is not as train writes it: "
                 f"{reason}. Restore that file from a copy."
             ) from None
+
+    def _find_recipe(self, saved: dict[str, Any], named: str | None) -> None:
+        """Make sure that the run's recipe is in the table; a user's own one only if it was named.
+
+        Raises:
+            UserError: it is not.
+        """
+        recipe = saved.get("recipe")
+        if not isinstance(recipe, str):
+            return
+        origin = saved.get("recipe_file") or {}
+        if named is not None and is_own(named):
+            recipes.RECIPES[recipe] = load_own(named)
+            if ORIGINS[named].sha256 != origin.get("sha256"):
+                print(
+                    f"WARNING: '{named}' is not as it was when '{self.path}' was trained.",
+                    file=sys.stderr,
+                )
+        if recipe in recipes.RECIPES:
+            return
+        if is_own(recipe):
+            raise UserError(
+                f"The run '{self.path}' was trained with a recipe of somebody's own, '{recipe}', "
+                f"then in {origin.get('path')}, and code is not run because a folder says so. To "
+                f"run it, name it: --recipe {shlex.quote(recipe)}."
+            )
+        raise UserError(
+            f"The run '{self.path}' cannot be opened. "
+            f"{unknown_name('recipe', recipe, recipes.RECIPES)} If it is a recipe of your own, "
+            "open the run from Python, with zerosum.load, after the import of the module that adds it "
+            "to zerosum.recipes.RECIPES."
+        )
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, recipe={self.recipe!r})"
@@ -238,9 +270,11 @@ class Run:
         return recipes.build(
             self.recipe,
             self.config,
-            image_shape=self.image_shape,
-            num_classes=len(self.classes),
-            source_channels=self.source_channels,
+            DataSpec(
+                shape=self.image_shape,
+                classes=self.classes,
+                source_channels=self.source_channels,
+            ),
             device=device,
         )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.progress import track
 
-from zerosum.config.base import read_size
+from zerosum.config.specs import read_size
 from zerosum.data.arrays import Pixels
 from zerosum.data.decode import Format, Undecodable, decode
 from zerosum.data.folder import read_file

@@ -25,7 +25,7 @@ class Options:
 
     Attributes:
         width: channels; each net says of which level.
-        tapers_above: the resolution above which each doubling halves the channels; None for the
+        full_width_up_to: the resolution above which each doubling halves the channels; None for the
             net's own. Of no concern to DCGAN's, which taper all the way.
         condition_size: columns k of one image's condition, 0 for none.
         conditioning: "concat": G and D find the condition beside their inputs. "projection": D
@@ -39,7 +39,7 @@ class Options:
     """
 
     width: int
-    tapers_above: int | None = None
+    full_width_up_to: int | None = None
     condition_size: int = 0
     conditioning: Conditioning = "concat"
     attention: int | None = None
@@ -54,9 +54,9 @@ class Options:
 
         Args:
             size: of the map, whose shorter side counts.
-            full_up_to: the resolution in pixels, unless `tapers_above` names another.
+            full_up_to: the resolution in pixels, unless `full_width_up_to` names another.
         """
-        side, width, limit = min(size), self.width, self.tapers_above or full_up_to
+        side, width, limit = min(size), self.width, self.full_width_up_to or full_up_to
         while side > limit:
             side, width = (side + 1) // 2, width // 2
         return max(width, 1)

@@ -94,11 +94,11 @@ def build_schedules(config: AdversarialSettings, learning_rate: float) -> dict[s
     """What changes in an optimizer as training goes on."""
     from zerosum.game.schedules import cosine, linear
 
-    images, end = config.anneal_images, config.anneal_rate * learning_rate
+    images, end = config.anneal_images, config.lr_end * learning_rate
     if images is None:
         return {}
     found: dict[str, Any] = {"lr": cosine(learning_rate, end, images=images)}
-    if config.anneal_along == "line":
+    if config.lr_schedule == "linear":
         found["lr"] = linear(learning_rate, end, images=images, begin=images // 2)
     if config.anneal_beta is not None and config.optimizer == "adam":
         first, second = config.betas

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from zerosum import data
 from zerosum.callbacks.monitor import Monitor
 from zerosum.callbacks.pictures import painter
-from zerosum.config.base import Settings, parse_size
+from zerosum.config.base import Settings
+from zerosum.config.specs import parse_size
 from zerosum.data.images import ImageSet
 from zerosum.metrics.features import cheap_net, feature_net
 from zerosum.metrics.registry import LEAST_IMAGES

@@ -10,7 +10,8 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from zerosum.config.base import Settings, parse_size
+from zerosum.config.base import Settings
+from zerosum.config.specs import parse_size
 from zerosum.config.translation import TranslationSettings
 from zerosum.data.domains import has_validation
 from zerosum.data.images import ImageSet, to_array, to_float, to_uint8

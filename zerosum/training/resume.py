@@ -59,6 +59,10 @@ def require_same_run(
         for name in ("recipe", "image_shape")
         if saved.get(name) != description[name]
     ]
+    if saved.get("recipe_file", {}).get("sha256") != description.get("recipe_file", {}).get(
+        "sha256"
+    ):
+        differing.append(f"recipe: the file of '{description['recipe']}' has changed since")
     if saved.get("data_sha256") != description["data_sha256"]:
         differing.append(f"data: the images of {config.data!r} are not those the run has seen")
     if saved.get("recipe") == description["recipe"]:

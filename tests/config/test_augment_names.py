@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerosum.config.policies import POLICIES, check_channels, parse_augment
+from zerosum.config.specs import POLICIES, parse_augment
 from zerosum.errors import UserError
+from zerosum.game.augment import check_channels
 
 
 @given(st.sets(st.sampled_from(POLICIES)), st.randoms(), st.sampled_from([",", ", ", " ,"]))

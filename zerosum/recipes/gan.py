@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from zerosum.config.gan import GanSettings, parse_attention
-from zerosum.config.policies import parse_augment
+from zerosum.config.gan import GanSettings
+from zerosum.config.specs import parse_attention, parse_augment
 from zerosum.errors import UserError
 from zerosum.recipes.players import build_objective, build_player, score_fn
 
@@ -18,22 +18,16 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from zerosum.data.spec import DataSpec
     from zerosum.game.core import Forward, Game
 
 
-def build(
-    config: GanSettings,
-    *,
-    image_shape: tuple[int, int, int],
-    num_classes: int = 0,
-    device: torch.device,
-) -> Game:
+def build(config: GanSettings, spec: DataSpec, *, device: torch.device) -> Game:
     """Build the game; the weights come from torch's current random stream, G's first.
 
     Args:
         config: the settings.
-        image_shape: (c, h, w) of one image.
-        num_classes: of the data set, 0 where it has no labels.
+        spec: the form of the data.
         device: where the nets live.
 
     Raises:
@@ -44,20 +38,20 @@ def build(
     from zerosum.game.core import Game
     from zerosum.game.losses import classification
 
-    if config.conditioning == "none":
-        num_classes = 0
-    elif not num_classes:
+    conditional = config.conditioning != "none"
+    if conditional and not spec.num_classes:
         raise UserError(
             f"--conditioning {config.conditioning} tells G the class of each image, and these "
             "images have no labels. Put the images of each class into a subfolder of its own, add "
             "labels to the .npz, or choose --conditioning none."
         )
-    if image_shape[1:] == (1, 1) and (config.flips or config.augment != "none"):
+    if spec.are_points and (config.hflip or config.augment != "none"):
         raise UserError(
-            "Points in the plane have no pixels to mirror, shift or cut out. Leave --flips and "
+            "Points in the plane have no pixels to mirror, shift or cut out. Leave --hflip and "
             "--augment out."
         )
-    G, D = build_nets(config, image_shape, num_classes)
+    num_classes = spec.num_classes if conditional else 0
+    G, D = build_nets(config, spec.shape, num_classes)
     objective = build_objective(config, D)
     if config.conditioning == "classifier":
         objective |= classification()
@@ -70,10 +64,10 @@ def build(
             config.d_learning_rate or config.learning_rate,
             clip=config.clip,
         ),
-        forward=build_forward(config, image_shape[0], num_classes, device),
-        turns="D" * config.d_turns + "G",
-        parts=config.parts,
-        image_shape=image_shape,
+        forward=build_forward(config, spec.shape[0], num_classes, device),
+        turns="D" * config.n_critic + "G",
+        parts=config.grad_accumulation,
+        image_shape=spec.shape,
     )
 
 
@@ -92,7 +86,7 @@ def build_nets(
     options = {
         player: Options(
             width=config.width,
-            tapers_above=config.tapers_above,
+            full_width_up_to=config.full_width_up_to,
             condition_size=0 if player == "D" and names_classes else num_classes,
             conditioning="projection" if config.conditioning == "projection" else "concat",
             attention=attention.get(player),
@@ -150,7 +144,7 @@ def build_forward(
         num_classes=num_classes,
         classifier=config.conditioning == "classifier",
         packed=config.pack,
-        flips=config.flips,
+        flips=config.hflip,
         augmentation=Augmentation(
             parse_augment(config.augment),
             channels=channels,

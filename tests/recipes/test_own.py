@@ -1,0 +1,122 @@
+"""A recipe from a user's own module, on the command line and from Python."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import zerosum
+from zerosum.cli.main import run
+from zerosum.recipes import RECIPES
+from zerosum.recipes.own import ORIGINS
+
+MODULE = """
+from zerosum.config.gan import GanSettings
+from zerosum.recipes import Recipe
+from zerosum.recipes.gan import build
+
+SMALL = Recipe(
+    config=GanSettings,
+    build=build,
+    summary="A vanilla GAN that is smaller.",
+    source="me",
+    settings={"nets": "mlp", "hidden": (6,), "latent_size": 3, "epochs": 1, "batch_size": 16},
+)
+"""
+
+
+@pytest.fixture
+def here(tmp_path, tiny_images, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_module.py").write_text(MODULE)
+    monkeypatch.setattr("zerosum.recipes.table.RECIPES", RECIPES)
+    before = dict(RECIPES)
+    yield tmp_path
+    RECIPES.clear()
+    RECIPES.update(before)
+    ORIGINS.clear()
+
+
+def forget():
+    """What a new process knows: zerosum's recipes alone."""
+    for name in [name for name in RECIPES if ":" in name]:
+        del RECIPES[name]
+    ORIGINS.clear()
+
+
+TRAIN = ["train", "my_module.py:SMALL", "--data", "tiny.npz", "--device", "cpu"]
+
+
+def test_it_is_trained_sampled_and_gone_on_with(here, capsys):
+    assert run(TRAIN) == 0
+    assert run([*TRAIN, "--epochs", "2"]) == 0
+    assert "Going on with 'runs/my_module-SMALL-tiny'" in capsys.readouterr().out
+    saved = json.loads((here / "runs/my_module-SMALL-tiny/config.json").read_text())
+    assert saved["recipe"] == "my_module.py:SMALL"
+    assert saved["recipe_file"]["path"] == str(here / "my_module.py")
+    assert len(saved["recipe_file"]["sha256"]) == 64
+
+
+def test_its_flags_are_in_its_help(here, capsys):
+    assert run(["train", "my_module.py:SMALL", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert "A vanilla GAN that is smaller. (me)" in out
+    assert "[default: 16]" in out
+
+
+def test_its_code_is_run_only_where_it_is_named(here, capsys):
+    assert run(TRAIN) == 0
+    forget()
+    path = "runs/my_module-SMALL-tiny"
+    (here / "my_module.py").write_text("raise SystemExit('this code was run')")
+    with pytest.raises(zerosum.UserError) as refused:
+        zerosum.load(path)
+    assert "--recipe my_module.py:SMALL" in str(refused.value)
+    assert str(here / "my_module.py") in str(refused.value)
+    (here / "my_module.py").write_text(MODULE)
+    assert zerosum.load(path, recipe="my_module.py:SMALL").sample(3).shape == (3, 8, 8, 1)
+    assert capsys.readouterr().err == ""
+    forget()
+    (here / "other.py").write_text(MODULE + "# moved and changed\n")
+    assert zerosum.load(path, recipe="other.py:SMALL").sample(1).shape == (1, 8, 8, 1)
+    assert "is not as it was" in capsys.readouterr().err
+
+
+def test_a_changed_module_does_not_go_on(here, capsys):
+    assert run(TRAIN) == 0
+    forget()
+    (here / "my_module.py").write_text(MODULE + "# changed\n")
+    assert run([*TRAIN, "--epochs", "2"]) == 2
+    assert "has changed since" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("none.py:SMALL", "There is no file 'none.py'"),
+        ("my_module.py:LARGE", "There is no recipe 'LARGE' in 'my_module.py'"),
+        ("my_module.py:build", "Recipes in it: SMALL"),
+        ("no_such_package.part:X", "cannot be run: ModuleNotFoundError"),
+        ("broken.py:X", "cannot be run: ZeroDivisionError"),
+    ],
+)
+def test_mistakes_are_one_message(here, name, message, capsys):
+    (here / "broken.py").write_text("1 / 0")
+    assert run(["train", name, "--data", "tiny.npz"]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_as_a_user_runs_it(here):
+    """In a process of its own, in an otherwise empty directory."""
+    folder = here / "new"
+    folder.mkdir()
+    for name in ("my_module.py", "tiny.npz"):
+        shutil.copy(here / name, folder)
+    command = [sys.executable, "-m", "zerosum", *TRAIN]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Epoch [1/1] Loss D: " in done.stdout

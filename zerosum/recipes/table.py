@@ -1,0 +1,346 @@
+"""The table of recipes: a paper's settings, and what differs for digits, photographs and toys.
+
+Reading it imports no torch; only building does. On digits, images of 28×28 on which a CPU is
+enough, nets are narrow, most of all where maps are large, and learn in few passes. For photographs
+of 32×32, which are as likely mirrored, a GPU is expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from zerosum.config.base import Settings, require_read, validate
+from zerosum.config.gan import GanSettings
+from zerosum.config.translation import CycleGANSettings, Pix2PixSettings
+from zerosum.data.catalog import DATASETS
+from zerosum.recipes import gan, translation
+
+if TYPE_CHECKING:
+    from zerosum.game.core import Game
+
+Defaults = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A recipe's settings, how to build its game, and a line on what it is.
+
+    Attributes:
+        config: the class of its settings.
+        build: makes the game of settings and a `DataSpec`, on a device: `build(config, spec,
+            device=...)`.
+        summary: what it is, in a sentence.
+        source: the paper.
+        settings: the paper's, where they differ from the class's defaults.
+        on: what differs from them on data of a kind, "digits", "photographs" or "toys".
+        task: what its G does, a name of `zerosum.tasks.TASKS`.
+    """
+
+    config: type[Settings]
+    build: Callable[..., Game]
+    summary: str
+    source: str
+    settings: Defaults = field(default_factory=dict)
+    on: Mapping[str, Defaults] = field(default_factory=dict)
+    task: Literal["generation", "translation", "unpaired translation"] = "generation"
+
+    def defaults(self, data: str) -> dict[str, Any]:
+        """What the recipe sets for a data set, a name or a path, beside the class's defaults."""
+        kind = DATASETS[data].kind if data in DATASETS else ""
+        return merged([self.settings, in_one_unit(self.on.get(kind, {}))])
+
+    def configure(self, values: Defaults) -> Settings:
+        """Make settings of what a user gives, at the edge: all else is the recipe's.
+
+        Raises:
+            UserError: a name is unknown, a value is not valid, or nothing would read it.
+        """
+        data = str(values.get("data", self.config.model_fields["data"].default))
+        config = validate(self.config, merged([self.defaults(data), values]))
+        require_read(config, (name for name, value in values.items() if value is not None))
+        return config
+
+
+def in_one_unit(defaults: Defaults) -> Defaults:
+    """Let a budget in images take the place of one in epochs."""
+    return {"epochs": None, **defaults} if "images" in defaults else defaults
+
+
+def merged(layers: Iterable[Defaults]) -> dict[str, Any]:
+    """Lay settings over one another, the last one on top.
+
+    A number of epochs replaces a number of images, which would count where both are given.
+    """
+    found: dict[str, Any] = {}
+    for layer in layers:
+        if layer.get("epochs") is not None:
+            found["images"] = None
+        found |= layer
+    return found
+
+
+PHOTOGRAPHS = {"hflip": True}
+TOYS = {
+    "nets": "mlp",
+    "attention": "none",
+    "latent_size": 2,
+    "hidden": (128, 128, 128),
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "d_learning_rate": None,
+    "betas": (0.0, 0.9),
+    "batch_size": 256,
+    "images": 2_000_000,
+}
+"""For points in the plane; docs/toys.md has what they lead to."""
+LONGER = {**PHOTOGRAPHS, "anneal": "budget", "lr_end": 0.0, "ema_half_life": 100_000}
+
+
+def gan_recipe(
+    summary: str,
+    source: str,
+    settings: Defaults,
+    *,
+    digits: Defaults | None = None,
+    photographs: Defaults = PHOTOGRAPHS,
+    toys: Defaults = TOYS,
+) -> Recipe:
+    """A recipe that makes images from noise."""
+    return Recipe(
+        config=GanSettings,
+        build=gan.build,
+        summary=summary,
+        source=source,
+        settings=settings,
+        on={"digits": digits or {}, "photographs": photographs, "toys": toys},
+    )
+
+
+RECIPES: dict[str, Recipe] = {
+    # G 100-256-512-784 with ReLU and Tanh, D 784-512-256-1 with leaky ReLU; arXiv 1406.2661.
+    "vanilla": gan_recipe(
+        "The GAN everybody meets first: two MLPs and binary cross entropy.",
+        "Goodfellow et al. 2014",
+        {
+            "nets": "mlp",
+            "latent_size": 100,
+            "hidden": (256, 512),
+            "loss": "non-saturating",
+            "learning_rate": 2e-4,
+            "betas": (0.5, 0.999),
+            "batch_size": 128,
+            "epochs": 100,
+            "sample_every": 10,
+        },
+    ),
+    "dcgan": gan_recipe(  # arXiv 1511.06434
+        "Strided convolutions and BatchNorm.",
+        "Radford et al. 2015",
+        {"nets": "dcgan", "d_norm": "batch", "width": 64, "epochs": None, "images": 1_000_000},
+        digits={"epochs": 12, "width": 32, "batch_size": 64},
+        photographs=LONGER,
+    ),
+    "lsgan": gan_recipe(  # arXiv 1611.04076
+        "DCGAN's nets, least squares for cross entropy.",
+        "Mao et al. 2017",
+        {
+            "nets": "dcgan",
+            "d_norm": "batch",
+            "loss": "least-squares",
+            "width": 64,
+            "epochs": None,
+            "images": 1_000_000,
+        },
+        digits={"epochs": 8, "width": 32, "batch_size": 64},
+        photographs=LONGER,
+    ),
+    "wgan": gan_recipe(  # arXiv 1701.07875
+        "A critic with clipped weights, five turns to one of G.",
+        "Arjovsky et al. 2017",
+        {
+            "nets": "dcgan",
+            "d_norm": "batch",
+            "loss": "wasserstein",
+            "clip": 0.01,
+            "n_critic": 5,
+            "optimizer": "rmsprop",
+            "learning_rate": 5e-5,
+            "batch_size": 64,
+            "width": 64,
+            "epochs": None,
+            "images": 3_000_000,
+        },
+        digits={
+            "epochs": 12,
+            "width": 32,
+            "batch_size": 32,
+            "learning_rate": 5e-4,
+            "d_learning_rate": 2e-4,
+            "anneal": "budget",
+            "lr_end": 0.05,
+        },
+    ),
+    # arXiv 1704.00028. On digits one turn of a faster critic stands for five (Heusel et al. 2017,
+    # arXiv 1706.08500), so that a CPU spends its time on G.
+    "wgan-gp": gan_recipe(
+        "Residual nets, a critic whose gradient is penalised.",
+        "Gulrajani et al. 2017",
+        {
+            "nets": "resnet",
+            "loss": "wasserstein",
+            "penalty": "gradient-penalty:10",
+            "n_critic": 5,
+            "latent_size": 128,
+            "learning_rate": 1e-4,
+            "betas": (0.0, 0.9),
+            "batch_size": 64,
+            "width": 128,
+            "epochs": None,
+            "images": 3_000_000,
+        },
+        digits={
+            "epochs": 6,
+            "width": 32,
+            "full_width_up_to": 7,
+            "batch_size": 32,
+            "n_critic": 1,
+            "learning_rate": 3e-4,
+            "d_learning_rate": 6e-4,
+        },
+    ),
+    # arXiv 1802.05957. On digits one turn of a faster D stands for five, as for WGAN-GP.
+    "sngan": gan_recipe(
+        "Residual nets, spectral norm in D, hinge loss.",
+        "Miyato et al. 2018",
+        {
+            "nets": "resnet",
+            "spectral_norm": "D",
+            "loss": "hinge",
+            "n_critic": 5,
+            "latent_size": 128,
+            "learning_rate": 2e-4,
+            "betas": (0.0, 0.9),
+            "batch_size": 64,
+            "width": 128,
+            "epochs": None,
+            "images": 3_000_000,
+        },
+        digits={
+            "epochs": 5,
+            "width": 32,
+            "full_width_up_to": 7,
+            "batch_size": 32,
+            "n_critic": 1,
+            "d_learning_rate": 4e-4,
+        },
+    ),
+    "sagan": gan_recipe(  # arXiv 1805.08318
+        "Self-attention and spectral norm in both, two learning rates.",
+        "Zhang et al. 2019",
+        {
+            "nets": "resnet",
+            "spectral_norm": "both",
+            "attention": "auto",
+            "loss": "hinge",
+            "latent_size": 128,
+            "learning_rate": 1e-4,
+            "d_learning_rate": 4e-4,
+            "betas": (0.0, 0.9),
+            "batch_size": 64,
+            "width": 128,
+            "epochs": None,
+            "images": 1_000_000,
+        },
+        digits={
+            "epochs": 7,
+            "width": 32,
+            "full_width_up_to": 7,
+            "batch_size": 32,
+            "learning_rate": 2e-4,
+        },
+    ),
+    "cgan": gan_recipe(  # arXiv 1411.1784
+        "G and D are told the class.",
+        "Mirza and Osindero 2014",
+        {
+            "nets": "dcgan",
+            "d_norm": "batch",
+            "conditioning": "concat",
+            "width": 64,
+            "epochs": None,
+            "images": 1_000_000,
+        },
+        digits={"epochs": 8, "width": 32, "batch_size": 64},
+    ),
+    "acgan": gan_recipe(  # arXiv 1610.09585
+        "G is told the class, and D has to name it.",
+        "Odena et al. 2017",
+        {
+            "nets": "dcgan",
+            "d_norm": "batch",
+            "conditioning": "classifier",
+            "width": 64,
+            "epochs": None,
+            "images": 1_000_000,
+        },
+        digits={"epochs": 4, "width": 32, "batch_size": 64},
+    ),
+    "dragan": gan_recipe(  # arXiv 1705.07215
+        "D's gradient is penalised around the data.",
+        "Kodali et al. 2017",
+        {
+            "nets": "dcgan",
+            "d_norm": "none",
+            "penalty": "dragan:10",
+            "width": 64,
+            "epochs": None,
+            "images": 1_000_000,
+        },
+        digits={"epochs": 8, "width": 32, "batch_size": 64},
+    ),
+    # arXiv 2501.05441. The paper's nets for CIFAR-10 have width 768. On digits they learn faster.
+    "r3gan": gan_recipe(
+        "Pairs of real and fake, R1 and R2, nets without normalisation.",
+        "Huang et al. 2025",
+        {
+            "nets": "r3gan",
+            "loss": "relativistic",
+            "penalty": "r1:1,r2:1",
+            "latent_size": 64,
+            "learning_rate": 2e-4,
+            "betas": (0.0, 0.9),
+            "width": 256,
+            "epochs": None,
+            "images": 3_000_000,
+            "anneal": "budget",
+            "lr_end": 0.25,
+            "anneal_penalty": 0.1,
+            "anneal_beta": 0.99,
+        },
+        digits={
+            "images": 300_000,
+            "width": 32,
+            "full_width_up_to": 7,
+            "batch_size": 32,
+            "learning_rate": 1e-3,
+        },
+        photographs={**PHOTOGRAPHS, "penalty": "r1:0.05,r2:0.05"},
+        toys={**TOYS, "penalty": "r1:0.01,r2:0.01"},
+    ),
+    "pix2pix": Recipe(
+        config=Pix2PixSettings,
+        build=translation.build_pix2pix,
+        summary="Image to image, from pairs: a U-Net against a PatchGAN, and L1.",
+        source="Isola et al. 2017",
+        task="translation",
+    ),
+    "cyclegan": Recipe(
+        config=CycleGANSettings,
+        build=translation.build_cyclegan,
+        summary="Image to image without pairs: there and back again.",
+        source="Zhu et al. 2017",
+        task="unpaired translation",
+    ),
+}

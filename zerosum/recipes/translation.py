@@ -1,0 +1,171 @@
+"""Builds the games that translate images: Pix2Pix, from pairs, and CycleGAN, without.
+
+Pix2Pix (Isola et al. 2017, arXiv 1611.07004): a U-Net translates, a PatchGAN and L1 judge. The
+paper's D minimises half of its cross entropy; under Adam, which divides by the gradient's size,
+that is the same. Its BatchNorm with batches of one image is the instance norm used here. CycleGAN
+(Zhu et al. 2017, arXiv 1703.10593): two domains, there and back again.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from zerosum.config.translation import CycleGANSettings, Pix2PixSettings
+from zerosum.recipes.players import build_objective, build_player, score_fn, weighted
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from zerosum.data.spec import DataSpec
+    from zerosum.game.core import Game
+    from zerosum.game.cycle import DiscriminatorPair, GeneratorPair
+    from zerosum.game.losses import Objective
+
+
+def build_pix2pix(config: Pix2PixSettings, spec: DataSpec, *, device: torch.device) -> Game:
+    """Build Pix2Pix's game; the weights come from torch's current random stream, G's first.
+
+    Args:
+        config: the settings.
+        spec: the form of the data, source and target stacked.
+        device: where the nets live.
+
+    Raises:
+        UserError: the nets cannot make that shape, or a penalty meets a D with BatchNorm.
+    """
+    # Imported here so that the command line can list the settings without waiting for torch.
+    from zerosum.game.core import Game
+    from zerosum.game.losses import l1
+    from zerosum.game.translation import Translation, Views
+
+    G, D = pix2pix_nets(config, spec)
+    objective = build_objective(config, D)
+    wishes = weighted(objective.G, config.adversarial)
+    if config.l1:
+        wishes["l1"] = l1(config.l1)
+    rate = config.learning_rate
+    return Game(
+        G=build_player(config, G.to(device), wishes, rate),
+        D=build_player(
+            config, D.to(device), objective.D, config.d_learning_rate or rate, clip=config.clip
+        ),
+        forward=Translation(
+            source_channels=spec.source_channels,
+            views=Views(enlarge=config.enlarge, flips=config.hflip),
+            score_fn=score_fn(config),
+        ),
+        turns="D" * config.n_critic + "G",
+        image_shape=spec.shape,
+    )
+
+
+def pix2pix_nets(config: Pix2PixSettings, spec: DataSpec) -> tuple[nn.Module, nn.Module]:
+    """Make G and D, in this order; D sees source and target."""
+    from zerosum.nets import patchgan, unet
+
+    channels, height, width = spec.shape
+    G = unet.Generator(
+        (height, width),
+        source_channels=spec.source_channels,
+        target_channels=spec.target_channels,
+        width=config.width,
+        norm=config.norm,
+        dropout=config.dropout,
+    )
+    D = patchgan.Discriminator(
+        (height, width),
+        channels=channels,
+        width=config.width,
+        layers=config.d_layers,
+        norm=config.d_norm,
+    )
+    return G, D
+
+
+def build_cyclegan(config: CycleGANSettings, spec: DataSpec, *, device: torch.device) -> Game:
+    """Build CycleGAN's game; the weights come from torch's current random stream, G's first.
+
+    Args:
+        config: the settings.
+        spec: the form of the data, the images of two domains stacked, A's first.
+        device: where the nets live.
+
+    Raises:
+        UserError: the nets cannot make that shape, a penalty meets a D with BatchNorm, or the
+            identity term domains of different channels.
+    """
+    # Imported here so that the command line can list the settings without waiting for torch.
+    from zerosum.game.core import Game
+    from zerosum.game.cycle import CycleTranslation
+    from zerosum.game.pool import Pool
+    from zerosum.game.translation import Views
+
+    _, *size = spec.shape
+    domains = spec.source_channels, spec.target_channels
+    G, D = cyclegan_nets(config, (size[0], size[1]), *domains)
+    objective = cyclegan_terms(config, D, *domains)
+    A, B = (Pool(config.pool, (c, size[0], size[1])).to(device) for c in domains)
+    rate = config.learning_rate
+    return Game(
+        G=build_player(config, G.to(device), objective.G, rate),
+        D=build_player(
+            config, D.to(device), objective.D, config.d_learning_rate or rate, clip=config.clip
+        ),
+        forward=CycleTranslation(
+            source_channels=spec.source_channels,
+            views=Views(enlarge=config.enlarge, flips=config.hflip),
+            pools=(A, B),
+            score_fn=score_fn(config),
+        ),
+        turns="D" * config.n_critic + "G",
+        image_shape=spec.shape,
+    )
+
+
+def cyclegan_nets(
+    config: CycleGANSettings, size: tuple[int, int], channels_A: int, channels_B: int
+) -> tuple[GeneratorPair, DiscriminatorPair]:
+    """Make both generators and both discriminators, in this order."""
+    from zerosum.game.cycle import DiscriminatorPair, GeneratorPair
+    from zerosum.nets import patchgan, translator
+
+    way = partial(translator.Generator, size, width=config.width, blocks=config.blocks)
+    judge = partial(
+        patchgan.Discriminator,
+        size,
+        width=config.width,
+        layers=config.d_layers,
+        norm=config.d_norm,
+    )
+    G = GeneratorPair(
+        AB=way(source_channels=channels_A, target_channels=channels_B),
+        BA=way(source_channels=channels_B, target_channels=channels_A),
+    )
+    return G, DiscriminatorPair(A=judge(channels=channels_A), B=judge(channels=channels_B))
+
+
+def cyclegan_terms(
+    config: CycleGANSettings, D: nn.Module, channels_A: int, channels_B: int
+) -> Objective:
+    """Choose what both players minimise: the adversarial terms in both domains, and G's own.
+
+    Raises:
+        UserError: a penalty meets a D with BatchNorm, or the identity term domains of different
+            channels.
+    """
+    from zerosum.game.cycle import both_ways, cycle, identity, require_equal_channels
+    from zerosum.game.losses import Objective
+
+    adversarial = both_ways(build_objective(config, D))
+    # The paper's G pays whole squares (section 4), beside which its other weights stand; least
+    # squares as Mao et al. have them are halved. Of D's, Adam does not mind the scale.
+    whole = 2.0 if config.loss == "least-squares" else 1.0
+    wishes = weighted(adversarial.G, whole)
+    if config.cycle:
+        wishes["cycle"] = cycle(config.cycle)
+    if config.identity:
+        require_equal_channels(channels_A, channels_B)
+        wishes["identity"] = identity(config.identity)
+    return Objective(D=adversarial.D, G=wishes)
