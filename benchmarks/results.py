@@ -29,7 +29,7 @@ import torch
 
 from zerosum import data, recipes
 from zerosum.api import print_notice, train_seeds
-from zerosum.comparison.checkpoints import measure
+from zerosum.comparison.checkpoints import compute_metrics
 from zerosum.comparison.groups import Trained, open_runs
 from zerosum.comparison.significance import estimate
 from zerosum.config.base import Settings, validate
@@ -191,7 +191,7 @@ def metrics(run: Trained, row: Row, checkpoint: str) -> dict[str, Any]:
     question = EvalConfig(
         source="", metrics=row.metrics, features=row.features, checkpoint=checkpoint
     )
-    results = measure(run, question, notice=print_notice)
+    results = compute_metrics(run, question, notice=print_notice)
     own = ("better", "floor", "spread", "warning")
     card = next(iter(results.values()))["card"]
     return {
@@ -260,7 +260,7 @@ def table_rows(name: str, row: Mapping[str, Any]) -> Iterator[str]:
         distance = next(key for key in results[0] if key.startswith(("frechet_", "fid")))
         values = [result[distance]["value"] for result in results]
         found = estimate(values)
-        interval = found.student
+        interval = found.interval
         shown = ", ".join(
             f"{value:.2f} ({seed['best_epoch']})" if checkpoint == "best" else f"{value:.2f}"
             for value, seed in zip(values, seeds, strict=True)

@@ -25,12 +25,12 @@ from PIL import Image, ImageDraw, ImageFont
 import zerosum
 from zerosum import recipes
 from zerosum.api import print_notice, train_seeds
-from zerosum.comparison.checkpoints import measure
+from zerosum.comparison.checkpoints import compute_metrics
 from zerosum.comparison.groups import open_runs
 from zerosum.config.base import Settings, validate
 from zerosum.data.catalog import DATASETS, mixture_of
 from zerosum.evaluation.evaluate import EvalConfig
-from zerosum.plots.scatter import INK, WHITE, scatter
+from zerosum.plots.charts import INK, scatter
 
 HERE = Path(__file__).parent.parent
 METRICS, PAGE = HERE / "docs" / "toys.json", HERE / "docs" / "toys.md"
@@ -106,7 +106,7 @@ def judged(name: str) -> dict[str, Any]:
     question = EvalConfig(source="", metrics=",".join(METRICS), count=POINTS, checkpoint="newest")
     metrics = {}
     for run in open_runs([run.path for run in runs]):
-        results = measure(run, question, notice=print_notice)
+        results = compute_metrics(run, question, notice=print_notice)
         metrics[str(run.seed)] = {metric: results[metric]["value"] for metric in METRICS}
     return {
         "recipe": row.command,
@@ -151,7 +151,7 @@ def draw(data: str) -> None:
     """Draw what the recipes' runs of seed 0 make, side by side."""
     panels = list(titled_panels(data))
     width, height = panels[0].size
-    picture = Image.new("RGB", (width * len(panels), height), WHITE)
+    picture = Image.new("RGB", (width * len(panels), height), "white")
     for index, panel in enumerate(panels):
         picture.paste(panel, (index * width, 0))
     few = picture.quantize(PALETTE, dither=Image.Dither.NONE)
@@ -164,7 +164,7 @@ def titled_panels(data: str) -> Iterator[Image.Image]:
         row, _, out = settled(f"{name}-{data}")
         run = zerosum.load(out.with_name(f"{out.name}-seed-0"))
         plot = scatter(run.sample(POINTS), mixture_of(data))
-        panel = Image.new("RGB", (plot.width, plot.height + TITLE), WHITE)
+        panel = Image.new("RGB", (plot.width, plot.height + TITLE), "white")
         panel.paste(plot, (0, TITLE))
         ImageDraw.Draw(panel).text((8, 5), row.command, INK, ImageFont.load_default(17))
         yield panel
