@@ -150,6 +150,22 @@ def test_nobody_imports_torchvision():
         assert not {name for name in imports(module) if name.split(".")[0] == "torchvision"}
 
 
+def test_nobody_imports_pyplot():
+    """It would choose a backend, and may open windows."""
+    for module in MODULES:
+        assert not {name for name in imports(module) if within(name, ["matplotlib.pyplot"])}
+
+
+def test_what_draws_and_what_counts_is_imported_where_it_is_used():
+    """Even by the modules that torch does come with."""
+    drawing = ("zerosum.experiment", "zerosum.comparison.page", "zerosum.metrics.paired")
+    code = (
+        f"import sys, {', '.join(drawing)}; "
+        "sys.exit(bool({'matplotlib', 'scipy'} & sys.modules.keys()))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
 def test_every_module_that_is_imported_exists():
     for module in MODULES:
         assert own_imports(module) <= MODULES.keys(), module

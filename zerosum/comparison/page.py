@@ -67,11 +67,11 @@ def metric_rows(metric: ComparedMetric, groups: Sequence[Group]) -> dict[str, An
     return {"title": title, "rows": rows, "dots": svg_url(dots(chart, title=title))}
 
 
-def run_curves(groups: Sequence[Group]) -> Iterator[dict[str, str]]:
+def run_curves(groups: Sequence[Group]) -> Iterator[dict[str, Any]]:
     """Every logged metric and both players' losses over the epochs, a line a run."""
     runs = [(style, group.name, run) for style, group in enumerate(groups) for run in group.runs]
-    charts = {
-        name: [
+    for name in dict.fromkeys(name for _, _, run in runs for name in run.history.metrics):
+        lines = [
             Line(
                 name=group,
                 points=run.history.metrics[name],
@@ -81,17 +81,14 @@ def run_curves(groups: Sequence[Group]) -> Iterator[dict[str, str]]:
             for style, group, run in runs
             if name in run.history.metrics
         ]
-        for name in dict.fromkeys(name for _, _, run in runs for name in run.history.metrics)
-    }
-    for player in "DG":
+        yield {"title": name, "chart": svg_url(curves({name: lines})), "whole": True}
+    for name in ("loss D", "loss G"):
         lines = [
-            Line(name=group, points=run.history.series(f"loss_{player}"), style=style)
+            Line(name=group, points=run.history.series(name.replace(" ", "_")), style=style)
             for style, group, run in runs
         ]
         if any(line.points for line in lines):
-            charts[f"loss {player}"] = lines
-    for title, lines in charts.items():
-        yield {"title": title, "chart": svg_url(curves({title: lines}))}
+            yield {"title": name, "chart": svg_url(curves({name: lines})), "whole": False}
 
 
 def last_picture(run: Trained) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def comparison_tables(comparison: Comparison) -> rich.console.Group:
 
 def metric_table(metric: ComparedMetric, groups: tuple[Group, ...]) -> Table:
     """One row a group: what its metrics say of their mean."""
-    made = table("group", "seeds", "mean", "median", "95 % of the mean")
+    made = table("group", "seeds", "mean", "median", "95 % interval")
     made.title = Text(metric_title(metric))
     made.title_justify = "left"
     for group, found in zip(groups, metric.estimates, strict=True):
