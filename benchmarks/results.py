@@ -44,7 +44,7 @@ from zerosum.training.round import play_round
 from zerosum.training.step_stats import StepStats
 
 DOCS = Path(__file__).parent.parent / "docs"
-METRICS, PACES = DOCS / "results.json", DOCS / "paces.json"
+RESULTS, PACES = DOCS / "results.json", DOCS / "paces.json"
 PICTURES = Path("images") / "recipes"  # within the docs
 BEGIN, END = "<!-- made by benchmarks/results.py, {}: begin -->", "<!-- end -->"
 METRICS = "fid,kid,precision,recall,density,coverage"
@@ -125,7 +125,7 @@ def main() -> None:
         if arguments.pace:
             keep(PACES, name, pace(ROWS[name]))
         else:
-            keep(METRICS, name, judged(name, ROWS[name]))
+            keep(RESULTS, name, judged(name, ROWS[name]))
         write_tables()
 
 
@@ -205,7 +205,7 @@ def metrics(run: Trained, row: Row, checkpoint: str) -> dict[str, Any]:
 
 def write_tables() -> None:
     """Put the tables of all rows between the marks in the docs."""
-    known = {name: row for name, row in read(METRICS).items() if name in ROWS}
+    known = {name: row for name, row in read(RESULTS).items() if name in ROWS}
     results = [
         "| row | checkpoint | Fréchet distance, every seed | mean (95 % interval) | median "
         "| precision | recall | modes | floor |",

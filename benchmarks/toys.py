@@ -33,7 +33,7 @@ from zerosum.evaluation.evaluate import EvalConfig
 from zerosum.plots.charts import INK, scatter
 
 HERE = Path(__file__).parent.parent
-METRICS, PAGE = HERE / "docs" / "toys.json", HERE / "docs" / "toys.md"
+RESULTS, PAGE = HERE / "docs" / "toys.json", HERE / "docs" / "toys.md"
 BEGIN, END = "<!-- made by benchmarks/toys.py: begin -->", "<!-- end -->"
 METRICS = ("modes", "high_quality", "mode_kl")
 SEEDS, POINTS = 5, 2_500  # points a run is judged by, as in PacGAN's paper
@@ -76,7 +76,7 @@ def main() -> None:
         # Read only now: another row may have been trained beside this one.
         known = {**known_figures(), name: found}
         known = {name: known[name] for name in NAMES if name in known}
-        METRICS.write_text(json.dumps(known, indent=1) + "\n", "utf-8")
+        RESULTS.write_text(json.dumps(known, indent=1) + "\n", "utf-8")
         write_table(known)
         data = name.rpartition("-")[2]
         if all(f"{recipe}-{data}" in known for recipe in PANELS):
@@ -85,7 +85,7 @@ def main() -> None:
 
 def known_figures() -> dict[str, Any]:
     """The metrics of all rows so far."""
-    return json.loads(METRICS.read_text("utf-8")) if METRICS.exists() else {}
+    return json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
 
 
 def settled(name: str) -> tuple[Row, Settings, Path]:
