@@ -50,12 +50,12 @@ def runs(train_tiny, tmp_path, monkeypatch):
 @pytest.fixture
 def asked(monkeypatch):
     """Stand in for the evaluation, and remember what it was asked."""
-    questions = []
+    configs = []
 
-    def evaluate_source(question, *, notice):
-        questions.append(question)
-        value = float(len(questions))
-        card = named(question.source)
+    def evaluate_source(config, *, notice):
+        configs.append(config)
+        value = float(len(configs))
+        card = named(config.source)
         shares = {"a": 0.5, "b": 0.5}
         return {
             "recall": MetricResult(value=value, card=card),
@@ -64,7 +64,7 @@ def asked(monkeypatch):
         }
 
     monkeypatch.setattr(checkpoints, "evaluate_source", evaluate_source)
-    return questions
+    return configs
 
 
 CONFIG = EvalConfig(source="", metrics="recall,precision", count=40, checkpoint="newest")
@@ -72,14 +72,14 @@ CONFIG = EvalConfig(source="", metrics="recall,precision", count=40, checkpoint=
 
 def test_the_same_is_asked_of_every_run_once(runs, asked):
     first = compare(runs, config=CONFIG)
-    assert [question.source for question in asked] == ["seed-0", "seed-1"]
+    assert [config.source for config in asked] == ["seed-0", "seed-1"]
     assert {(q.metrics, q.count, q.checkpoint) for q in asked} == {("recall,precision", 40, "120")}
     again = compare(runs, config=CONFIG)
     assert len(asked) == 2
     assert again.computed == first.computed
 
 
-def test_other_questions_and_other_weights_are_asked_anew(runs, asked):
+def test_other_configs_and_other_weights_are_asked_anew(runs, asked):
     compare(runs, config=CONFIG)
     for change in ({"seed": 1}, {"count": 20}, {"metrics": "recall"}, {"checkpoint": "80"}):
         before = len(asked)
@@ -94,7 +94,7 @@ def test_other_questions_and_other_weights_are_asked_anew(runs, asked):
 
 
 @pytest.mark.parametrize("change", [{"name": "inception"}, {"sha256": "0"}, {"resize": "other"}])
-def test_another_net_for_the_same_question_is_asked_anew(runs, asked, monkeypatch, change):
+def test_another_net_for_the_same_config_is_asked_anew(runs, asked, monkeypatch, change):
     """Such as Inception, whose weights were not there before."""
     compare(runs, config=CONFIG)
     chosen = checkpoints.choose_net
@@ -103,7 +103,7 @@ def test_another_net_for_the_same_question_is_asked_anew(runs, asked, monkeypatc
     assert len(asked) == 4
 
 
-def test_other_images_for_the_same_question_are_asked_anew(runs, asked, monkeypatch):
+def test_other_images_for_the_same_config_are_asked_anew(runs, asked, monkeypatch):
     compare(runs, config=CONFIG)
     monkeypatch.setattr(Source, "fingerprint", lambda source, split: f"other of {split}")
     compare(runs, config=CONFIG)
@@ -118,25 +118,25 @@ def test_other_images_for_the_same_question_are_asked_anew(runs, asked, monkeypa
     ],
 )
 def test_what_cannot_be_compared_is_refused_before_all_else(asked, metrics, message):
-    question = replace(CONFIG, metrics=metrics)
+    config = replace(CONFIG, metrics=metrics)
     with pytest.raises(UserError, match=message):
-        compare([Path("nowhere"), Path("neither")], config=question)
+        compare([Path("nowhere"), Path("neither")], config=config)
     assert not asked
 
 
-def test_figures_are_compared_and_cards_kept(runs, asked):
+def test_metrics_are_compared_and_cards_kept(runs, asked):
     comparison = compare(runs, config=CONFIG)
     metric = comparison.metrics[0]
     assert (metric.name, metric.kind, metric.better) == ("recall", "checkpoint newest", "higher")
     assert metric.values == ({0: 1.0, 1: 2.0},)
     assert all(each.name != "classes" for each in comparison.metrics)
     written = json.loads(json.dumps(comparison_json(comparison), allow_nan=False))
-    measured = written["groups"][0]["runs"][1]["computed"]
-    assert measured["recall"] == {"value": 2.0, "card": named("seed-1")}
-    assert measured["classes"]["value"] == {"a": 0.5, "b": 0.5}
+    computed = written["groups"][0]["runs"][1]["computed"]
+    assert computed["recall"] == {"value": 2.0, "card": named("seed-1")}
+    assert computed["classes"]["value"] == {"a": 0.5, "b": 0.5}
 
 
-def test_a_figure_that_one_run_lacks_is_compared_without_it(runs, asked):
+def test_a_metric_that_one_run_lacks_is_compared_without_it(runs, asked):
     """PSNR may be infinite, which JSON cannot say."""
     psnr = compare(runs, config=CONFIG).metrics[1]
     assert (psnr.name, psnr.values) == ("psnr", ({1: 2.0},))

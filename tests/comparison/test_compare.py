@@ -113,7 +113,7 @@ def test_every_group_is_held_against_the_first(make_run):
     assert "4 differences are judged here" in text
 
 
-def test_one_group_has_figures_and_no_differences(make_groups):
+def test_one_group_has_metrics_and_no_differences(make_groups):
     bases, _ = make_groups(0)
     comparison = compare(bases)
     assert [group.name for group in comparison.groups] == ["base"]
@@ -133,7 +133,7 @@ def test_other_data_are_warned_of_and_never_judged(make_groups, make_run):
 
 
 class TestCaveats:
-    def test_a_run_without_figures(self, make_run):
+    def test_a_run_without_metrics(self, make_run):
         make_run("a")
         make_run("b", seed=1, metrics=())
         assert "'b' has logged no metric" in caveats_of("a", "b")
@@ -189,7 +189,7 @@ class TestMistakes:
         with pytest.raises(UserError, match=r"There is no run in 'b'.*Runs beside it: a"):
             compare([Path("a"), Path("b")])
 
-    def test_no_figures_at_all(self, make_run):
+    def test_no_metrics_at_all(self, make_run):
         make_run("a", metrics=())
         make_run("b", metrics=(), seed=1)
         with pytest.raises(UserError, match=r"--evaluate-every 5.*--metrics fid"):

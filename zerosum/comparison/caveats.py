@@ -67,8 +67,8 @@ def on_runs(runs: Sequence[Trained]) -> Iterator[str]:
         if not run.is_whole:
             of = f"{config.images:,} images" if config.images else f"{config.epochs} epochs"
             yield (
-                f"'{run.path}' stands at epoch {history.epochs} ({history.seen:,} images) of {of}: "
-                "unfinished, or stopped early."
+                f"'{run.path}' stands at epoch {history.epochs:g} ({history.seen:,} images) of "
+                f"{of}: unfinished, or stopped early."
             )
         if not history.metrics:
             yield f"'{run.path}' has logged no metric: it is not in the logged metrics' means."
@@ -88,7 +88,7 @@ def on_health(run: Trained) -> Iterator[str]:
         yield f"'{run.path}' was last judged '{history.alarm}'. It counts like the rest."
     if over:
         told = ", ".join(
-            f"'{verdict}' at {f'epoch {first}' if first == last else f'epochs {first} to {last}'}"
+            f"'{verdict}' at epoch{f' {first:g}' if first == last else f's {first:g} to {last:g}'}"
             for verdict, first, last in over
         )
         yield f"'{run.path}' had alarms in mid-run: {told}."

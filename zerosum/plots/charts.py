@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -47,7 +47,9 @@ STYLE = {
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9,
     "grid.color": GRID,
+    **dict.fromkeys(("legend.borderpad", "legend.borderaxespad"), 0),
     "legend.frameon": False,
+    "legend.handlelength": 3,
     "lines.linewidth": 1.4,
     "savefig.facecolor": "none",
     "svg.fonttype": "none",  # text stays text
@@ -97,39 +99,31 @@ class Row:
     interval: tuple[float, float] | None = None
 
 
-def curves(panels: Mapping[str, Sequence[Line]], *, x_label: str = "epoch") -> str:
-    """Draw lines as SVG that scales to any width, in charts below one another.
+def curves(panels: Mapping[str, Sequence[Line]]) -> str:
+    """Draw lines over epochs as SVG that scales to any width, in charts below one another.
 
     A vertical axis is logarithmic where positive values span more than a factor of 20.
 
     Args:
         panels: by the title of each chart its lines, of which one at least has a point.
-        x_label: stands below each.
     """
     drawn = {title: [line for line in lines if line.points] for title, lines in panels.items()}
     names = [{shown(line.name): line for line in lines if line.name} for lines in drawn.values()]
     columns = [LETTERS_A_ROW // (max(map(len, each), default=0) + 8) or 1 for each in names]
     heights = [2.6 + 0.17 * -(-len(each) // n) for each, n in zip(names, columns, strict=True)]
     with matplotlib_alone():
-        figure, rows = new_figure(sum(heights), height_ratios=heights)
+        figure, rows = new_figure(heights)
         for axes, (title, lines), n in zip(rows, drawn.items(), columns, strict=True):
             handles = {shown(line.name): draw_line(axes, line) for line in lines}
             handles.pop("", None)
             if handles:
-                axes.legend(
-                    handles.values(),
-                    handles.keys(),
-                    ncols=n,
-                    loc="upper left",
-                    bbox_to_anchor=(0, -0.19),
-                    **dict.fromkeys(("borderpad", "borderaxespad"), 0),
-                    handlelength=3,
-                )
+                legend = axes.legend(handles.values(), handles.keys(), ncols=n, loc="upper left")
+                legend.set_bbox_to_anchor((0, -0.19), axes.transAxes)
             axes.margins(y=0.2 if any(line.label for line in lines) else 0.06)
             scale(axes, "y", title, [value for line in lines for _, value in line.points])
             axes.set_xlim(left=0)
             axes.xaxis.set_major_formatter("{x:g}")
-            axes.set_xlabel(x_label, loc="right", labelpad=1)
+            axes.set_xlabel("epoch", loc="right", labelpad=1)
         return to_svg(figure, title="; ".join(map(shown, panels)))
 
 
@@ -168,7 +162,7 @@ def dots(rows: Sequence[Row], *, title: str) -> str:
         title: stands above.
     """
     with matplotlib_alone():
-        figure, (axes,) = new_figure(0.7 + 0.55 * len(rows))
+        figure, (axes,) = new_figure([0.7 + 0.55 * len(rows)])
         for y, row in enumerate(rows):
             colour = COLOURS[y % len(COLOURS)]
             axes.text(0, y - 0.3, shown(row.name), transform=axes.get_yaxis_transform())
@@ -248,13 +242,13 @@ def matplotlib_alone() -> Iterator[None]:
         log.setLevel(level)
 
 
-def new_figure(height: float, **settings: Any) -> tuple[Figure, list[Axes]]:
-    """A figure of so many inches, with charts below one another."""
+def new_figure(heights: Sequence[float]) -> tuple[Figure, list[Axes]]:
+    """A figure with charts below one another, each of so many inches."""
     from matplotlib.figure import Figure
 
-    figure = Figure((WIDTH, height))
-    rows = figure.subplots(len(settings.get("height_ratios", [1])), squeeze=False, **settings)
-    return figure, list(rows[:, 0])
+    figure = Figure((WIDTH, sum(heights)))
+    charts = figure.subplots(len(heights), squeeze=False, height_ratios=heights)
+    return figure, list(charts[:, 0])
 
 
 def scale(axes: Axes, axis: Literal["x", "y"], title: str, values: Sequence[float]) -> None:
