@@ -29,7 +29,7 @@ import torch
 
 from zerosum import data, recipes
 from zerosum.api import print_notice, train_seeds
-from zerosum.comparison.checkpoints import measure
+from zerosum.comparison.checkpoints import compute_metrics
 from zerosum.comparison.groups import Trained, open_runs
 from zerosum.comparison.significance import estimate
 from zerosum.config.base import Settings
@@ -44,7 +44,7 @@ from zerosum.training.round import play_round
 from zerosum.training.step_stats import StepStats
 
 DOCS = Path(__file__).parent.parent / "docs"
-METRICS, PACES = DOCS / "results.json", DOCS / "paces.json"
+RESULTS, PACES = DOCS / "results.json", DOCS / "paces.json"
 PICTURES = Path("images") / "recipes"  # within the docs
 BEGIN, END = "<!-- made by benchmarks/results.py, {}: begin -->", "<!-- end -->"
 METRICS = "fid,kid,precision,recall,density,coverage"
@@ -125,7 +125,7 @@ def main() -> None:
         if arguments.pace:
             keep(PACES, name, pace(ROWS[name]))
         else:
-            keep(METRICS, name, judged(name, ROWS[name]))
+            keep(RESULTS, name, judged(name, ROWS[name]))
         write_tables()
 
 
@@ -191,7 +191,7 @@ def metrics(run: Trained, row: Row, checkpoint: str) -> dict[str, Any]:
     question = EvalConfig(
         source="", metrics=row.metrics, features=row.features, checkpoint=checkpoint
     )
-    results = measure(run, question, notice=print_notice)
+    results = compute_metrics(run, question, notice=print_notice)
     own = ("better", "floor", "spread", "warning")
     card = next(iter(results.values()))["card"]
     return {
@@ -205,7 +205,7 @@ def metrics(run: Trained, row: Row, checkpoint: str) -> dict[str, Any]:
 
 def write_tables() -> None:
     """Put the tables of all rows between the marks in the docs."""
-    known = {name: row for name, row in read(METRICS).items() if name in ROWS}
+    known = {name: row for name, row in read(RESULTS).items() if name in ROWS}
     results = [
         "| row | checkpoint | Fréchet distance, every seed | mean (95 % interval) | median "
         "| precision | recall | modes | floor |",
@@ -260,7 +260,7 @@ def table_rows(name: str, row: Mapping[str, Any]) -> Iterator[str]:
         distance = next(key for key in results[0] if key.startswith(("frechet_", "fid")))
         values = [result[distance]["value"] for result in results]
         found = estimate(values)
-        interval = found.student
+        interval = found.interval
         shown = ", ".join(
             f"{value:.2f} ({seed['best_epoch']})" if checkpoint == "best" else f"{value:.2f}"
             for value, seed in zip(values, seeds, strict=True)

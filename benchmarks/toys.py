@@ -25,15 +25,15 @@ from PIL import Image, ImageDraw, ImageFont
 import zerosum
 from zerosum import recipes
 from zerosum.api import print_notice, train_seeds
-from zerosum.comparison.checkpoints import measure
+from zerosum.comparison.checkpoints import compute_metrics
 from zerosum.comparison.groups import open_runs
 from zerosum.config.base import Settings
 from zerosum.data.catalog import DATASETS, mixture_of
 from zerosum.evaluation.evaluate import EvalConfig
-from zerosum.plots.scatter import INK, WHITE, scatter
+from zerosum.plots.charts import INK, scatter
 
 HERE = Path(__file__).parent.parent
-METRICS, PAGE = HERE / "docs" / "toys.json", HERE / "docs" / "toys.md"
+RESULTS, PAGE = HERE / "docs" / "toys.json", HERE / "docs" / "toys.md"
 BEGIN, END = "<!-- made by benchmarks/toys.py: begin -->", "<!-- end -->"
 METRICS = ("modes", "high_quality", "mode_kl")
 SEEDS, POINTS = 5, 2_500  # points a run is judged by, as in PacGAN's paper
@@ -76,7 +76,7 @@ def main() -> None:
         # Read only now: another row may have been trained beside this one.
         known = {**known_figures(), name: found}
         known = {name: known[name] for name in NAMES if name in known}
-        METRICS.write_text(json.dumps(known, indent=1) + "\n", "utf-8")
+        RESULTS.write_text(json.dumps(known, indent=1) + "\n", "utf-8")
         write_table(known)
         data = name.rpartition("-")[2]
         if all(f"{recipe}-{data}" in known for recipe in PANELS):
@@ -85,7 +85,7 @@ def main() -> None:
 
 def known_figures() -> dict[str, Any]:
     """The metrics of all rows so far."""
-    return json.loads(METRICS.read_text("utf-8")) if METRICS.exists() else {}
+    return json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
 
 
 def settled(name: str) -> tuple[Row, Settings, Path]:
@@ -106,7 +106,7 @@ def judged(name: str) -> dict[str, Any]:
     question = EvalConfig(source="", metrics=",".join(METRICS), count=POINTS, checkpoint="newest")
     metrics = {}
     for run in open_runs([run.path for run in runs]):
-        results = measure(run, question, notice=print_notice)
+        results = compute_metrics(run, question, notice=print_notice)
         metrics[str(run.seed)] = {metric: results[metric]["value"] for metric in METRICS}
     return {
         "recipe": row.command,
@@ -151,7 +151,7 @@ def draw(data: str) -> None:
     """Draw what the recipes' runs of seed 0 make, side by side."""
     panels = list(titled_panels(data))
     width, height = panels[0].size
-    picture = Image.new("RGB", (width * len(panels), height), WHITE)
+    picture = Image.new("RGB", (width * len(panels), height), "white")
     for index, panel in enumerate(panels):
         picture.paste(panel, (index * width, 0))
     few = picture.quantize(PALETTE, dither=Image.Dither.NONE)
@@ -164,7 +164,7 @@ def titled_panels(data: str) -> Iterator[Image.Image]:
         row, _, out = settled(f"{name}-{data}")
         run = zerosum.load(out.with_name(f"{out.name}-seed-0"))
         plot = scatter(run.sample(POINTS), mixture_of(data))
-        panel = Image.new("RGB", (plot.width, plot.height + TITLE), WHITE)
+        panel = Image.new("RGB", (plot.width, plot.height + TITLE), "white")
         panel.paste(plot, (0, TITLE))
         ImageDraw.Draw(panel).text((8, 5), row.command, INK, ImageFont.load_default(17))
         yield panel

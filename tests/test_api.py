@@ -237,7 +237,7 @@ class TestSample:
             ({"recipe": None}, "is not as train writes it"),
             (
                 {"recipe": "mine"},
-                r"no recipe 'mine'.* If it is a recipe of your own, open the run from Python",
+                r"no recipe 'mine'.* A recipe of your own is known after",
             ),
             ({"image_shape": [1, 2, 3, 4]}, "is not as train writes it"),
         ],

@@ -13,7 +13,18 @@ import zerosum
 PACKAGE = Path(zerosum.__file__).parent
 FLOORS = (
     *("__main__", "cli", "__init__", "api", "experiment", "comparison", "evaluation", "tasks"),
-    *("callbacks", "inference", "plots", "recipes", "training", "metrics", "game", "nets", "data"),
+    *(
+        "callbacks",
+        "inference",
+        "plots",
+        "pages",
+        "recipes",
+        "training",
+        "metrics",
+        "game",
+        "nets",
+        "data",
+    ),
     *("config", "hardware", "seeds", "errors", "_version"),
 )
 """Everything right under the package, from the roof down. A room may import what is below it."""
@@ -137,6 +148,22 @@ def test_there_are_no_cycles():
 def test_nobody_imports_torchvision():
     for module in MODULES:
         assert not {name for name in imports(module) if name.split(".")[0] == "torchvision"}
+
+
+def test_nobody_imports_pyplot():
+    """It would choose a backend, and may open windows."""
+    for module in MODULES:
+        assert not {name for name in imports(module) if within(name, ["matplotlib.pyplot"])}
+
+
+def test_what_draws_and_what_counts_is_imported_where_it_is_used():
+    """Even by the modules that torch does come with."""
+    drawing = ("zerosum.experiment", "zerosum.comparison.page", "zerosum.metrics.paired")
+    code = (
+        f"import sys, {', '.join(drawing)}; "
+        "sys.exit(bool({'matplotlib', 'scipy'} & sys.modules.keys()))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_every_module_that_is_imported_exists():

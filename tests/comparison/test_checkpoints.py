@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from zerosum.comparison import checkpoints as measurements
+from zerosum.comparison import checkpoints
 from zerosum.comparison.compare import compare
 from zerosum.comparison.tables import comparison_json
 from zerosum.errors import UserError
@@ -50,12 +50,12 @@ def runs(train_tiny, tmp_path, monkeypatch):
 @pytest.fixture
 def asked(monkeypatch):
     """Stand in for the evaluation, and remember what it was asked."""
-    questions = []
+    configs = []
 
-    def evaluate_source(question, *, notice):
-        questions.append(question)
-        value = float(len(questions))
-        card = named(question.source)
+    def evaluate_source(config, *, notice):
+        configs.append(config)
+        value = float(len(configs))
+        card = named(config.source)
         shares = {"a": 0.5, "b": 0.5}
         return {
             "recall": MetricResult(value=value, card=card),
@@ -63,50 +63,50 @@ def asked(monkeypatch):
             "classes": MetricResult(value=shares, card={**card, "better": "like real"}),
         }
 
-    monkeypatch.setattr(measurements, "evaluate_source", evaluate_source)
-    return questions
+    monkeypatch.setattr(checkpoints, "evaluate_source", evaluate_source)
+    return configs
 
 
-QUESTION = EvalConfig(source="", metrics="recall,precision", count=40, checkpoint="newest")
+CONFIG = EvalConfig(source="", metrics="recall,precision", count=40, checkpoint="newest")
 
 
 def test_the_same_is_asked_of_every_run_once(runs, asked):
-    first = compare(runs, question=QUESTION)
-    assert [question.source for question in asked] == ["seed-0", "seed-1"]
+    first = compare(runs, config=CONFIG)
+    assert [config.source for config in asked] == ["seed-0", "seed-1"]
     assert {(q.metrics, q.count, q.checkpoint) for q in asked} == {("recall,precision", 40, "120")}
-    again = compare(runs, question=QUESTION)
+    again = compare(runs, config=CONFIG)
     assert len(asked) == 2
-    assert again.measured == first.measured
+    assert again.computed == first.computed
 
 
-def test_other_questions_and_other_weights_are_asked_anew(runs, asked):
-    compare(runs, question=QUESTION)
+def test_other_configs_and_other_weights_are_asked_anew(runs, asked):
+    compare(runs, config=CONFIG)
     for change in ({"seed": 1}, {"count": 20}, {"metrics": "recall"}, {"checkpoint": "80"}):
         before = len(asked)
-        compare(runs, question=EvalConfig(**{**vars(QUESTION), **change}))
+        compare(runs, config=EvalConfig(**{**vars(CONFIG), **change}))
         assert len(asked) == before + 2, change
     # The same weights elsewhere are the same.
     runs[0].rename("moved")
     before = len(asked)
-    moved = compare([Path("moved"), runs[1]], question=QUESTION).measured[Path("moved")]
+    moved = compare([Path("moved"), runs[1]], config=CONFIG).computed[Path("moved")]
     assert len(asked) == before
     assert moved["recall"]["card"] == named("moved")
 
 
 @pytest.mark.parametrize("change", [{"name": "inception"}, {"sha256": "0"}, {"resize": "other"}])
-def test_another_net_for_the_same_question_is_asked_anew(runs, asked, monkeypatch, change):
+def test_another_net_for_the_same_config_is_asked_anew(runs, asked, monkeypatch, change):
     """Such as Inception, whose weights were not there before."""
-    compare(runs, question=QUESTION)
-    chosen = measurements.choose_net
-    monkeypatch.setattr(measurements, "choose_net", lambda *a: replace(chosen(*a), **change))
-    compare(runs, question=QUESTION)
+    compare(runs, config=CONFIG)
+    chosen = checkpoints.choose_net
+    monkeypatch.setattr(checkpoints, "choose_net", lambda *a: replace(chosen(*a), **change))
+    compare(runs, config=CONFIG)
     assert len(asked) == 4
 
 
-def test_other_images_for_the_same_question_are_asked_anew(runs, asked, monkeypatch):
-    compare(runs, question=QUESTION)
+def test_other_images_for_the_same_config_are_asked_anew(runs, asked, monkeypatch):
+    compare(runs, config=CONFIG)
     monkeypatch.setattr(Source, "fingerprint", lambda source, split: f"other of {split}")
-    compare(runs, question=QUESTION)
+    compare(runs, config=CONFIG)
     assert len(asked) == 4
 
 
@@ -118,34 +118,34 @@ def test_other_images_for_the_same_question_are_asked_anew(runs, asked, monkeypa
     ],
 )
 def test_what_cannot_be_compared_is_refused_before_all_else(asked, metrics, message):
-    question = replace(QUESTION, metrics=metrics)
+    config = replace(CONFIG, metrics=metrics)
     with pytest.raises(UserError, match=message):
-        compare([Path("nowhere"), Path("neither")], question=question)
+        compare([Path("nowhere"), Path("neither")], config=config)
     assert not asked
 
 
-def test_figures_are_compared_and_cards_kept(runs, asked):
-    comparison = compare(runs, question=QUESTION)
-    measure = comparison.metrics[0]
-    assert (measure.name, measure.kind, measure.better) == ("recall", "checkpoint newest", "higher")
-    assert measure.values == ({0: 1.0, 1: 2.0},)
+def test_metrics_are_compared_and_cards_kept(runs, asked):
+    comparison = compare(runs, config=CONFIG)
+    metric = comparison.metrics[0]
+    assert (metric.name, metric.kind, metric.better) == ("recall", "checkpoint newest", "higher")
+    assert metric.values == ({0: 1.0, 1: 2.0},)
     assert all(each.name != "classes" for each in comparison.metrics)
     written = json.loads(json.dumps(comparison_json(comparison), allow_nan=False))
-    measured = written["groups"][0]["runs"][1]["measured"]
-    assert measured["recall"] == {"value": 2.0, "card": named("seed-1")}
-    assert measured["classes"]["value"] == {"a": 0.5, "b": 0.5}
+    computed = written["groups"][0]["runs"][1]["computed"]
+    assert computed["recall"] == {"value": 2.0, "card": named("seed-1")}
+    assert computed["classes"]["value"] == {"a": 0.5, "b": 0.5}
 
 
-def test_a_figure_that_one_run_lacks_is_compared_without_it(runs, asked):
+def test_a_metric_that_one_run_lacks_is_compared_without_it(runs, asked):
     """PSNR may be infinite, which JSON cannot say."""
-    psnr = compare(runs, question=QUESTION).metrics[1]
+    psnr = compare(runs, config=CONFIG).metrics[1]
     assert (psnr.name, psnr.values) == ("psnr", ({1: 2.0},))
 
 
 def test_circumstances_and_warnings_are_told_even_if_remembered(runs, asked, monkeypatch):
     monkeypatch.setitem(CARD, "warning", "40 are few.")
     for _ in range(2):
-        text = "\n".join(compare(runs, question=QUESTION).remarks)
+        text = "\n".join(compare(runs, config=CONFIG).caveats)
         circumstances = f"40 samples of each against 40 images of {reference('seed-0')}, split test"
         assert text.count(circumstances) == 1
         assert "features: digits (sha256 efefefefefef)" in text
@@ -154,13 +154,13 @@ def test_circumstances_and_warnings_are_told_even_if_remembered(runs, asked, mon
 
 def test_a_checkpoint_that_is_not_kept_is_said(runs, asked):
     with pytest.raises(UserError, match=r"no checkpoint '7'\. It keeps: .*120"):
-        compare(runs, question=EvalConfig(**{**vars(QUESTION), "checkpoint": "7"}))
+        compare(runs, config=EvalConfig(**{**vars(CONFIG), "checkpoint": "7"}))
     with pytest.raises(UserError, match="no checkpoint 'last'"):
-        compare(runs, question=EvalConfig(**{**vars(QUESTION), "checkpoint": "last"}))
+        compare(runs, config=EvalConfig(**{**vars(CONFIG), "checkpoint": "last"}))
 
 
 def test_a_run_without_a_checkpoint_is_said(make_run, asked):
     make_run("a")
     make_run("b", seed=1)
     with pytest.raises(UserError, match=r"'a' has no checkpoint 'newest'\. It keeps: none"):
-        compare([Path("a"), Path("b")], question=QUESTION)
+        compare([Path("a"), Path("b")], config=CONFIG)

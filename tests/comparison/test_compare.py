@@ -25,8 +25,8 @@ def make_groups(make_run):
     return make
 
 
-def remarks_of(*paths):
-    return "\n".join(compare([Path(path) for path in paths]).remarks)
+def caveats_of(*paths):
+    return "\n".join(compare([Path(path) for path in paths]).caveats)
 
 
 def test_best_and_last_of_every_run(make_groups):
@@ -63,13 +63,13 @@ def test_none_is_claimed_where_there_is_none(make_groups):
 def test_a_collapsed_seed_is_kept_and_said(make_groups):
     bases, others = make_groups(1, collapsed=2)
     comparison = compare([*bases, *others])
-    measure = comparison.metrics[0]
-    assert measure.values[0][2] == 80
-    assert measure.estimates[0].mean > 20 > measure.estimates[0].median
+    metric = comparison.metrics[0]
+    assert metric.values[0][2] == 80
+    assert metric.estimates[0].mean > 20 > metric.estimates[0].median
     # Better in every pair, and yet the mean difference might be anything.
-    assert measure.differences[0].wins == 5
-    assert measure.differences[0].verdict == "no difference shown"
-    assert any("base-seed-2' was last judged 'collapsing'" in text for text in comparison.remarks)
+    assert metric.differences[0].wins == 5
+    assert metric.differences[0].verdict == "no difference shown"
+    assert any("base-seed-2' was last judged 'collapsing'" in text for text in comparison.caveats)
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_too_few_seeds_show_nothing_however_large_the_difference(make_groups, se
     comparison = compare([*bases, *others])
     (difference,) = comparison.metrics[0].differences
     assert difference.verdict == f"no difference shown: {verdict}"
-    assert comparison.metrics[0].estimates[0].bootstrap is None
-    assert any("Fewer than 3 seeds" in text for text in comparison.remarks)
+    assert comparison.metrics[0].estimates[0].interval is None
+    assert any("Fewer than 3 seeds" in text for text in comparison.caveats)
 
 
 def test_seeds_without_a_partner_are_in_no_pair(make_groups):
@@ -90,7 +90,7 @@ def test_seeds_without_a_partner_are_in_no_pair(make_groups):
     comparison = compare([*bases, *others[1:]])
     assert comparison.metrics[0].differences[0].estimate.count == 4
     assert comparison.metrics[0].estimates[0].count == 5
-    assert "has seed 0: in the means" in "\n".join(comparison.remarks)
+    assert "has seed 0: in the means" in "\n".join(comparison.caveats)
     (difference,) = compare([bases[0], others[1]]).metrics[0].differences
     assert difference.verdict == "no difference shown: no seed in common"
 
@@ -107,13 +107,13 @@ def test_every_group_is_held_against_the_first(make_run):
     assert [each.name for each in found] == ["epochs=5", "epochs=6"]
     assert [each.estimate.mean for each in found] == pytest.approx([-0.99, -1.98])
     assert all(each.shown for each in found)
-    text = "\n".join(comparison.remarks)
+    text = "\n".join(comparison.caveats)
     assert "different budgets. epochs=4: 4 epochs; epochs=5: 5 epochs" in text
     assert "'6-seed-0' stands at epoch 4 (40 images) of 6 epochs" in text
     assert "4 differences are judged here" in text
 
 
-def test_one_group_has_figures_and_no_differences(make_groups):
+def test_one_group_has_metrics_and_no_differences(make_groups):
     bases, _ = make_groups(0)
     comparison = compare(bases)
     assert [group.name for group in comparison.groups] == ["base"]
@@ -129,26 +129,26 @@ def test_other_data_are_warned_of_and_never_judged(make_groups, make_run):
     (difference,) = comparison.metrics[0].differences
     assert difference.verdict == "not comparable: trained on other data"
     assert not difference.shown
-    assert comparison.remarks[0].startswith("WARNING: these groups were trained on different data")
+    assert comparison.caveats[0].startswith("WARNING: these groups were trained on different data")
 
 
-class TestRemarks:
-    def test_a_run_without_figures(self, make_run):
+class TestCaveats:
+    def test_a_run_without_metrics(self, make_run):
         make_run("a")
         make_run("b", seed=1, metrics=())
-        assert "'b' has logged no metric" in remarks_of("a", "b")
+        assert "'b' has logged no metric" in caveats_of("a", "b")
 
     def test_damaged_lines(self, make_run):
         make_run("a")
         with make_run("b", seed=1).log_path.open("a") as log:
             log.write("{...\n")
-        assert "in the log of 'b' 1 damaged line was left out" in remarks_of("a", "b")
+        assert "in the log of 'b' 1 damaged line was left out" in caveats_of("a", "b")
 
     def test_forming_is_no_alarm(self, make_run):
         make_run("a")
         make_run("b", seed=1, health="forming")
         comparison = compare([Path("a"), Path("b")])
-        assert "forming" not in "\n".join(comparison.remarks)
+        assert "forming" not in "\n".join(comparison.caveats)
         assert seed_shown(comparison.groups[0].runs[1], 8.0) == "1: 8"
 
     def test_alarms_that_were_over_in_the_end(self, make_run):
@@ -157,24 +157,24 @@ class TestRemarks:
         for epoch, verdict in ((5, "D has won"), (10, "D has won"), (15, "healthy")):
             health = {"verdict": verdict, "alarm": verdict != "healthy"}
             directory.append_log({"epoch": epoch, "seen": 10 * epoch, "health": health})
-        text = remarks_of("a", "b")
+        text = caveats_of("a", "b")
         assert "'b' had alarms in mid-run: 'D has won' at epochs 5 to 10." in text
         assert "last judged" not in text
         directory.append_log({"epoch": 20, "seen": 200, "health": {"verdict": "collapsing"}})
-        text = remarks_of("a", "b")
+        text = caveats_of("a", "b")
         assert "mid-run: 'D has won' at epochs 5 to 10." in text
         assert "'b' was last judged 'collapsing'" in text
 
     def test_versions(self, make_run):
         make_run("a")
         make_run("b", seed=1, version="0.1")
-        assert "different versions of zerosum: 0.1, 0.2" in remarks_of("a", "b")
+        assert "different versions of zerosum: 0.1, 0.2" in caveats_of("a", "b")
 
     def test_an_image_budget(self, make_run):
         make_run("a", images=40)
         make_run("b", images=50, seed=1)
-        assert "of 50 images: unfinished" in remarks_of("a", "b")
-        assert "'a' stands" not in remarks_of("a", "b")
+        assert "of 50 images: unfinished" in caveats_of("a", "b")
+        assert "'a' stands" not in caveats_of("a", "b")
 
 
 class TestMistakes:
@@ -189,7 +189,7 @@ class TestMistakes:
         with pytest.raises(UserError, match=r"There is no run in 'b'.*Runs beside it: a"):
             compare([Path("a"), Path("b")])
 
-    def test_no_figures_at_all(self, make_run):
+    def test_no_metrics_at_all(self, make_run):
         make_run("a", metrics=())
         make_run("b", metrics=(), seed=1)
         with pytest.raises(UserError, match=r"--evaluate-every 5.*--metrics fid"):

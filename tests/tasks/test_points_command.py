@@ -11,7 +11,7 @@ from PIL import Image
 import zerosum
 from zerosum import data
 from zerosum.cli.main import run
-from zerosum.plots.scatter import CAPTION, SIDE
+from zerosum.plots.charts import CAPTION, SIDE
 
 RUN = "runs/vanilla-ring"
 SMALL = ("--batch-size", "64", "--hidden", "16", "24", "--device", "cpu", "--sample-every", "1")

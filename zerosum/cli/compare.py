@@ -36,29 +36,28 @@ def compare(
         as_json: Print JSON instead of tables.
     """
     from zerosum.comparison.compare import compare as compare_runs
-    from zerosum.comparison.page import require_html, write_page
+    from zerosum.comparison.page import page
     from zerosum.comparison.tables import comparison_json, comparison_tables
     from zerosum.evaluation.evaluate import EvalConfig
+    from zerosum.pages import require_html, write_html
 
     if out is not None:
         require_html(out)
     given = {"--count": count is not None, "--checkpoint": checkpoint != "best", "--seed": seed}
     if not metrics:
         require_none([flag for flag, differs in given.items() if differs])
-    question = None
+    config = None
     if metrics:
-        question = EvalConfig(
+        config = EvalConfig(
             source="", metrics=metrics, count=count, checkpoint=checkpoint, seed=seed
         )
-    comparison = compare_runs(
-        runs, question=question, notice=lambda text: print(text, file=sys.stderr)
-    )
+    comparison = compare_runs(runs, config=config, notice=lambda text: print(text, file=sys.stderr))
     if as_json:
         print(json.dumps(comparison_json(comparison), indent=2))
     else:
         show(comparison_tables(comparison))
     if out is not None:
-        write_page(comparison, out)
+        write_html(page(comparison), out)
         print(f"Wrote {out}.", file=sys.stderr)
 
 

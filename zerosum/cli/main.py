@@ -87,7 +87,7 @@ def sample(
 @app.command
 def recipes() -> None:
     """List the recipes."""
-    from zerosum.plots.tables import recipes_table
+    from zerosum.cli.tables import recipes_table
 
     show(recipes_table())
 
@@ -95,7 +95,7 @@ def recipes() -> None:
 @app.command
 def data() -> None:
     """List the named data sets, and say which are on this machine."""
-    from zerosum.plots.tables import data_table
+    from zerosum.cli.tables import data_table
 
     show(data_table())
 

@@ -12,13 +12,15 @@ from zerosum.evaluation.tables import described, seen_by
 FEW_SEEDS = 10
 
 
-def remarks(groups: Sequence[Group], *, counts: Sequence[int], judged: int) -> Iterator[str]:
+def caveats(
+    groups: Sequence[Group], *, counts: Sequence[int], num_differences: int
+) -> Iterator[str]:
     """Say what the reader must know, the worst first.
 
     Args:
         groups: of runs that differ only in their seeds.
         counts: over how many seeds each mean is.
-        judged: how many differences are judged.
+        num_differences: how many verdicts there are.
     """
     runs = [run for group in groups for run in group.runs]
     yield from on_data(groups)
@@ -26,10 +28,10 @@ def remarks(groups: Sequence[Group], *, counts: Sequence[int], judged: int) -> I
     yield from on_budgets(groups)
     yield from on_seeds(groups)
     yield from on_intervals(counts)
-    if judged > 1:
+    if num_differences > 1:
         yield (
-            f"{judged} differences are judged here, each by itself: of twenty that are none, about "
-            "one is shown by chance."
+            f"{num_differences} differences are judged here, each by itself: of twenty that are "
+            "none, about one is shown by chance."
         )
     if any(run.history.metrics for run in runs):
         evaluated = {len(points) for run in runs for points in run.history.metrics.values()}
@@ -65,8 +67,8 @@ def on_runs(runs: Sequence[Trained]) -> Iterator[str]:
         if not run.is_whole:
             of = f"{config.images:,} images" if config.images else f"{config.epochs} epochs"
             yield (
-                f"'{run.path}' stands at epoch {history.epochs} ({history.seen:,} images) of {of}: "
-                "unfinished, or stopped early."
+                f"'{run.path}' stands at epoch {history.epochs:g} ({history.seen:,} images) of "
+                f"{of}: unfinished, or stopped early."
             )
         if not history.metrics:
             yield f"'{run.path}' has logged no metric: it is not in the logged metrics' means."
@@ -86,7 +88,7 @@ def on_health(run: Trained) -> Iterator[str]:
         yield f"'{run.path}' was last judged '{history.alarm}'. It counts like the rest."
     if over:
         told = ", ".join(
-            f"'{verdict}' at {f'epoch {first}' if first == last else f'epochs {first} to {last}'}"
+            f"'{verdict}' at epoch{f' {first:g}' if first == last else f's {first:g} to {last:g}'}"
             for verdict, first, last in over
         )
         yield f"'{run.path}' had alarms in mid-run: {told}."
@@ -124,17 +126,17 @@ def on_intervals(counts: Sequence[int]) -> Iterator[str]:
     rough = [count for count in counts if LEAST_SEEDS <= count < FEW_SEEDS]
     if rough:
         yield (
-            f"{min(rough)} seeds make rough intervals: of normal metrics the bootstrap's holds the "
-            "true mean in 75 % of cases with 3 seeds, 84 % with 5, 90 % with 10, Student's in "
-            "95 %; where one seed in five collapses, either in two cases of three with 5. A "
-            "difference counts as shown only if both leave out 0."
+            f"{min(rough)} seeds make rough intervals: they hold the true mean in 95 % of cases if "
+            "the metric is normal over seeds, but with 5 seeds in two cases of three where one "
+            "seed in five collapses. A difference counts as shown only if its interval leaves out "
+            "0."
         )
 
 
-def on_cards(measured: Sequence[dict[str, Any]]) -> Iterator[str]:
+def on_cards(computed: Sequence[dict[str, Any]]) -> Iterator[str]:
     """The circumstances of the metrics that were computed, and their warnings, each once."""
     lines: dict[str, None] = {}
-    for results in measured:
+    for results in computed:
         for name, result in results.items():
             card = result["card"]
             if card["warning"]:

@@ -19,17 +19,17 @@ from zerosum.metrics.evaluate import versions
 from zerosum.training.checkpoint import MANIFEST
 
 
-def measure(
-    run: Trained, question: EvalConfig, *, notice: Callable[[str], None]
+def compute_metrics(
+    run: Trained, config: EvalConfig, *, notice: Callable[[str], None]
 ) -> dict[str, dict[str, Any]]:
-    """Compute the metrics that a question asks for, of one run against its own data.
+    """Compute the metrics of one run's checkpoint against its own data, or remember them.
 
     They are kept under a key that names all that decides them: the checkpoint's content, the
-    question, the reference images, the versions.
+    config, the reference images, the versions.
 
     Args:
         run: whose checkpoint is evaluated.
-        question: what is asked of every run; its source and checkpoint are filled in here.
+        config: what is computed of every run; its source and checkpoint are filled in here.
         notice: told what the user should know besides.
 
     Returns:
@@ -38,15 +38,15 @@ def measure(
     Raises:
         UserError: the run has no such checkpoint, or its data are not there.
     """
-    checkpoint = resolve(run, question.checkpoint)
-    question = replace(question, source=str(run.path), checkpoint=str(checkpoint))
+    checkpoint = resolve(run, config.checkpoint)
+    config = replace(config, source=str(run.path), checkpoint=str(checkpoint))
     # Whoever computes says what there is to say of the images and of the net.
-    reference = find_reference(question, run.run, lambda text: None)
-    key = measurement_key(run, question, checkpoint, reference)
+    reference = find_reference(config, run.run, lambda text: None)
+    key = metrics_key(run, config, checkpoint, reference)
     known = cache.read_json(key)
     if known is None:
         notice(f"Evaluating '{run.path}' at {checkpoint:,} images.")
-        results = evaluate_source(question, notice=notice)
+        results = evaluate_source(config, notice=notice)
         known = {name: asdict(result) for name, result in results.items()}
         cache.write_json(key, renamed(known, before=str(run.path), after=""))
     else:
@@ -94,9 +94,7 @@ def resolve(run: Trained, checkpoint: str) -> int:
     return found
 
 
-def measurement_key(
-    run: Trained, question: EvalConfig, checkpoint: int, reference: RealImages
-) -> str:
+def metrics_key(run: Trained, config: EvalConfig, checkpoint: int, reference: RealImages) -> str:
     """Name the metrics by all that decides them.
 
     Raises:
@@ -107,12 +105,12 @@ def measurement_key(
         content = hashlib.sha256(manifest.read_bytes()).hexdigest()
     except OSError as error:
         raise UserError(f"The checkpoint '{manifest.parent}' is damaged: {error}.") from None
-    terms = settle(question, run.run)
+    terms = settle(config, run.run)
     # Which net it is depends on what is installed.
     net = choose_net(terms, reference, lambda text: None)
-    asked = {**asdict(question), "source": None, "reference": None}
+    asked = {**asdict(config), "source": None, "reference": None}
     return cache.content_key(
-        "measured",
+        "measured",  # as 0.1 called them
         content,
         json.dumps(asked, default=str, sort_keys=True),
         run.data_sha256,

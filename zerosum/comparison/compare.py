@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zerosum.comparison.caveats import on_cards, remarks
-from zerosum.comparison.checkpoints import measure
+from zerosum.comparison.caveats import caveats, on_cards
+from zerosum.comparison.checkpoints import compute_metrics
 from zerosum.comparison.groups import Group, grouped, open_runs
-from zerosum.comparison.significance import Estimate, estimate
-from zerosum.comparison.verdicts import Difference, judge
+from zerosum.comparison.significance import Difference, Estimate, difference, estimate
 from zerosum.errors import UserError, unknown_name
 from zerosum.evaluation.evaluate import EvalConfig
 from zerosum.metrics.paired import NAMES, better
@@ -35,8 +34,8 @@ class ComparedMetric:
         name: such as `frechet_digits`.
         kind: which value of each run: "best logged", "last logged" or "checkpoint best".
         better: "lower", "higher", or what it should be like.
-        values: for each group, the metrics by seed; a run that has none is missing.
-        estimates: for each group, of the mean; None for a group without metrics.
+        values: for each group, by seed; a run that has none is missing.
+        estimates: for each group, of the mean; None for a group without values.
         differences: of every group but the first against the first.
     """
 
@@ -55,35 +54,35 @@ class Comparison:
     Attributes:
         groups: of runs that differ only in their seeds, the first the one to compare with.
         metrics: the metrics, those asked for before those logged.
-        remarks: what the reader must know besides.
-        measured: for each run's path the metrics computed, each with its card.
+        caveats: what the reader must know besides.
+        computed: for each run's path the metrics computed, each with its card.
     """
 
     groups: tuple[Group, ...]
     metrics: tuple[ComparedMetric, ...]
-    remarks: tuple[str, ...]
-    measured: dict[Path, dict[str, Any]] = field(default_factory=dict)
+    caveats: tuple[str, ...]
+    computed: dict[Path, dict[str, Any]] = field(default_factory=dict)
 
 
 def compare(
     paths: Sequence[Path],
     *,
-    question: EvalConfig | None = None,
+    config: EvalConfig | None = None,
     notice: Notice = lambda text: None,
 ) -> Comparison:
     """Compare runs, those that differ only in their seed as one group.
 
     Args:
         paths: run directories, two at least.
-        question: metrics to compute from the checkpoints; None for the logged ones alone. Its
+        config: metrics to compute from the checkpoints; None for the logged ones alone. Its
             source is not read.
         notice: told how far the computing is.
 
     Raises:
         UserError: a path is no run, there are fewer than two, or there is nothing to compare.
     """
-    if question is not None:
-        require_single_values(question.metrics)
+    if config is not None:
+        require_single_values(config.metrics)
     runs = open_runs(paths)
     if len(runs) < 2:
         raise UserError(
@@ -92,26 +91,29 @@ def compare(
             "run, there are its curve.svg and 'zerosum evaluate'."
         )
     groups = grouped(runs)
-    measured = {run.path: measure(run, question, notice=notice) for run in runs} if question else {}
-    metrics = logged_metrics(groups)
-    if question is not None:
-        kind = f"checkpoint {question.checkpoint}"
-        metrics = [*computed_metrics(groups, measured, kind), *metrics]
+    metrics, computed = logged_metrics(groups), {}
+    if config is not None:
+        computed = {run.path: compute_metrics(run, config, notice=notice) for run in runs}
+        kind = f"checkpoint {config.checkpoint}"
+        metrics = [*computed_metrics(groups, computed, kind), *metrics]
     if not metrics:
         raise UserError(
             "None of these runs has logged a metric. Train with --evaluate-every 5, or let metrics "
             "be computed from the checkpoints: --metrics fid,precision,recall."
         )
     counts = [found.count for each in metrics for found in each.estimates if found is not None]
-    judged = sum(len(each.differences) for each in metrics)
     return Comparison(
         groups=tuple(groups),
         metrics=tuple(metrics),
-        remarks=(
-            *remarks(groups, counts=counts, judged=judged),
-            *on_cards(list(measured.values())),
+        caveats=(
+            *caveats(
+                groups,
+                counts=counts,
+                num_differences=sum(len(each.differences) for each in metrics),
+            ),
+            *on_cards(list(computed.values())),
         ),
-        measured=measured,
+        computed=computed,
     )
 
 
@@ -164,12 +166,12 @@ def logged_metrics(groups: Sequence[Group]) -> list[ComparedMetric]:
 
 
 def computed_metrics(
-    groups: Sequence[Group], measured: dict[Path, dict[str, Any]], kind: str
+    groups: Sequence[Group], computed: dict[Path, dict[str, Any]], kind: str
 ) -> list[ComparedMetric]:
     """The metrics that were computed, but those that are no single number, such as class shares."""
     cards = {
         name: result["card"]
-        for results in measured.values()
+        for results in computed.values()
         for name, result in results.items()
         if is_number(result["value"])
     }
@@ -181,9 +183,9 @@ def computed_metrics(
             groups=groups,
             values=[
                 {
-                    run.seed: float(measured[run.path][name]["value"])
+                    run.seed: float(computed[run.path][name]["value"])
                     for run in group.runs
-                    if name in measured[run.path] and is_number(measured[run.path][name]["value"])
+                    if name in computed[run.path] and is_number(computed[run.path][name]["value"])
                 }
                 for group in groups
             ],
@@ -203,22 +205,20 @@ def build_metric(
     """Add estimates and differences to the metrics of groups."""
     first = groups[0]
     differences = (
-        judge(
+        difference(
             group.name,
             values[0],
-            metrics,
+            others,
             better=better,
             same_data=group.runs[0].data_sha256 == first.runs[0].data_sha256,
         )
-        for group, metrics in list(zip(groups, values, strict=True))[1:]
+        for group, others in list(zip(groups, values, strict=True))[1:]
     )
     return ComparedMetric(
         name=name,
         kind=kind,
         better=better,
         values=tuple(values),
-        estimates=tuple(
-            estimate(list(metrics.values())) if metrics else None for metrics in values
-        ),
+        estimates=tuple(estimate(list(each.values())) if each else None for each in values),
         differences=tuple(differences),
     )

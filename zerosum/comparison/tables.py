@@ -12,14 +12,13 @@ from rich.text import Text
 
 from zerosum.comparison.compare import ComparedMetric, Comparison
 from zerosum.comparison.groups import Group, Trained
-from zerosum.comparison.significance import CONFIDENCE, MOST_EXACT, RESAMPLES, Estimate, Interval
-from zerosum.comparison.verdicts import Difference
+from zerosum.comparison.significance import CONFIDENCE, Difference, Estimate, Interval
 from zerosum.metrics.paired import better
 from zerosum.plots.tables import table
 
 
 def comparison_tables(comparison: Comparison) -> rich.console.Group:
-    """For each metric a table of the groups, every seed, and the differences; then the remarks."""
+    """For each metric a table of the groups, every seed, and the differences; then the caveats."""
     parts: list[rich.console.RenderableType] = []
     for metric in comparison.metrics:
         parts.append(metric_table(metric, comparison.groups))
@@ -31,13 +30,13 @@ def comparison_tables(comparison: Comparison) -> rich.console.Group:
         parts += [difference_text(each, comparison.groups[0].name) for each in metric.differences]
         parts.append(Text())
     # As Text: a path in brackets is no markup.
-    parts += [Text(f"• {remark}") for remark in comparison.remarks]
+    parts += [Text(f"• {caveat}") for caveat in comparison.caveats]
     return rich.console.Group(*parts)
 
 
 def metric_table(metric: ComparedMetric, groups: tuple[Group, ...]) -> Table:
     """One row a group: what its metrics say of their mean."""
-    made = table("group", "seeds", "mean", "median", "bootstrap 95 %", "Student 95 %")
+    made = table("group", "seeds", "mean", "median", "95 % interval")
     made.title = Text(metric_title(metric))
     made.title_justify = "left"
     for group, found in zip(groups, metric.estimates, strict=True):
@@ -59,11 +58,8 @@ def difference_lines(difference: Difference) -> Iterator[str]:
         return
     pairs = "pair" if found.count == 1 else "pairs"
     yield f"{found.count} {pairs} by seed: mean {found.mean:+.4g}, median {found.median:+.4g}"
-    if found.bootstrap is not None:
-        yield (
-            f"95 %: {interval_shown(found.bootstrap, '+')} (bootstrap), "
-            f"{interval_shown(found.student, '+')} (Student)"
-        )
+    if found.interval is not None:
+        yield f"95 %: {interval_shown(found.interval, '+')}"
     if difference.wins is not None:
         yield f"Better in {difference.wins} of {found.count} {pairs}"
 
@@ -79,15 +75,14 @@ def metric_title(metric: ComparedMetric) -> str:
 
 
 def estimate_cells(found: Estimate | None) -> list[str]:
-    """Count, mean, median and both intervals; blanks where there is no metric."""
+    """Count, mean, median and interval; blanks where there is no value."""
     if found is None:
-        return ["0", "", "", "", ""]
+        return ["0", "", "", ""]
     return [
         str(found.count),
         f"{found.mean:.4g}",
         f"{found.median:.4g}",
-        interval_shown(found.bootstrap),
-        interval_shown(found.student),
+        interval_shown(found.interval),
     ]
 
 
@@ -113,19 +108,18 @@ def seeds_shown(group: Group, values: dict[int, float]) -> str:
 def comparison_json(comparison: Comparison) -> dict[str, Any]:
     """The comparison as `--json` prints it."""
     return {
-        "groups": [group_json(group, comparison.measured) for group in comparison.groups],
-        "metrics": [measure_json(metric, comparison.groups) for metric in comparison.metrics],
-        "remarks": list(comparison.remarks),
+        "groups": [group_json(group, comparison.computed) for group in comparison.groups],
+        "metrics": [metric_json(metric, comparison.groups) for metric in comparison.metrics],
+        "caveats": list(comparison.caveats),
         "intervals": {
             "confidence": CONFIDENCE,
-            "bootstrap": f"percentile; all resamples up to {MOST_EXACT} seeds, then {RESAMPLES}",
-            "student": "mean ± t s / sqrt(n)",
-            "shown": "both leave out 0",
+            "kind": "Student's: mean ± t s / sqrt(n)",
+            "shown": "leaves out 0",
         },
     }
 
 
-def group_json(group: Group, measured: dict[Any, Any]) -> dict[str, Any]:
+def group_json(group: Group, computed: dict[Any, Any]) -> dict[str, Any]:
     """A group with its runs."""
     runs = [
         {
@@ -149,14 +143,14 @@ def group_json(group: Group, measured: dict[Any, Any]) -> dict[str, Any]:
                 }
                 for name in run.history.metrics
             },
-            "measured": measured.get(run.path, {}),
+            "computed": computed.get(run.path, {}),
         }
         for run in group.runs
     ]
     return {"name": group.name, "settings": group.runs[0].settings, "runs": runs}
 
 
-def measure_json(metric: ComparedMetric, groups: tuple[Group, ...]) -> dict[str, Any]:
+def metric_json(metric: ComparedMetric, groups: tuple[Group, ...]) -> dict[str, Any]:
     """A metric over groups and seeds."""
     return {
         "name": metric.name,

@@ -1,30 +1,73 @@
-"""Line charts as SVG text, in plain Python.
+"""Charts: lines over epochs, dots of seeds, points in the plane. Drawn by matplotlib.
 
-They stand by themselves, on white and on dark backgrounds: lines have a contrast of 3:1 with both,
-and text has one of 4.5:1 with white and with black. Lines differ in their dashes as well as in
-their colour.
+Lines and dots come as SVG with a transparent background that stands on white and on dark pages:
+colours have a contrast of 3:1 with both, text has one of 4.5:1 with white and with black, and lines
+differ in their dashes as well as in their colour. The same input gives the same bytes. matplotlib
+is imported where it draws, and leaves nothing behind: no setting, no warning, no window.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import io
+import logging
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from html import escape
+from typing import TYPE_CHECKING, Literal
 
-from zerosum.plots.labels import label_base, text_width
+import numpy as np
+import torch
+from PIL import Image
+
+from zerosum.data.arrays import Points
+from zerosum.data.mixture import Centre, Mixture
+from zerosum.metrics.modes import GOOD_DEVIATIONS, count_gaussian_modes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 # Blue, vermillion, green and purple of Okabe and Ito's palette for the colour-blind; its other
 # colours are too pale on white, and give way to a brown and a gray.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#c06a98", "#8f6a00", "#767676")
-DASHES = ("none", "7 3", "2 3", "9 3 2 3", "14 4", "4 4")
-TEXT, GRID = "#767676", "#8888884d"
-WIDTH, HEIGHT = 640, 260  # and one row of the legend
-LEFT, RIGHT, TOP, BOTTOM = 58, 16, 34, 40
-ROW, LONGEST_NAME = 19, 60
-AIR, AIR_FOR_LABEL = 0.06, 0.16  # beyond the values, as a share of their range
-MOST_POINTS = 800
+DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)), (0, (8, 2)), (0, (2, 2)))
+TEXT, GRID, INK = "#767676", "#88888855", "#444444"
+STYLE = {
+    "axes.facecolor": "none",
+    "axes.labelcolor": TEXT,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    **{f"axes.spines.{side}": False for side in ("left", "right", "top", "bottom")},
+    "figure.constrained_layout.use": True,
+    "figure.constrained_layout.h_pad": 0.08,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9,
+    "grid.color": GRID,
+    **dict.fromkeys(("legend.borderpad", "legend.borderaxespad"), 0),
+    "legend.frameon": False,
+    "legend.handlelength": 3,
+    "lines.linewidth": 1.4,
+    "savefig.facecolor": "none",
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "zerosum",
+    "text.color": TEXT,
+    "text.parse_math": False,  # a dollar in a name is a dollar
+    **{f"{axis}tick.color": TEXT for axis in "xy"},
+    **{f"{axis}tick.major.size": 0 for axis in "xy"},
+}
+WIDTH = 6.4  # inches, of 72 points
+MOST_POINTS, LONGEST_NAME, LETTERS_A_ROW = 800, 60, 76
 LOG_RATIO = 20
+SIDE, CAPTION, DPI = 480, 46, 100  # of a scatter plot, in pixels
+EDGE, BRINK = 1.05, 1.03
+"""A scatter plot shows the plane from -EDGE to EDGE, a little more than a Tanh reaches. What lies
+outside is drawn at the brink."""
+ROOM = 0.013
+"""How much wider than 99 % of its Gaussian a circle is, so that it hides none of the dots."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,186 +89,194 @@ class Line:
     label: str = ""
 
 
-@dataclass(frozen=True)
-class Scale:
-    """Where values lie on an axis: from `low` to `high` in the data, `start` to `end` in pixels."""
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A group of runs: its name, the value of each, their mean and an interval of it, if any."""
 
-    low: float
-    high: float
-    start: float
-    end: float
-    log: bool = False
-
-    def at(self, value: float) -> float:
-        """The place of a value."""
-        low, high, value = (
-            math.log10(number) if self.log else number for number in (self.low, self.high, value)
-        )
-        return self.start + (self.end - self.start) * (value - low) / (high - low)
+    name: str
+    values: Sequence[float]
+    mean: float | None = None
+    interval: tuple[float, float] | None = None
 
 
-def curve_svg(lines: Sequence[Line], *, title: str, x_label: str = "epoch") -> str:
-    """Draw lines into one chart, 640 wide and about 280 high, that scales to any width.
+def curves(panels: Mapping[str, Sequence[Line]]) -> str:
+    """Draw lines over epochs as SVG that scales to any width, in charts below one another.
 
-    The vertical axis is logarithmic when positive values span more than a factor of 20.
+    A vertical axis is logarithmic where positive values span more than a factor of 20.
 
     Args:
-        lines: at least one that has a point; every x is positive.
-        title: stands above; a reader of the screen reads it too.
-        x_label: stands below.
+        panels: by the title of each chart its lines, of which one at least has a point.
     """
-    xs, ys = ([point[axis] for line in lines for point in line.points] for axis in (0, 1))
-    log = min(ys) > 0 and max(ys) / min(ys) > LOG_RATIO
-    across = Scale(0, max(xs), LEFT, WIDTH - RIGHT)
-    air = AIR_FOR_LABEL if any(line.label for line in lines) else AIR
-    pad = padded_log if log else padded
-    up = Scale(*pad(ys, air), HEIGHT - BOTTOM, TOP, log)
-    entries, height = legend(lines)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
-        f'aria-label="{escape(title)}" font-family="system-ui, sans-serif" font-size="12">',
-        f"<title>{escape(title)}</title>",
-        text(LEFT, 18, title, anchor="start", size=14),
-        text(WIDTH - RIGHT, HEIGHT - 5, x_label, anchor="end"),
-        *y_axis(up),
-        *x_axis(across),
-        *(draw_line(line, across, up) for line in lines if line.points),
-        *(drawn for line in lines if line.mark for drawn in draw_mark(line, across, up)),
-        *entries,
-        "</svg>",
-    ]
-    return "\n".join(parts) + "\n"
+    drawn = {title: [line for line in lines if line.points] for title, lines in panels.items()}
+    names = [{shown(line.name): line for line in lines if line.name} for lines in drawn.values()]
+    columns = [LETTERS_A_ROW // (max(map(len, each), default=0) + 8) or 1 for each in names]
+    heights = [2.6 + 0.17 * -(-len(each) // n) for each, n in zip(names, columns, strict=True)]
+    with matplotlib_alone():
+        figure, rows = new_figure(heights)
+        for axes, (title, lines), n in zip(rows, drawn.items(), columns, strict=True):
+            handles = {shown(line.name): draw_line(axes, line) for line in lines}
+            handles.pop("", None)
+            if handles:
+                legend = axes.legend(handles.values(), handles.keys(), ncols=n, loc="upper left")
+                legend.set_bbox_to_anchor((0, -0.19), axes.transAxes)
+            axes.margins(y=0.2 if any(line.label for line in lines) else 0.06)
+            scale(axes, "y", title, [value for line in lines for _, value in line.points])
+            axes.set_xlim(left=0)
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.set_xlabel("epoch", loc="right", labelpad=1)
+        return to_svg(figure, title="; ".join(map(shown, panels)))
 
 
-def padded(values: Sequence[float], share: float = AIR) -> tuple[float, float]:
-    """The range of values with some air; never empty."""
-    low, high = min(values), max(values)
-    air = share * (high - low) if high > low else max(abs(high) * 0.1, 0.5)
-    return low - air, high + air
+def draw_line(axes: Axes, line: Line) -> Line2D:
+    """Draw a line, or a dot where there is one point only, and its mark with the label.
+
+    A mark is the best of its line, at its bottom or at its top: beyond it there is room.
+    """
+    count = len(line.points)
+    kept = np.linspace(0, count - 1, min(count, MOST_POINTS)).round().astype(int)
+    xs, ys = np.array(line.points, dtype=float)[kept].T
+    colour, dashes = COLOURS[line.style % len(COLOURS)], DASHES[line.style % len(DASHES)]
+    (made,) = axes.plot(xs, ys, color=colour, ls=dashes, marker="o" if count == 1 else "", ms=4)
+    if line.mark is not None:
+        axes.plot(*line.mark, "o", ms=7, mfc=colour + "59", mec=colour, mew=1.4)
+        at_bottom = line.mark[1] <= np.median(ys)
+        share = line.mark[0] / xs[-1]
+        axes.annotate(
+            shown(line.label),
+            line.mark,
+            (0, -8 if at_bottom else 8),
+            textcoords="offset points",
+            ha="left" if share < 1 / 3 else "right" if share > 2 / 3 else "center",
+            va="top" if at_bottom else "bottom",
+        ).set_in_layout(False)
+    return made
 
 
-def padded_log(values: Sequence[float], share: float = AIR) -> tuple[float, float]:
-    """The same for a logarithmic axis."""
-    air = (max(values) / min(values)) ** share
-    return min(values) / air, max(values) * air
+def dots(rows: Sequence[Row], *, title: str) -> str:
+    """Draw groups of runs as SVG: a row each, with a dot a run, the mean and its interval.
+
+    The axis is logarithmic where positive values span more than a factor of 20.
+
+    Args:
+        rows: the groups, of which one at least has a value.
+        title: stands above.
+    """
+    with matplotlib_alone():
+        figure, (axes,) = new_figure([0.7 + 0.55 * len(rows)])
+        for y, row in enumerate(rows):
+            colour = COLOURS[y % len(COLOURS)]
+            axes.text(0, y - 0.3, shown(row.name), transform=axes.get_yaxis_transform())
+            if row.interval is not None:
+                axes.plot(row.interval, (y, y), color=colour + "4d", lw=6, solid_capstyle="round")
+            if row.mean is not None:
+                axes.plot(row.mean, y, "|", color=colour, ms=14, mew=2.2)
+            axes.plot(row.values, [y] * len(row.values), "o", ms=6, mfc=colour + "99", mec=colour)
+        scale(axes, "x", title, [value for row in rows for value in row.values])
+        axes.set_ylim(len(rows) - 0.5, -0.7)
+        axes.set_yticks([])
+        return to_svg(figure, title=shown(title))
 
 
-def ticks(low: float, high: float, *, most: int = 6) -> list[float]:
-    """Round values between low and high, 1, 2 or 5 times a power of ten apart."""
-    rough = (high - low) / most
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * times for times in (1, 2, 5, 10) if power * times >= rough * (1 - 1e-9))
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [index * step for index in range(first, last + 1)]
+def scatter(points: Points, mixture: Mixture | None = None) -> Image.Image:
+    """Draw points as blue dots, inside circles where 99 % of the data's points are.
 
-
-def log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten between low and high, with 2 and 5 times them where there are few."""
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    times = (1, 2, 5) if len(powers) < 6 else (1,)
-    every = max(1, len(powers) // 8)
-    values = (time * 10.0**power for power in powers if power % every == 0 for time in times)
-    return [value for value in values if low <= value <= high]
-
-
-def y_axis(up: Scale) -> list[str]:
-    """Lines across with their values."""
-    parts = []
-    for value in (log_ticks if up.log else ticks)(up.low, up.high):
-        y = up.at(value)
-        parts.append(
-            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="{GRID}"/>'
-        )
-        parts.append(text(LEFT - 7, y + 4, f"{value:.4g}", anchor="end"))
-    if up.log:
-        parts.append(text(WIDTH - RIGHT, 18, "log scale", anchor="end", size=11))
-    return parts
-
-
-def x_axis(across: Scale) -> list[str]:
-    """Epochs, which are whole."""
-    values = [value for value in ticks(across.low, across.high, most=8) if value == round(value)]
-    return [text(across.at(value), HEIGHT - BOTTOM + 17, f"{value:.0f}") for value in values]
-
-
-def draw_line(line: Line, across: Scale, up: Scale) -> str:
-    """A line, or a dot where there is one point only."""
-    points = thinned(line.points)
-    colour, dash = style(line)
-    places = [f"{across.at(x):.1f},{up.at(y):.1f}" for x, y in points]
-    if len(places) == 1:
-        x, y = places[0].split(",")
-        return f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>'
-    return (
-        f'<polyline points="{" ".join(places)}" fill="none" stroke="{colour}" stroke-width="1.8" '
-        f'stroke-linejoin="round" stroke-dasharray="{dash}"/>'
-    )
-
-
-def draw_mark(line: Line, across: Scale, up: Scale) -> list[str]:
-    """A ring around a point, and its label where there is room."""
-    assert line.mark is not None
-    x, y = across.at(line.mark[0]), up.at(line.mark[1])
-    colour, _ = style(line)
-    told = escape(f"{line.name}: {line.mark[1]:.4g} at {line.mark[0]:g}")
-    ring = (
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}" fill-opacity="0.35" '
-        f'stroke="{colour}" stroke-width="2"><title>{told}</title></circle>'
-    )
-    if not line.label:
-        return [ring]
-    anchor, share = ("start", 0.0) if x < WIDTH / 3 else ("middle", 0.5)
-    if x > 2 * WIDTH / 3:
-        anchor, share = "end", 1.0
-    width = text_width(line.label)
-    places = [(across.at(a), up.at(b)) for a, b in thinned(line.points)]
-    left = x - share * width
-    base = label_base(places, (x, y), left=left, right=left + width)
-    return [ring, text(x, base, line.label, anchor=anchor)]
-
-
-def legend(lines: Sequence[Line]) -> tuple[list[str], int]:
-    """The names with their styles under the chart, in as many rows as they need.
+    Args:
+        points: float (n, 2), n at least 1. One outside of the picture is drawn at its brink.
+        mixture: the data's Gaussians, if they are known: a circle around each.
 
     Returns:
-        What to draw, and the height of the whole chart.
+        A picture of the plane, and below it what was found, in words.
     """
-    named: dict[str, Line] = {}
-    for line in lines:
-        if line.name and line.points:
-            named.setdefault(line.name, line)
-    parts, x, y = [], float(LEFT), HEIGHT + ROW - 5
-    for name, line in named.items():
-        colour, dash = style(line)
-        shown = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
-        width = 46 + text_width(shown)
-        if x > LEFT and x + width > WIDTH:
-            x, y = float(LEFT), y + ROW
-        parts.append(
-            f'<line x1="{x:.0f}" x2="{x + 24:.0f}" y1="{y - 4}" y2="{y - 4}" stroke="{colour}" '
-            f'stroke-width="2.5" stroke-dasharray="{dash}"/>'
+    caption = f"{len(points):,} points between {-EDGE} and {EDGE}"
+    centres: Sequence[Centre] = ()
+    radius = 0.0
+    if mixture is not None:
+        centres, radius = mixture.centres, GOOD_DEVIATIONS * mixture.deviation + ROOM
+        found = count_gaussian_modes(
+            torch.from_numpy(points), torch.tensor(centres), deviation=mixture.deviation
         )
-        parts.append(text(x + 30, y, shown, anchor="start"))
-        x += width
-    return parts, y + 6 if named else HEIGHT
+        caption = (
+            f"{found.covered} of {len(centres)} modes (circles) are found by {len(points):,} "
+            f"points,\n{found.good:.1%} of which lie within {GOOD_DEVIATIONS} standard deviations "
+            "of one"
+        )
+    with matplotlib_alone():
+        from matplotlib.figure import Figure
+        from matplotlib.patches import Circle
+
+        height = SIDE + CAPTION
+        figure = Figure((SIDE / DPI, height / DPI))
+        axes = figure.add_axes(
+            (0, CAPTION / height, 1, SIDE / height), xlim=(-EDGE, EDGE), ylim=(-EDGE, EDGE)
+        )
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.spines[:].set(visible=True, color="#cccccc")
+        for centre in centres:
+            axes.add_patch(Circle(centre, radius, fill=False, ec=COLOURS[1], lw=0.8))
+        axes.plot(*np.clip(points, -BRINK, BRINK).T, "o", ms=2, mew=0, alpha=0.5, color=COLOURS[0])
+        figure.text(8 / SIDE, (CAPTION - 6) / height, caption, color=INK, size=10, va="top")
+        file = io.BytesIO()
+        figure.savefig(file, format="png", dpi=DPI, facecolor="white")
+        return Image.open(file).convert("RGB")
 
 
-def style(line: Line) -> tuple[str, str]:
-    """The colour and dashes of a line."""
-    return COLOURS[line.style % len(COLOURS)], DASHES[line.style % len(DASHES)]
+@contextmanager
+def matplotlib_alone() -> Iterator[None]:
+    """Draw with our settings, whatever the user's are, and neither print nor warn.
+
+    It would speak of a home that cannot be written and of letters that its fonts lack, which the
+    reader's have.
+    """
+    log = logging.getLogger("matplotlib")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import matplotlib.style
+
+            with matplotlib.style.context(["default", STYLE]):
+                yield
+    finally:
+        log.setLevel(level)
 
 
-def text(x: float, y: float, content: str, *, anchor: str = "middle", size: int = 12) -> str:
-    """A piece of text."""
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" '
-        f'fill="{TEXT}">{escape(content)}</text>'
-    )
+def new_figure(heights: Sequence[float]) -> tuple[Figure, list[Axes]]:
+    """A figure with charts below one another, each of so many inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure((WIDTH, sum(heights)))
+    charts = figure.subplots(len(heights), squeeze=False, height_ratios=heights)
+    return figure, list(charts[:, 0])
 
 
-def thinned(points: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:
-    """At most 800 points, at even distances, the first and the last among them."""
-    if len(points) <= MOST_POINTS:
-        return points
-    last = len(points) - 1
-    return [points[round(index * last / (MOST_POINTS - 1))] for index in range(MOST_POINTS)]
+def scale(axes: Axes, axis: Literal["x", "y"], title: str, values: Sequence[float]) -> None:
+    """Title a chart, and draw lines at round values of an axis, logarithmic if they span much."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axes.set_title(shown(title))
+    low, high = min(values), max(values)
+    which = axes.xaxis if axis == "x" else axes.yaxis
+    if low > 0 and high / low > LOG_RATIO:
+        axes.set(**{f"{axis}scale": "log"})
+        which.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 1e4 else (1,)))
+        which.set_minor_locator(NullLocator())
+        axes.set_title("log scale", loc="right", fontsize=8)
+    which.set_major_formatter("{x:.4g}")
+    axes.grid(axis=axis)
+
+
+def to_svg(figure: Figure, *, title: str) -> str:
+    """A figure as SVG text, which begins with its title, for readers of the screen too."""
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata={"Title": title, "Date": None, "Creator": None})
+    # A hundredth of a point is all that anybody sees.
+    point = r'(?m)(^|")([ML] \S+\.\d\d)\d* (\S+\.\d\d)\d* $'
+    return re.sub(point, r"\1\2 \3", file.getvalue())
+
+
+def shown(name: str) -> str:
+    """A name as a chart can show it: not too long, and without what does not print."""
+    clean = "".join(letter if letter.isprintable() else "?" for letter in name)
+    return clean if len(clean) <= LONGEST_NAME else clean[: LONGEST_NAME - 1] + "…"

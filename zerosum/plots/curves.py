@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from zerosum.metrics.paired import better
-from zerosum.plots.charts import WIDTH, Line, curve_svg
+from zerosum.plots.charts import Line, curves
 from zerosum.training.log import History
 
 
@@ -25,35 +24,22 @@ def draw_curve(history: History, target: Path) -> Path | None:
     if not panels:
         return None
     temporary = target.with_name(f".{target.name}.writing")
-    temporary.write_text(stacked(panels), encoding="utf-8")
+    temporary.write_text(curves(panels), encoding="utf-8")
     temporary.replace(target)
     return target
 
 
-def run_panels(history: History) -> list[str]:
-    """The charts of one run: one a metric, its best epoch marked, and one of the losses."""
-    panels = []
+def run_panels(history: History) -> dict[str, list[Line]]:
+    """The charts of one run: one a metric, its best marked, and one of the losses."""
+    panels = {}
     for name, points in history.metrics.items():
         best = history.best(name, better=better(name))
         label = f"best {best[1]:.4g} at epoch {best[0]:g}"
-        panels.append(curve_svg([Line(name="", points=points, mark=best, label=label)], title=name))
+        panels[name] = [Line(name="", points=points, mark=best, label=label)]
     losses = [
         Line(name=f"loss {player}", points=history.series(f"loss_{player}"), style=style)
         for style, player in enumerate("DG")
     ]
     if any(line.points for line in losses):
-        panels.append(curve_svg(losses, title="losses, means over the epoch"))
+        panels["losses"] = losses
     return panels
-
-
-def stacked(panels: list[str]) -> str:
-    """Put charts below one another in one SVG."""
-    parts, y = [], 0
-    for panel in panels:
-        match = re.search(rf'viewBox="0 0 {WIDTH} (\d+)"', panel)
-        assert match is not None
-        height = int(match[1])
-        parts.append(panel.replace("<svg ", f'<svg y="{y}" width="{WIDTH}" height="{height}" ', 1))
-        y += height + 14
-    size = f'width="{WIDTH}" height="{y}" viewBox="0 0 {WIDTH} {y}"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>\n{"".join(parts)}</svg>\n'

@@ -6,8 +6,8 @@ from PIL import Image
 
 from zerosum.data.arrays import Samples
 from zerosum.data.catalog import mixture_of
+from zerosum.plots.charts import scatter
 from zerosum.plots.grids import comfortable_scale, grid
-from zerosum.plots.scatter import scatter
 
 
 def picture(samples: Samples, *, data: str) -> Image.Image:
