@@ -5,7 +5,6 @@ Imports no torch, so that commands can list them at once. Reading them is `bundl
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from itertools import product
 from pathlib import Path
 
 from zerosum.data.mixture import Mixture, grid, ring
+from zerosum.files import cache_folder
 
 SPLITS = ("train", "test")
 
@@ -136,8 +136,7 @@ def folders(name: str) -> tuple[Path, ...]:
     """List the folders in which a named data set is looked for, the first choice first."""
     if name == "mnist":
         return (Path(__file__).parent / "mnist",)
-    cache = Path(os.environ.get("ZEROSUM_CACHE") or Path.home() / ".cache" / "zerosum")
-    return (cache / name, Path("/usr/share/datasets") / name)
+    return (cache_folder() / name, Path("/usr/share/datasets") / name)
 
 
 def locate(name: str) -> Path | None:
