@@ -1,6 +1,6 @@
 """The data sets that have a name, and where on this machine they may lie.
 
-Imports no torch, so that commands can list them at once. Reading them is `bundled`'s.
+Imports no torch, so that commands can list them at once. Reading them is `named`'s.
 """
 
 from __future__ import annotations
