@@ -85,7 +85,9 @@ def test_a_data_set_that_is_nowhere_says_how_to_get_it(cache, monkeypatch):
     cache.mkdir()
     shutil.copy(MNIST / IDX_FILES[1], cache)  # one file of four does not do
     assert locate("fashion-mnist") is None
-    with pytest.raises(UserError, match=r"not on this machine: looked for .*apt install dataset-f"):
+    with pytest.raises(
+        UserError, match=r"not on this machine: looked for .*zerosum data get fashion-mnist"
+    ):
         load("fashion-mnist")
 
 

@@ -16,6 +16,7 @@ from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
 from zerosum._version import __version__
+from zerosum.cli.data import data
 from zerosum.cli.evaluate import compare, evaluate
 from zerosum.cli.show import show
 from zerosum.cli.train import train
@@ -37,6 +38,7 @@ app.command(train)
 app.command(evaluate)
 app.command(compare)
 app.command(translate)
+app.command(data)
 
 
 @app.command
@@ -75,14 +77,6 @@ def recipes() -> None:
     from zerosum.plots.tables import recipes_table
 
     show(recipes_table())
-
-
-@app.command
-def data() -> None:
-    """List the named data sets, and say which are on this machine."""
-    from zerosum.plots.tables import data_table
-
-    show(data_table())
 
 
 @app.command

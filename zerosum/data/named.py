@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import torch
 
-from zerosum.data.catalog import DATASETS, folders, how_to_get, locate
+from zerosum.data.catalog import DATASETS, folders, locate
 from zerosum.data.cifar import is_cifar_folder, load_cifar_folder
 from zerosum.data.decode import Format
 from zerosum.data.idx import load_idx_folder
@@ -51,7 +51,7 @@ def load_named(name: str, *, split: str, wanted: Format, strict: bool = True) ->
             looked = " and ".join(map(str, folders(name)))
             raise UserError(
                 f"The data set '{name}' is not on this machine: looked for "
-                f"{', '.join(about.files)} in {looked}. {how_to_get(name)}"
+                f"{', '.join(about.files)} in {looked}. {about.origin}"
             )
         load = load_cifar_folder if is_cifar_folder(folder) else load_idx_folder
         loaded = load(folder, split=split, wanted=wanted, strict=strict)
