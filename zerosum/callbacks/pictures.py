@@ -20,7 +20,7 @@ POINTS = 2500
 
 def painter(
     game: Game, net: nn.Module, directory: RunDirectory, *, seed: int
-) -> Callable[[int], None]:
+) -> Callable[[float], None]:
     """Make the function that draws the picture of an epoch, given the epoch's number.
 
     Args:
@@ -34,7 +34,7 @@ def painter(
     inputs = game.forward.inputs(count, game.device)
     data = directory.read_config()["config"]["data"]
 
-    def draw(epoch: int) -> None:
+    def draw(epoch: float) -> None:
         samples = to_samples(generate(net, inputs))
         directory.save_picture(picture(samples, data=data), epoch)
 

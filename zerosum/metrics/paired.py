@@ -18,6 +18,7 @@ from zerosum.errors import UserError, unknown_name
 from zerosum.metrics.evaluate import ImageCollection, MetricResult, circumstances
 from zerosum.metrics.kernel import Spread
 from zerosum.metrics.lpips import lpips_net
+from zerosum.metrics.registry import METRICS
 from zerosum.metrics.weight_files import LPIPS
 
 PEAK = 255.0
@@ -223,3 +224,13 @@ def through_window(images: Tensor) -> Tensor:
             blurred.add_(images.narrow(dim, place, size), alpha=weight)
         images = blurred
     return images
+
+
+def better(name: str) -> str:
+    """Which way a metric is better: "lower", "higher", or what it should be like.
+
+    Of held-out images a metric is logged under its name behind "val_". Fréchet distances and errors
+    are better when lower, and so is what nobody here knows.
+    """
+    name = name.removeprefix("val_")
+    return METRICS[name].better if name in METRICS else BETTER.get(name, "lower")
