@@ -22,7 +22,8 @@ def write_whole(path: Path, data: bytes | str, *, durable: bool = False) -> None
     Args:
         path: the file; its folder must be there.
         data: the content; text is written as UTF-8.
-        durable: whether to wait until the disk has it, so that a power cut cannot undo it.
+        durable: whether to wait until the disk has the content before the name is given to it, so
+            that the promise holds through a power cut too.
 
     Raises:
         OSError: it cannot be written. What was there before is as it was.
@@ -38,12 +39,10 @@ def write_whole(path: Path, data: bytes | str, *, durable: bool = False) -> None
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    if durable:
-        flush_folder(path.parent)
 
 
 def flush_folder(path: Path) -> None:
-    """Wait until the disk has a folder's list of files; Windows knows no such thing."""
+    """Wait until the disk has the names in a folder; Windows knows no such thing."""
     if os.name == "nt":
         return
     descriptor = os.open(path, os.O_RDONLY)

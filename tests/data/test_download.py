@@ -308,15 +308,10 @@ def test_without_a_network_it_says_what_was_tried_and_what_to_do(offer, files, f
     assert held(folder) == files
 
 
-def test_a_full_disk_keeps_what_is_there(server, offer, files, folder, capsys):
-    resource = pytest.importorskip("resource")
+def test_a_full_disk_keeps_what_is_there(server, offer, files, folder, capsys, full_disk):
     offer(server)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))
-    try:
+    with full_disk(5000):
         assert run(["data", "get", "fashion-mnist"]) == 2
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     said = capsys.readouterr().err
     assert f"Could not write '{folder}': File too large. Make room, or name another folder" in said
     server.asked.clear()
