@@ -214,7 +214,7 @@ class TestLock:
             pass
 
     def test_an_unwritable_folder_is_the_users_to_mend(self, tmp_path):
-        with pytest.raises(UserError, match="Could not write .*--out"):
+        with pytest.raises(UserError, match=r"Could not write .*--out"):
             RunDirectory(tmp_path / "none").locked()
 
 

@@ -24,6 +24,7 @@ from zerosum.comparison.dots import Row, dots_svg
 from zerosum.comparison.groups import Group, Trained, shown_setting
 from zerosum.comparison.tables import difference_lines, estimate_cells, metric_title, seed_shown
 from zerosum.errors import UserError
+from zerosum.files import cannot_write, write_whole
 from zerosum.metrics.paired import better
 from zerosum.plots.charts import Line, curve_svg
 from zerosum.plots.film import read_frame
@@ -43,15 +44,11 @@ def write_page(comparison: Comparison, out: Path) -> None:
         UserError: the file has another ending or cannot be written.
     """
     require_html(out)
-    temporary = out.with_name(f".{out.name}.writing")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(page(comparison), encoding="utf-8")
-        temporary.replace(out)
+        write_whole(out, page(comparison))
     except OSError as error:
-        raise UserError(
-            f"Could not write '{out}': {error.strerror}. Choose another file with --out."
-        ) from None
+        raise cannot_write(out, error) from None
 
 
 def require_html(out: Path) -> None:
