@@ -32,11 +32,11 @@ def unknown_name(kind: str, received: str, known: Iterable[str]) -> UserError:
     return UserError(f"There is no {kind} '{received}'.{hint} Valid names: {', '.join(names)}.")
 
 
-def did_you_mean(received: str, known: Iterable[str]) -> str:
-    """Ask for the known name that is closest, " Did you mean 'mnist'?"; "" where none is close."""
+def did_you_mean(received: str, known: Iterable[str], *, form: str = " Did you mean '{}'?") -> str:
+    """Ask, in a form, for the known name that is closest; say nothing, "", where none is close."""
     names = {name.lower(): name for name in known}
     closest = difflib.get_close_matches(received.lower(), names, n=1, cutoff=0.5)
-    return f" Did you mean '{names[closest[0]]}'?" if closest else ""
+    return form.format(names[closest[0]]) if closest else ""
 
 
 def and_more(items: Sequence[str], shown: int = 3) -> str:

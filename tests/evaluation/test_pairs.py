@@ -230,7 +230,7 @@ class TestNotices:
             save(f"fake/{number}.png", 0)
         _, said = metrics(capsys, "fake", "--reference", "real")
         left = said.replace("\\", "/")
-        assert "want of a partner: fake/4.png, fake/10.png, fake/11.png and 4 more." in left
+        assert "want of a partner: fake/4.png; fake/10.png; fake/11.png; and 4 more." in left
 
     def test_absent_weights_are_no_error_unless_asked_for(self, folders, capsys):
         _, said = metrics(capsys, "fake", "--reference", "real")

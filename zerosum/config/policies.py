@@ -6,10 +6,9 @@ does is in `augment.py`.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
-from zerosum.errors import UserError
+from zerosum.errors import UserError, did_you_mean
 
 POLICIES = ("color", "translation", "cutout")
 """Every augmentation, in the order in which they are applied."""
@@ -32,8 +31,7 @@ def parse_augment(text: str) -> tuple[str, ...]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in POLICIES:
-            close = difflib.get_close_matches(name.lower(), POLICIES, n=1, cutoff=0.5)
-            hint = f" (did you mean {close[0]}?)" if close else ""
+            hint = did_you_mean(name, POLICIES, form=" (did you mean {}?)")
             raise ValueError(
                 f"expected none, or names with commas between: {', '.join(POLICIES)}{hint}"
             )

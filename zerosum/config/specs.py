@@ -6,10 +6,11 @@ heavy is loaded. What each name stands for is in `zerosum/game/losses.py` and `p
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import dataclass
 from typing import Literal, get_args
+
+from zerosum.errors import did_you_mean
 
 Loss = Literal["non-saturating", "minimax", "least-squares", "wasserstein", "hinge", "relativistic"]
 """What D and G are after."""
@@ -63,9 +64,10 @@ def parse_penalty(text: str) -> PenaltySpec:
     """
     name, *rest = text.split(":")
     if name not in PENALTIES:
+        hint = did_you_mean(name, PENALTIES, form=" (did you mean {}?)")
         raise ValueError(
             f"expected none, or NAME:WEIGHT with commas between, such as {EXAMPLE}; "
-            f"names: {', '.join(sorted(PENALTIES))}{closest(name)}"
+            f"names: {', '.join(sorted(PENALTIES))}{hint}"
         )
     if not rest or not is_weight(rest[0]):
         raise ValueError(f"expected a weight above 0 after {name}, such as {name}:0.1")
@@ -84,9 +86,3 @@ def is_weight(text: str) -> bool:
     except ValueError:
         return False
     return math.isfinite(weight) and weight > 0
-
-
-def closest(name: str) -> str:
-    """A hint at the name that was meant, or nothing where none is near."""
-    found = difflib.get_close_matches(name.lower(), PENALTIES, n=1, cutoff=0.5)
-    return f" (did you mean {found[0]}?)" if found else ""
