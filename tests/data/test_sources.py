@@ -182,14 +182,14 @@ class TestRegisteredReader:
         with pytest.raises(UserError, match=r"Expected one of: a folder of \.bin files; a folder"):
             load(source / "train.bin")
 
-    def test_it_can_be_trained_on(self, source, reader, watcher, tmp_path):
+    def test_it_can_be_trained_on(self, source, reader, tmp_path):
         register_reader(reader)
         run = zerosum.train(
             "vanilla",
             data=str(source),
             **{"epochs": 1, "batch_size": 16, "hidden": (8,), "latent_size": 4},
             out=tmp_path / "run",
-            watcher=watcher,
+            quiet=True,
         )
         assert run.image_shape == (1, 8, 8)
         assert run.log()[-1]["seen"] == 40

@@ -26,6 +26,21 @@ IDX_FILES = (
 CIFAR_FILES = (*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin")
 
 
+# What the net has: the bytes and the sha256. Debian's files differ: their headers hold no names.
+FASHION_FILES = {
+    IDX_FILES[0]: (26_421_880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
+    IDX_FILES[1]: (29_515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+    IDX_FILES[2]: (4_422_102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+    IDX_FILES[3]: (5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+}
+CIFAR_ARCHIVE = {
+    "cifar-10-binary.tar.gz": (
+        170_052_171,
+        "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+    )
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stack:
     """How a data set is composed of another: gray images drawn from it become channels."""
@@ -110,25 +125,7 @@ DATASETS = {
                 "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
                 "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
             ),
-            # Those of Debian's package differ: it stores no names in the gzip headers.
-            files={
-                IDX_FILES[0]: (
-                    26_421_880,
-                    "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-                ),
-                IDX_FILES[1]: (
-                    29_515,
-                    "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-                ),
-                IDX_FILES[2]: (
-                    4_422_102,
-                    "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-                ),
-                IDX_FILES[3]: (
-                    5_148,
-                    "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-                ),
-            },
+            files=FASHION_FILES,
         ),
     ),
     "cifar10": Dataset(
@@ -142,12 +139,7 @@ DATASETS = {
                 "https://mindspore-website.obs.cn-north-4.myhuaweicloud.com/notebook/datasets/",
                 "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10/",
             ),
-            files={
-                "cifar-10-binary.tar.gz": (
-                    170_052_171,
-                    "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
-                )
-            },
+            files=CIFAR_ARCHIVE,
             member_bytes=10_000 * (1 + 3 * 32 * 32),
         ),
         files=CIFAR_FILES,

@@ -157,9 +157,11 @@ def load(
 
 def has_splits(source: str | Path) -> bool:
     """Whether a source has train and test images; others are given whole for either."""
+    if source in DATASETS:
+        return True
     path = Path(source).expanduser()
     reader = find_reader(path)
-    return source in DATASETS or (reader is not None and reader.has_splits(path))
+    return reader is not None and reader.has_splits(path)
 
 
 def find_reader(path: Path) -> Reader | None:
