@@ -54,6 +54,8 @@ def test_the_error_says_what_the_system_said_and_what_to_do(tmp_path):
 def test_the_cache_is_where_the_environment_says(tmp_path, monkeypatch):
     monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path))
     assert cache_folder() == tmp_path
-    monkeypatch.setenv("ZEROSUM_CACHE", "")
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("ZEROSUM_CACHE", "~/elsewhere")
+    assert cache_folder() == tmp_path / "elsewhere"
+    monkeypatch.setenv("ZEROSUM_CACHE", "")
     assert cache_folder() == tmp_path / ".cache" / "zerosum"

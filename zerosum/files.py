@@ -13,7 +13,7 @@ WRITING = ".writing"
 
 def cache_folder() -> Path:
     """Where what was downloaded or computed once is kept: ZEROSUM_CACHE, or ~/.cache/zerosum."""
-    return Path(os.environ.get("ZEROSUM_CACHE") or Path.home() / ".cache" / "zerosum")
+    return Path(os.environ.get("ZEROSUM_CACHE") or "~/.cache/zerosum").expanduser()
 
 
 def write_whole(path: Path, data: bytes | str, *, durable: bool = False) -> None:

@@ -16,7 +16,6 @@ from zerosum.metrics import lpips
 from zerosum.metrics.weight_files import LPIPS
 
 CPU = torch.device("cpu")
-VGG = "weights/vgg16.ckpt"
 INSTALLED = pytest.mark.skipif(
     not all((path := LPIPS.locate(file)) and path.is_file() for file in LPIPS.files),
     reason="the LPIPS weights are not installed",
@@ -173,24 +172,6 @@ class TestWeights:
         monkeypatch.setattr(lpips, "ArraysOnly", lambda *_: pytest.fail("the file was read"))
         with pytest.raises(UserError, match=f"expected {LPIPS.files['weights/alexnet.ckpt']}"):
             lpips.lpips_net(device=CPU)
-
-    def test_the_package_is_found_without_being_imported(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(LPIPS, "package", "lpips_to_find")
-        weights = tmp_path / "lpips_to_find" / "weights"
-        weights.mkdir(parents=True)
-        (weights.parent / "__init__.py").write_text("raise AssertionError('imported')")
-        monkeypatch.syspath_prepend(tmp_path)
-        assert LPIPS.locate() is None
-        (weights / "vgg16.ckpt").touch()
-        assert LPIPS.locate(VGG) == weights / "vgg16.ckpt"
-
-    def test_the_environment_names_a_folder_or_a_file(self, monkeypatch, tmp_path):
-        monkeypatch.setenv(LPIPS.variable, str(tmp_path))
-        assert LPIPS.locate(VGG) == tmp_path / "vgg16.ckpt"
-        with pytest.raises(UserError, match="cannot be read"):
-            lpips.lpips_net(device=CPU)
-        monkeypatch.setenv(LPIPS.variable, str(tmp_path / "mine.ckpt"))
-        assert LPIPS.locate(VGG) == tmp_path / "mine.ckpt"
 
     @pytest.mark.parametrize("protocol", [3, 4])
     def test_a_file_of_jax_gives_the_net_it_was_made_of(self, monkeypatch, tmp_path, protocol):
