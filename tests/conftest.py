@@ -3,6 +3,7 @@
 import signal
 import zlib
 from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,23 @@ def train_tiny(tiny_images) -> Callable[..., Run]:
 def run(train_tiny, tmp_path) -> Run:
     """A finished run of three epochs."""
     return train_tiny(tmp_path / "run")
+
+
+@pytest.fixture
+def full_disk():
+    """Make a context inside which no file can grow beyond so many bytes."""
+    resource = pytest.importorskip("resource")
+
+    @contextmanager
+    def full(num_bytes):
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return full
 
 
 @pytest.fixture

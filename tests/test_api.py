@@ -237,7 +237,7 @@ class TestSample:
             ({"recipe": None}, "is not as train writes it"),
             (
                 {"recipe": "mine"},
-                r"no recipe 'mine'.* A recipe of your own is known after",
+                r"no recipe 'mine'.* A recipe of your own is known",
             ),
             ({"image_shape": [1, 2, 3, 4]}, "is not as train writes it"),
         ],

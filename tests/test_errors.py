@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerosum.errors import UserError, unknown_name
+from zerosum.errors import UserError, and_more, did_you_mean, unknown_name
 
 KNOWN = ("hinge", "vanilla", "wgan", "wgan-gp")
 
@@ -33,3 +33,15 @@ def test_every_valid_name_is_listed_whatever_was_received(received):
 def test_a_mistake_of_the_users_is_a_value_error_and_exits_with_2():
     assert issubclass(UserError, ValueError)
     assert UserError.exit_code == 2
+
+
+def test_the_closest_name_keeps_its_own_spelling():
+    assert did_you_mean("readme", ["README", "LICENSE"]) == " Did you mean 'README'?"
+    assert did_you_mean("pix2pix", ["README", "LICENSE"]) == ""
+
+
+def test_many_are_shortened_and_few_are_not():
+    assert and_more(["a", "b", "c"]) == "a; b; c"
+    assert and_more(["a", "b", "c", "d", "e"]) == "a; b; c; and 2 more"
+    assert and_more(["a", "b"], shown=1) == "a; and 1 more"
+    assert and_more([]) == ""

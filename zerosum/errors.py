@@ -1,4 +1,4 @@
-"""The one exception for mistakes that a user can mend.
+"""The one exception for mistakes that a user can mend, and the phrases that such messages share.
 
 Everything else that is raised is a bug of ours and deserves its traceback.
 """
@@ -6,7 +6,7 @@ Everything else that is raised is a bug of ours and deserves its traceback.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class UserError(ValueError):
@@ -28,6 +28,18 @@ def unknown_name(kind: str, received: str, known: Iterable[str]) -> UserError:
         known: every valid name.
     """
     names = sorted(known)
-    closest = difflib.get_close_matches(received.lower(), names, n=1, cutoff=0.5)
-    hint = f" Did you mean '{closest[0]}'?" if closest else ""
+    hint = did_you_mean(received, names)
     return UserError(f"There is no {kind} '{received}'.{hint} Valid names: {', '.join(names)}.")
+
+
+def did_you_mean(received: str, known: Iterable[str], *, form: str = " Did you mean '{}'?") -> str:
+    """Ask, in a form, for the known name that is closest; say nothing, "", where none is close."""
+    names = {name.lower(): name for name in known}
+    closest = difflib.get_close_matches(received.lower(), names, n=1, cutoff=0.5)
+    return form.format(names[closest[0]]) if closest else ""
+
+
+def and_more(items: Sequence[str], shown: int = 3) -> str:
+    """Name the first few of many, and say how many more there are: "a; b; c; and 9 more"."""
+    rest = [f"and {len(items) - shown} more"] if len(items) > shown else []
+    return "; ".join([*items[:shown], *rest])

@@ -19,6 +19,7 @@ from zerosum.callbacks.console import in_words
 from zerosum.config.base import Settings
 from zerosum.data.images import ImageSet, is_point
 from zerosum.data.loader import Loader, Position
+from zerosum.errors import and_more
 from zerosum.game.core import Game
 from zerosum.hardware import exhaustion_explained, memory_bytes, require_memory
 from zerosum.plots.curves import draw_curve
@@ -44,7 +45,9 @@ def load_images(recipe: str, config: Settings, callback: Callback) -> ImageSet:
     """Load what the config says, and tell which files could not be used."""
     images = task_of(recipe).load(config)
     if images.skipped:
-        callback.notice(skipped_summary(images))
+        callback.notice(
+            f"Skipped {len(images.skipped)} unusable files: {and_more(images.skipped)}."
+        )
     return images
 
 
@@ -269,13 +272,6 @@ def needs_less(config: Settings) -> str:
 def never(history: History) -> Evaluation:
     """What evaluates a run that is not evaluated."""
     raise AssertionError("a run without evaluations was evaluated")
-
-
-def skipped_summary(images: ImageSet) -> str:
-    """One line on the files that could not be decoded, or had no partner."""
-    shown = "; ".join(images.skipped[:3])
-    more = f"; and {len(images.skipped) - 3} more" if len(images.skipped) > 3 else ""
-    return f"Skipped {len(images.skipped)} unusable files: {shown}{more}."
 
 
 def summary(directory: RunDirectory, progress: Progress, task: Task) -> str:

@@ -84,12 +84,12 @@ def test_an_unknown_split_is_an_error(root):
 @pytest.mark.parametrize(
     ("folders", "message"),
     [
-        (["B", "labels"], r"holds B but no A\. The folders in it: B, labels\. Expected a folder"),
+        (["B", "labels"], r"holds B but no A\. The folders in it: B; labels\. Expected a folder"),
         (["A/sub"], r"holds A but no B\. The folders in it: A\. Expected"),
         (["A/train", "B"], "holds A/train but no B/train"),
         (["train/B"], "holds train/B but no train/A"),
         (["trainA", "testB"], "holds trainA but no trainB"),
-        (["A", *"123456"], r"The folders in it: 1, 2, 3, 4, 5 …\. Expected"),
+        (["A", *"123456"], r"The folders in it: 1; 2; 3; 4; 5; and 2 more\. Expected"),
     ],
 )
 def test_one_domain_without_the_other_is_an_error(root, make, folders, message):

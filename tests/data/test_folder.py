@@ -148,7 +148,7 @@ def test_a_folder_that_cannot_be_listed_is_an_error(paint, monkeypatch):
     # Tests may run as root, whom no permission stops.
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(UserError, match="pictures cannot be read: Permission denied"):
-        load_folder(folder, wanted=Format(), strict=False)
+        load_folder(folder, split="train", wanted=Format(), strict=False)
 
 
 def test_a_file_that_cannot_be_opened_is_skipped(paint, monkeypatch):

@@ -9,9 +9,9 @@ from PIL import Image
 from zerosum import data
 from zerosum.cli.main import run
 from zerosum.evaluation import selection as instruments
-from zerosum.metrics import inception, lpips
 from zerosum.metrics.protocols import PROTOCOLS, Protocol
 from zerosum.metrics.registry import METRICS
+from zerosum.metrics.weight_files import INCEPTION, LPIPS
 
 
 @pytest.fixture(autouse=True)
@@ -19,10 +19,9 @@ def here(tmp_path, monkeypatch):
     """A directory and a cache of their own; no Inception or LPIPS, whatever is installed."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv(inception.VARIABLE, raising=False)
-    monkeypatch.setattr(inception, "PACKAGE", "no_such_package")
-    monkeypatch.delenv(lpips.VARIABLE, raising=False)
-    monkeypatch.setattr(lpips, "PACKAGE", "no_such_package")
+    for weights in (INCEPTION, LPIPS):
+        monkeypatch.delenv(weights.variable, raising=False)
+        monkeypatch.setattr(weights, "package", "no_such_package")
     return tmp_path
 
 

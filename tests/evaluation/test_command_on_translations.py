@@ -12,10 +12,11 @@ from zerosum import data
 from zerosum.cli.main import run as command
 from zerosum.data.images import to_array, to_tensor
 from zerosum.inference.run import Run
-from zerosum.metrics import inception, lpips
+from zerosum.metrics import lpips
 from zerosum.metrics import paired as metrics_of_pairs
 from zerosum.metrics.embedding import fingerprint
 from zerosum.metrics.paired import l1, psnr, ssim
+from zerosum.metrics.weight_files import INCEPTION, LPIPS
 from zerosum.training.run_directory import RunDirectory
 
 SETS = {"frechet_random", "kid", "precision", "recall", "density", "coverage"}
@@ -78,9 +79,9 @@ def here(tmp_path, monkeypatch, capsys, paired, unpaired):
     """A directory and a cache of their own; no weights; what the trainings printed is forgotten."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path / "cache"))
-    for module in (inception, lpips):
-        monkeypatch.delenv(module.VARIABLE, raising=False)
-        monkeypatch.setattr(module, "PACKAGE", "no_such_package")
+    for weights in (INCEPTION, LPIPS):
+        monkeypatch.delenv(weights.variable, raising=False)
+        monkeypatch.setattr(weights, "package", "no_such_package")
     capsys.readouterr()
     return tmp_path
 
@@ -163,8 +164,8 @@ class TestMatched:
         assert "Inception" not in said
 
     def test_lpips_comes_of_both_kinds_where_its_weights_are(self, paired, monkeypatch, capsys):
+        monkeypatch.setattr(LPIPS, "locate", lambda: Path("there"))
         for module in (lpips, metrics_of_pairs):
-            monkeypatch.setattr(module, "locate", lambda: Path("there"))
             monkeypatch.setattr(module, "lpips_net", lambda name="alex", *, device: Gap())
         found, said = evaluated(capsys, paired)
         assert found.keys() == SETS | PAIRS | {"lpips_diversity", "lpips"}

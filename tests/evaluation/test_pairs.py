@@ -15,14 +15,15 @@ from zerosum.cli.main import run
 from zerosum.evaluation import pairs
 from zerosum.metrics import lpips, paired
 from zerosum.metrics.paired import ssim
+from zerosum.metrics.weight_files import LPIPS
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
     """A directory of its own, without the LPIPS weights, whatever is installed."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(lpips.VARIABLE, raising=False)
-    monkeypatch.setattr(lpips, "PACKAGE", "no_such_package")
+    monkeypatch.delenv(LPIPS.variable, raising=False)
+    monkeypatch.setattr(LPIPS, "package", "no_such_package")
     return tmp_path
 
 
@@ -79,7 +80,7 @@ class Gap:
 @pytest.fixture
 def weights(monkeypatch):
     """LPIPS as if its weights were there."""
-    monkeypatch.setattr(paired, "locate", lambda: Path("there"))
+    monkeypatch.setattr(LPIPS, "locate", lambda: Path("there"))
     monkeypatch.setattr(paired, "lpips_net", lambda name, device: Gap(name))
 
 
@@ -229,7 +230,7 @@ class TestNotices:
             save(f"fake/{number}.png", 0)
         _, said = metrics(capsys, "fake", "--reference", "real")
         left = said.replace("\\", "/")
-        assert "want of a partner: fake/4.png, fake/10.png, fake/11.png and 4 more." in left
+        assert "want of a partner: fake/4.png; fake/10.png; fake/11.png; and 4 more." in left
 
     def test_absent_weights_are_no_error_unless_asked_for(self, folders, capsys):
         _, said = metrics(capsys, "fake", "--reference", "real")
@@ -242,7 +243,7 @@ class TestNotices:
 
     def test_other_weights_are_refused(self, folders, here, monkeypatch, capsys):
         (here / "alexnet.ckpt").write_bytes(pickle.dumps({}))
-        monkeypatch.setenv(lpips.VARIABLE, str(here))
+        monkeypatch.setenv(LPIPS.variable, str(here))
         message = refused(capsys, "fake", "--reference", "real")
         assert "not the ones expected" in message
 
@@ -296,7 +297,7 @@ class TestDiversity:
         return code, json.loads(printed.out)["metrics"] if code == 0 else None, printed.err
 
     def test_comes_with_all_others_where_the_weights_are(self, monkeypatch, capsys):
-        monkeypatch.setattr(lpips, "locate", lambda: Path("there"))
+        monkeypatch.setattr(LPIPS, "locate", lambda: Path("there"))
         monkeypatch.setattr(lpips, "lpips_net", lambda device: GapOnce())
         code, found, _ = self.evaluated(capsys)
         assert code == 0

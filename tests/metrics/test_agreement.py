@@ -22,6 +22,7 @@ from torch import nn
 from zerosum import data
 from zerosum.cli.main import run
 from zerosum.metrics import inception, kernel
+from zerosum.metrics.weight_files import INCEPTION
 
 COUNT = 100
 SUBSET = 50
@@ -29,7 +30,7 @@ TOLERANCE = 1e-4
 
 pytestmark = [
     pytest.mark.timeout(3600),
-    pytest.mark.skipif(inception.locate() is None, reason="the Inception weights are not here"),
+    pytest.mark.skipif(INCEPTION.locate() is None, reason="the Inception weights are not here"),
 ]
 
 
@@ -125,7 +126,7 @@ def test_torch_fidelity_agrees(package, folders, metrics):
 
         def __init__(self, name, features_list, **_):
             super().__init__(name, features_list)
-            self.net = inception.load(inception.locate().read_bytes(), torch.device("cpu"))
+            self.net = inception.load(INCEPTION.locate().read_bytes(), torch.device("cpu"))
 
         @staticmethod
         def get_provided_features_list():
@@ -162,7 +163,7 @@ def test_torch_fidelity_agrees(package, folders, metrics):
 @needs("cleanfid")
 def test_clean_fid_agrees(package, folders, metrics):
     cleanfid = package("cleanfid.fid")
-    net = inception.load(inception.locate().read_bytes(), torch.device("cpu"))
+    net = inception.load(INCEPTION.locate().read_bytes(), torch.device("cpu"))
     how = {"mode": "clean", "num_workers": 0, "batch_size": 25, "device": torch.device("cpu")}
     samples, reference = (
         cleanfid.get_folder_features(

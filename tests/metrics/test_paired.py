@@ -8,6 +8,7 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import gaussian_filter
 from torch.nn import functional
+from torchmetrics.functional import image
 
 from zerosum import data
 from zerosum.data.images import to_float
@@ -101,7 +102,6 @@ class TestSsim:
 
     def test_its_map_is_torchmetrics(self, photo):
         """Theirs goes on over borders that are made up by reflection; ours stops where they do."""
-        image = pytest.importorskip("torchmetrics.functional.image", exc_type=ImportError)
         other = noisy(photo, 30)
         pair = (photo[None].double(), other[None].double())
         _, everywhere = image.structural_similarity_index_measure(

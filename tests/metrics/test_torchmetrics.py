@@ -4,13 +4,13 @@ import warnings
 
 import pytest
 import torch
+from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.image.kid import KernelInceptionDistance
 
 from zerosum.metrics.embedding import embed
 from zerosum.metrics.features import FeatureNet
 from zerosum.metrics.frechet import distance_of_moments
 from zerosum.metrics.kernel import kernel_distance
-
-pytest.importorskip("torchmetrics", reason="torchmetrics is not installed", exc_type=ImportError)
 
 
 class Corners(torch.nn.Module):
@@ -51,8 +51,7 @@ def theirs(metric, images):
 
 
 def test_the_frechet_distance(images, features):
-    fid = pytest.importorskip("torchmetrics.image.fid", exc_type=ImportError)
-    metric = fid.FrechetInceptionDistance(feature=Corners()).set_dtype(torch.float64)
+    metric = FrechetInceptionDistance(feature=Corners()).set_dtype(torch.float64)
     expected = theirs(metric, images).item()
     found = distance_of_moments(*(side.moments for side in features))
     assert expected > 0.01
@@ -61,9 +60,8 @@ def test_the_frechet_distance(images, features):
 
 def test_the_kernel_distance(images, features):
     """Of one subset as large as the smaller side: theirs draws it, ours takes subsets too."""
-    kid = pytest.importorskip("torchmetrics.image.kid", exc_type=ImportError)
     with warnings.catch_warnings(action="ignore"):  # of memory
-        metric = kid.KernelInceptionDistance(feature=Corners(), subsets=1, subset_size=60)
+        metric = KernelInceptionDistance(feature=Corners(), subsets=1, subset_size=60)
     equal = images[0][:60], images[1]
     mean, _ = theirs(metric, equal)
     first, second = (side.features for side in features)

@@ -456,15 +456,15 @@ class TestAFullDisk:
     @pytest.fixture
     def fill(self, monkeypatch):
         """Make the disk full from the next checkpoint on; give a function that makes room."""
-        write = checkpoint.write_durably
+        write = checkpoint.write_whole
         full = []
 
-        def refuse(path, data):
+        def refuse(path, data, **how):
             if full:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            write(path, data)
+            write(path, data, **how)
 
-        monkeypatch.setattr(checkpoint, "write_durably", refuse)
+        monkeypatch.setattr(checkpoint, "write_whole", refuse)
         return full
 
     def test_older_checkpoints_stay_whole_and_training_goes_on_from_them(

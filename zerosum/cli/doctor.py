@@ -12,7 +12,7 @@ import torch
 from rich.table import Table
 
 from zerosum._version import __version__
-from zerosum.data.catalog import DATASETS, how_to_get, is_here
+from zerosum.data.catalog import DATASETS, is_here
 from zerosum.hardware import GIB, available_devices, memory_bytes, multiplies_bf16, processor_share
 from zerosum.plots.tables import table
 
@@ -44,6 +44,6 @@ def facts() -> Iterator[tuple[str, str, str]]:
         yield "memory", f"{memory / GIB:.1f} GiB", "training on MNIST takes less than 1"
     free = shutil.disk_usage(Path.cwd()).free / GIB
     yield "free disk here", f"{free:.1f} GiB", "a run of the vanilla GAN takes less than 0.1"
-    for name in DATASETS:
+    for name, about in DATASETS.items():
         here = is_here(name)
-        yield f"data: {name}", "here" if here else "not here", "" if here else how_to_get(name)
+        yield f"data: {name}", "here" if here else "not here", "" if here else about.origin

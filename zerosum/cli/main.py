@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from zerosum._version import __version__
 from zerosum.cli.aliases import modern_flags
 from zerosum.cli.compare import compare
+from zerosum.cli.data import data
 from zerosum.cli.evaluate import evaluate
 from zerosum.cli.show import show
 from zerosum.cli.train import train_app
@@ -52,6 +53,7 @@ def train() -> None:
 
 
 app.command(translate)
+app.command(data)
 
 
 @app.command
@@ -90,14 +92,6 @@ def recipes() -> None:
     from zerosum.cli.tables import recipes_table
 
     show(recipes_table())
-
-
-@app.command
-def data() -> None:
-    """List the named data sets, and say which are on this machine."""
-    from zerosum.cli.tables import data_table
-
-    show(data_table())
 
 
 @app.command

@@ -7,13 +7,11 @@ expected, in the words that `base.explain` puts after the flag's name.
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from zerosum.errors import UserError
+from zerosum.errors import UserError, did_you_mean
 
 Loss = Literal["non-saturating", "minimax", "least-squares", "wasserstein", "hinge", "relativistic"]
 """What D and G are after."""
@@ -70,9 +68,10 @@ def parse_penalty(text: str) -> PenaltySpec:
     """
     name, *rest = text.split(":")
     if name not in PENALTIES:
+        hint = did_you_mean(name, PENALTIES, form=" (did you mean {}?)")
         raise ValueError(
             f"expected none, or NAME:WEIGHT with commas between, such as {EXAMPLE}; "
-            f"names: {', '.join(sorted(PENALTIES))}{meant(name, PENALTIES)}"
+            f"names: {', '.join(sorted(PENALTIES))}{hint}"
         )
     if not rest or not is_weight(rest[0]):
         raise ValueError(f"expected a weight above 0 after {name}, such as {name}:0.1")
@@ -107,9 +106,9 @@ def parse_augment(text: str) -> tuple[str, ...]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in POLICIES:
+            hint = did_you_mean(name, POLICIES, form=" (did you mean {}?)")
             raise ValueError(
-                f"expected none, or names with commas between: {', '.join(POLICIES)}"
-                f"{meant(name, POLICIES)}"
+                f"expected none, or names with commas between: {', '.join(POLICIES)}{hint}"
             )
         if names.count(name) > 1:
             raise ValueError(f"expected each augmentation once, but {name} is there twice or more")
@@ -159,9 +158,3 @@ def read_size(text: str | None) -> tuple[int, int] | None:
         return parse_size(text) if text else None
     except ValueError as error:
         raise UserError(f"The size was '{text}': {error}.") from None
-
-
-def meant(name: str, known: Iterable[str]) -> str:
-    """A hint at the name that was meant, or nothing where none is near."""
-    found = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-    return f" (did you mean {found[0]}?)" if found else ""

@@ -20,7 +20,7 @@ from zerosum.data.gather import MAX_FILE_BYTES, gather, printable
 from zerosum.data.images import ImageSet
 from zerosum.errors import UserError
 
-SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz")
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz")
 
 ENCRYPTED = 0x1  # the bit of a zip member's flags
 # What the standard library raises on damage; RuntimeError on zip features that it lacks.
@@ -30,19 +30,14 @@ DAMAGE = (
 )
 
 
-def load_archive(path: Path, *, wanted: Format, strict: bool) -> ImageSet:
-    """Load every image in a .zip or .tar file; the same images in a folder give the same set.
+def load_zip(path: Path, *, split: str, wanted: Format, strict: bool) -> ImageSet:
+    """Load every image in a .zip file, for any split; in a folder they would give the same set.
 
     See `gather` for order, classes and what is skipped.
 
     Raises:
         UserError: the archive is damaged, encrypted or unsafe, and as `gather`.
     """
-    load = _load_zip if path.suffix.lower() == ".zip" else _load_tar
-    return load(path, wanted=wanted, strict=strict)
-
-
-def _load_zip(path: Path, *, wanted: Format, strict: bool) -> ImageSet:
     with _damage_is_the_users(path):
         archive = zipfile.ZipFile(path)
     with archive:
@@ -62,7 +57,8 @@ def _load_zip(path: Path, *, wanted: Format, strict: bool) -> ImageSet:
         return gather(files, read, source=path, wanted=wanted, strict=strict)
 
 
-def _load_tar(path: Path, *, wanted: Format, strict: bool) -> ImageSet:
+def load_tar(path: Path, *, split: str, wanted: Format, strict: bool) -> ImageSet:
+    """Load every image in a .tar file, compressed or not, as `load_zip` does."""
     with _damage_is_the_users(path):
         archive = tarfile.open(path)  # noqa: SIM115 - closed by the next statement
     with archive:

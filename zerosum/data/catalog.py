@@ -1,18 +1,17 @@
 """The data sets that have a name, and where on this machine they may lie.
 
-Imports no torch, so that commands can list them at once. Reading them is `bundled`'s.
+Imports no torch, so that commands can list them at once. Reading them is `named`'s.
 """
 
 from __future__ import annotations
 
-import os
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 from zerosum.data.mixture import Mixture, grid, ring
+from zerosum.files import cache_folder
 
 SPLITS = ("train", "test")
 
@@ -27,6 +26,21 @@ IDX_FILES = (
 CIFAR_FILES = (*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin")
 
 
+# What the net has: the bytes and the sha256. Debian's files differ: their headers hold no names.
+FASHION_FILES = {
+    IDX_FILES[0]: (26_421_880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
+    IDX_FILES[1]: (29_515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+    IDX_FILES[2]: (4_422_102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+    IDX_FILES[3]: (5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+}
+CIFAR_ARCHIVE = {
+    "cifar-10-binary.tar.gz": (
+        170_052_171,
+        "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+    )
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stack:
     """How a data set is composed of another: gray images drawn from it become channels."""
@@ -37,6 +51,21 @@ class Stack:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Distribution:
+    """The files in which a data set can be had from the net; `download` gets them.
+
+    Attributes:
+        mirrors: addresses of folders that hold them, the first choice first.
+        files: the bytes and the sha256 of each.
+        member_bytes: of each of `Dataset.files`, where these are packed in a .tar.gz; else 0.
+    """
+
+    mirrors: tuple[str, ...]
+    files: Mapping[str, tuple[int, str]]
+    member_bytes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
     """What there is to know about a named data set before it is read."""
 
@@ -44,8 +73,9 @@ class Dataset:
     licence: str
     classes: tuple[str, ...]
     kind: str  # "digits", "photographs" or "toys": recipes have defaults for each
-    origin: str  # where to get it, as advice to a user who lacks it; {folder} is where it goes
+    origin: str  # where to get it, as advice to a user who lacks it
     files: tuple[str, ...] = IDX_FILES  # all that is read of one that lies on disk as it is
+    distribution: Distribution | None = None  # None for one that nobody has to get
     stack: Stack | None = None  # None for one that lies on disk as it is
     mixture: Mixture | None = None  # the Gaussians of one that is drawn, points in the plane
 
@@ -89,8 +119,16 @@ DATASETS = {
         ),
         kind="digits",
         origin=(
-            "On Debian and Ubuntu: 'apt install dataset-fashion-mnist'. Elsewhere: put its four "
-            "files from https://github.com/zalandoresearch/fashion-mnist into {folder}."
+            "Get it by 'zerosum data get fashion-mnist', 31 MB; on Debian and Ubuntu also by "
+            "'apt install dataset-fashion-mnist'."
+        ),
+        distribution=Distribution(
+            mirrors=(
+                "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+                "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+                "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+            ),
+            files=FASHION_FILES,
         ),
     ),
     "cifar10": Dataset(
@@ -98,12 +136,15 @@ DATASETS = {
         licence="none is stated: Alex Krizhevsky asks for his report of 2009 to be cited",
         classes=CIFAR_CLASSES,
         kind="photographs",
-        origin=(
-            "Get cifar-10-binary.tar.gz, 170 MB, from https://www.cs.toronto.edu/~kriz/cifar.html, "
-            "whose sha256 is "
-            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd, and unpack it: "
-            "'mkdir -p {folder} && "
-            "tar xzf cifar-10-binary.tar.gz --strip-components 1 -C {folder}'."
+        origin="Get it by 'zerosum data get cifar10', 170 MB.",
+        distribution=Distribution(
+            mirrors=(
+                "https://www.cs.toronto.edu/~kriz/",
+                "https://mindspore-website.obs.cn-north-4.myhuaweicloud.com/notebook/datasets/",
+                "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10/",
+            ),
+            files=CIFAR_ARCHIVE,
+            member_bytes=10_000 * (1 + 3 * 32 * 32),
         ),
         files=CIFAR_FILES,
     ),
@@ -143,8 +184,7 @@ def folders(name: str) -> tuple[Path, ...]:
     """List the folders in which a named data set is looked for, the first choice first."""
     if name == "mnist":
         return (Path(__file__).parent / "mnist",)
-    cache = Path(os.environ.get("ZEROSUM_CACHE") or Path.home() / ".cache" / "zerosum")
-    return (cache / name, Path("/usr/share/datasets") / name)
+    return (cache_folder() / name, Path("/usr/share/datasets") / name)
 
 
 def locate(name: str) -> Path | None:
@@ -158,11 +198,6 @@ def locate(name: str) -> Path | None:
         if all((folder / file).is_file() for file in DATASETS[name].files):
             return folder
     return None
-
-
-def how_to_get(name: str) -> str:
-    """Advice to a user who lacks a named data set."""
-    return DATASETS[name].origin.format(folder=shlex.quote(str(folders(name)[0])))
 
 
 def is_here(name: str) -> bool:

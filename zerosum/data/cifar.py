@@ -27,13 +27,14 @@ def is_cifar_folder(folder: Path) -> bool:
     return any((folder / name).is_file() for name in CIFAR_FILES)
 
 
-def load_cifar_folder(folder: Path, *, split: str, wanted: Format) -> ImageSet:
+def load_cifar_folder(folder: Path, *, split: str, wanted: Format, strict: bool) -> ImageSet:
     """Load one split, labelled: five files to train on, one to test.
 
     Args:
         folder: holds data_batch_1.bin to data_batch_5.bin, and test_batch.bin.
         split: "train" or "test".
         wanted: the shape to bring the images to.
+        strict: means nothing here.
 
     Raises:
         UserError: a file is missing, damaged or of another format.

@@ -10,7 +10,7 @@ from pathlib import Path
 from zerosum.data.catalog import DATASETS
 from zerosum.data.gather import natural_key, printable
 from zerosum.data.sources import is_folder
-from zerosum.errors import UserError, unknown_name
+from zerosum.errors import UserError, and_more, unknown_name
 
 HELD_OUT = ("val", "valid", "validation", "test")
 """Names of the folders of a held-out split, the first choice for "val" first."""
@@ -20,7 +20,6 @@ EXPECTED = (
     "Expected a folder of images that each hold A in their left half and B in their right one, or "
     "a folder with two folders of images, A and B."
 )
-NUM_EXAMPLES = 5  # of folders in an error's message
 
 
 def has_validation(source: str | Path) -> bool:
@@ -108,10 +107,9 @@ def _both(root: Path, a: Path, b: Path) -> tuple[Path, ...]:
     if _is_there(missing):
         return a, b
     folders = sorted((entry.name for entry in root.iterdir() if entry.is_dir()), key=natural_key)
-    found = ", ".join(printable(name) for name in folders[:NUM_EXAMPLES])
     raise UserError(
         f"{root} holds {_inside(root, there)} but no {_inside(root, missing)}. The folders in it: "
-        f"{found}{' …' * (len(folders) > NUM_EXAMPLES)}. {EXPECTED}"
+        f"{and_more([printable(name) for name in folders], shown=5)}. {EXPECTED}"
     )
 
 

@@ -12,8 +12,8 @@ from zerosum.data.images import ImageSet
 from zerosum.errors import UserError
 
 
-def load_folder(folder: Path, *, wanted: Format, strict: bool) -> ImageSet:
-    """Load every image in a folder and in its subfolders, however deep.
+def load_folder(folder: Path, *, split: str, wanted: Format, strict: bool) -> ImageSet:
+    """Load every image in a folder and in its subfolders, however deep, for any split.
 
     See `gather` for order, classes and what is skipped.
 

@@ -22,12 +22,11 @@ import torch
 from zerosum.data.arrays import Pixels
 from zerosum.data.decode import SUFFIXES, Format, Undecodable, decode
 from zerosum.data.images import ImageSet, safe_name
-from zerosum.errors import UserError
+from zerosum.errors import UserError, and_more
 from zerosum.hardware import memory_bytes, require_memory
 
 MAX_THREADS = 4  # beyond it Python's own lock leaves little to gain
 MAX_FILE_BYTES = 256 * 2**20  # more than an uncompressed image of the largest safe pixel count
-NUM_EXAMPLES = 3  # of undecodable files in an error's message
 
 Decoder = Callable[[str, bytes], Pixels]
 """A file's name and content -> the k images in it, (k, c, h, w), or `Undecodable` is raised. Called
@@ -106,10 +105,9 @@ def gather_pixels(
         f"{printable(name)}: {reasons[name]}" for name in canvas.names if name in reasons
     )
     if skipped and (strict or len(skipped) == len(names)):
-        more = f"; and {len(skipped) - NUM_EXAMPLES} more" * (len(skipped) > NUM_EXAMPLES)
         raise UserError(
             f"{len(skipped)} of the {len(names)} images in {source} cannot be decoded: "
-            f"{'; '.join(skipped[:NUM_EXAMPLES])}{more}."
+            f"{and_more(skipped)}."
         )
     kept = [slot for slot, name in enumerate(canvas.names) if name not in reasons]
     return Gathered(

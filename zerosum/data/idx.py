@@ -45,7 +45,7 @@ def has_both_splits(folder: Path) -> bool:
     return all(_find(folder, split, "images", 3) for split in PREFIXES)
 
 
-def load_idx_folder(folder: Path, *, split: str, wanted: Format) -> ImageSet:
+def load_idx_folder(folder: Path, *, split: str, wanted: Format, strict: bool) -> ImageSet:
     """Load one split of a folder of IDX files, with its labels where they are there.
 
     Args:
@@ -53,6 +53,7 @@ def load_idx_folder(folder: Path, *, split: str, wanted: Format) -> ImageSet:
             train-images.idx3-ubyte.
         split: "train" or "test".
         wanted: the shape to bring the images to.
+        strict: means nothing here.
 
     Raises:
         UserError: a file is missing, damaged, or does not fit the others.

@@ -1,6 +1,6 @@
 """Gaussians in the plane, the toys on which mode collapse can be seen and counted.
 
-Says where they are, without torch: drawing points of them is `toys`'.
+Says where they are, without torch: drawing points of them is `named`'s.
 """
 
 from __future__ import annotations

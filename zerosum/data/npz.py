@@ -25,7 +25,7 @@ DAMAGE = (
 MAX_CLASSES = 2**16  # a label beyond it is no class number but some other metric
 
 
-def load_npz(path: Path, *, wanted: Format) -> ImageSet:
+def load_npz(path: Path, *, split: str, wanted: Format, strict: bool) -> ImageSet:
     """Load the images of an .npz file, and its labels where there are any.
 
     Args:
@@ -33,7 +33,9 @@ def load_npz(path: Path, *, wanted: Format) -> ImageSet:
             `images`, as `arr_0`, or as its only array of 3 or 4 dimensions; or points in the
             plane, floats (n, 2), as `points`; and maybe integers (n,) as `labels`. Where the last
             dimension can be channels, it is.
+        split: means nothing here.
         wanted: the shape to bring the images to.
+        strict: means nothing here.
 
     Raises:
         UserError: the file is damaged or holds something else.

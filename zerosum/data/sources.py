@@ -1,23 +1,117 @@
-"""`load`: from what a user wrote, a name or a path, to the images behind it."""
+"""`load`: from what a user wrote, a name or a path, to the images behind it.
+
+Each kind of source on disk has a reader; a user's own readers are asked before ours.
+"""
 
 from __future__ import annotations
 
-import difflib
 import os
 import stat
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from zerosum.data.archive import SUFFIXES as ARCHIVE_SUFFIXES
-from zerosum.data.archive import load_archive
-from zerosum.data.bundled import load_bundled
+from zerosum.data.archive import TAR_SUFFIXES, load_tar, load_zip
 from zerosum.data.catalog import DATASETS, SPLITS
 from zerosum.data.cifar import is_cifar_folder, load_cifar_folder
 from zerosum.data.decode import Format
 from zerosum.data.folder import load_folder
 from zerosum.data.idx import has_both_splits, is_idx_folder, load_idx_folder
 from zerosum.data.images import ImageSet
+from zerosum.data.named import load_named
 from zerosum.data.npz import load_npz
-from zerosum.errors import UserError, unknown_name
+from zerosum.errors import UserError, did_you_mean, unknown_name
+
+
+class LoadFunction(Protocol):
+    """What loads a source, whole and into memory."""
+
+    def __call__(self, path: Path, /, *, split: str, wanted: Format, strict: bool) -> ImageSet:
+        """Load one split of a source that is there.
+
+        Args:
+            path: the file or folder.
+            split: "train" or "test"; means nothing to a source without splits.
+            wanted: the size and channels to bring the images to, as `fit_array` does.
+            strict: whether an image that cannot be decoded is an error, and not skipped and noted.
+
+        Raises:
+            UserError: something that the user can mend.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """Knows one kind of source.
+
+    Attributes:
+        name: what such a source is, in messages: "a .zip of images".
+        detects: whether a file or folder, which is there, is such a source.
+        load: loads one split of it.
+        has_splits: whether it holds train and test images; without, it is given whole for either.
+    """
+
+    name: str
+    detects: Callable[[Path], bool]
+    load: LoadFunction
+    has_splits: Callable[[Path], bool] = lambda path: False
+
+
+def _ends_in(*suffixes: str) -> Callable[[Path], bool]:
+    return lambda path: path.name.lower().endswith(suffixes)
+
+
+READERS = [
+    Reader(
+        name="a folder of IDX files",
+        detects=is_idx_folder,
+        load=load_idx_folder,
+        has_splits=has_both_splits,
+    ),
+    Reader(
+        name="a folder of CIFAR-10's binary files",
+        detects=is_cifar_folder,
+        load=load_cifar_folder,
+        has_splits=is_cifar_folder,
+    ),
+    Reader(
+        name="a folder of images (subfolders are classes)", detects=Path.is_dir, load=load_folder
+    ),
+    Reader(name="a .zip of images", detects=_ends_in(".zip"), load=load_zip),
+    Reader(
+        name=f"a tar of images ({' '.join(TAR_SUFFIXES)})",
+        detects=_ends_in(*TAR_SUFFIXES),
+        load=load_tar,
+    ),
+    Reader(name="an .npz of images or points", detects=_ends_in(".npz"), load=load_npz),
+]
+"""In the order in which they are asked; the first that detects its kind reads."""
+
+
+def register_reader(reader: Reader) -> None:
+    """Teach `load`, and with it all commands and `zerosum.train`, a kind of source of your own.
+
+    It is asked before all others, and replaces one of the same name. For a folder with a file of
+    raw bytes, 28×28 of them an image:
+
+        def load_raw(path, *, split, wanted, strict):
+            pixels = np.fromfile(path / "images.bin", np.uint8).reshape(-1, 28, 28, 1)
+            images = torch.from_numpy(fit_array(pixels, wanted))  # (n, h, w, c) -> (n, c, h, w)
+            return ImageSet(images=images, labels=None, classes=(), name=path.name)
+
+        register_reader(
+            Reader(
+                name="a folder with images.bin",
+                detects=lambda path: (path / "images.bin").is_file(),
+                load=load_raw,
+            )
+        )
+        zerosum.train("dcgan", data="my-folder")
+
+    Everything it needs is in `zerosum.data`. With labels, int64 (n,), `classes` names them.
+    """
+    READERS[:] = [reader, *(other for other in READERS if other.name != reader.name)]
 
 
 def load(
@@ -32,8 +126,9 @@ def load(
 
     Args:
         source: a name in `DATASETS`, or a path: a folder of images (subfolders are classes), a
-            .zip or .tar of such, an .npz, or a folder of IDX files or of CIFAR-10's. A name wins
-            over a folder of the same name, which is then written "./mnist".
+            .zip or .tar of such, an .npz, a folder of IDX files or of CIFAR-10's, or what a
+            registered reader knows. A name wins over a folder of the same name, which is then
+            written "./mnist".
         split: "train" or "test". A source that has no splits is given whole for either.
         size: (height, width) to crop and resize to; None when all images are of one size.
         channels: 1 gray, 3 RGB, 4 RGBA; None takes 1 when all images are gray, else 3.
@@ -47,33 +142,38 @@ def load(
         raise unknown_name("split", split, SPLITS)
     wanted = Format(size=size, channels=channels)
     if isinstance(source, str) and source in DATASETS:
-        return load_bundled(source, split=split, wanted=wanted)
+        return load_named(source, split=split, wanted=wanted, strict=strict)
     path = Path(source).expanduser()
-    if not is_folder(path, source):
-        return _load_file(path, wanted=wanted, strict=strict)
-    if is_idx_folder(path):
-        return load_idx_folder(path, split=split, wanted=wanted)
-    if is_cifar_folder(path):
-        return load_cifar_folder(path, split=split, wanted=wanted)
-    return load_folder(path, wanted=wanted, strict=strict)
+    is_folder(path, source)  # or neither, which is an error
+    reader = find_reader(path)
+    if reader is None:
+        kinds = "; ".join(reader.name for reader in READERS)
+        raise UserError(
+            f"{path} is not a source of images. Expected one of: {kinds}. For single images or IDX "
+            "files, give the folder."
+        )
+    return reader.load(path, split=split, wanted=wanted, strict=strict)
 
 
 def has_splits(source: str | Path) -> bool:
     """Whether a source has train and test images; others are given whole for either."""
+    if source in DATASETS:
+        return True
     path = Path(source).expanduser()
-    return source in DATASETS or has_both_splits(path) or is_cifar_folder(path)
+    reader = find_reader(path)
+    return reader is not None and reader.has_splits(path)
 
 
-def _load_file(path: Path, *, wanted: Format, strict: bool) -> ImageSet:
-    name = path.name.lower()
-    if name.endswith(".npz"):
-        return load_npz(path, wanted=wanted)
-    if name.endswith(ARCHIVE_SUFFIXES):
-        return load_archive(path, wanted=wanted, strict=strict)
-    raise UserError(
-        f"{path} is not a source of images: expected a folder, or a file ending in "
-        f"{' '.join((*ARCHIVE_SUFFIXES, '.npz'))}. For single images or IDX files, give the folder."
-    )
+def find_reader(path: Path) -> Reader | None:
+    """The first reader that knows what is at a path, if any does.
+
+    Raises:
+        UserError: it cannot be looked at.
+    """
+    try:
+        return next((reader for reader in READERS if reader.detects(path)), None)
+    except OSError as error:
+        raise UserError(f"The path '{path}' cannot be read: {error.strerror}.") from error
 
 
 def is_folder(path: Path, source: str | Path) -> bool:
@@ -107,6 +207,4 @@ def _no_source(path: Path, source: str | Path) -> UserError:
         siblings = [sibling.name for sibling in path.parent.iterdir()]
     except OSError:
         return UserError(f"There is no file or folder '{path}': its folder does not exist either.")
-    closest = difflib.get_close_matches(path.name, siblings, n=1)
-    hint = f" Did you mean '{path.parent / closest[0]}'?" if closest else ""
-    return UserError(f"There is no file or folder '{path}'.{hint}")
+    return UserError(f"There is no file or folder '{path}'.{did_you_mean(path.name, siblings)}")

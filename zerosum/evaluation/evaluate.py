@@ -23,10 +23,11 @@ from zerosum.evaluation.selection import Wanted, choose_instruments
 from zerosum.evaluation.translation import HELD_OUT, Targets, choose_kinds, translate, why_no_pairs
 from zerosum.hardware import tuned_processor
 from zerosum.inference.run import Run
-from zerosum.metrics import diversity, lpips
+from zerosum.metrics import diversity
 from zerosum.metrics.evaluate import ImageCollection, MetricResult
 from zerosum.metrics.protocols import Protocol, agree
 from zerosum.metrics.registry import LEAST_IMAGES
+from zerosum.metrics.weight_files import LPIPS
 from zerosum.training.run_directory import RunDirectory, no_run_here
 
 
@@ -89,7 +90,7 @@ def evaluate_source(question: EvalConfig, *, notice: Notice) -> dict[str, Metric
                 notice=notice,
             )
     if instruments.missing:
-        notice(f"{lpips.HOW_TO_GET} Went on without {' and '.join(instruments.missing)}.")
+        notice(f"{LPIPS.how_to_get} Went on without {' and '.join(instruments.missing)}.")
     for name, result in results.items():
         if warning := result.card["warning"]:
             notice(f"Do not rely on {name}: {warning}")

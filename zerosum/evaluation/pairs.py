@@ -22,7 +22,7 @@ from zerosum.data.decode import Format, Undecodable, decode
 from zerosum.data.folder import read_file
 from zerosum.data.gather import printable
 from zerosum.data.matching import match_folders
-from zerosum.errors import UserError
+from zerosum.errors import UserError, and_more
 from zerosum.evaluation.evaluate import EvalConfig, is_run
 from zerosum.evaluation.images import Notice
 from zerosum.evaluation.selection import PACE_SECONDS
@@ -36,7 +36,6 @@ from zerosum.seeds import stream_seed
 
 FOREIGN = ("protocol", "split", "features", "resize", "raw", "checkpoint", "neighbours")
 """What a user may ask of sets of images but not of pairs."""
-EXAMPLES = 3
 
 
 class Side:
@@ -85,7 +84,7 @@ def evaluate_pairs(question: EvalConfig, *, notice: Notice) -> dict[str, MetricR
         pair_metrics = choose_pair_metrics(names, device=choose_device("auto"), notice=notice)
         values, skipped = compare(pairs, pair_metrics, wanted, sides=sides, notice=notice)
     if skipped:
-        notice(f"Left out, because they cannot be decoded: {some(skipped)}.")
+        notice(f"Left out, because they cannot be decoded: {and_more(skipped)}.")
     common = {
         "evaluated": sides[0].card(),
         "reference": sides[1].card(),
@@ -135,19 +134,13 @@ def find_pairs(question: EvalConfig, notice: Notice) -> tuple[Sequence[tuple[Pat
     match = match_folders(*folders)
     if match.alone:
         names = [printable(str(path)) for path in match.alone]
-        notice(f"Left out for want of a partner: {some(names)}.")
+        notice(f"Left out for want of a partner: {and_more(names)}.")
     pairs = match.pairs
     if question.count is not None and question.count < len(pairs):
         seed = stream_seed("evaluate", "pairs", question.seed)
         order = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(seed))
         pairs = tuple(pairs[index] for index in sorted(order[: question.count].tolist()))
     return pairs, len(match.alone)
-
-
-def some(names: Sequence[str]) -> str:
-    """The first of many names, and how many more there are."""
-    more = f" and {len(names) - EXAMPLES} more" if len(names) > EXAMPLES else ""
-    return ", ".join(names[:EXAMPLES]) + more
 
 
 def compare(
@@ -186,7 +179,7 @@ def compare(
             said = time.monotonic()
             notice(f"Compared {number + 1:,} of {len(pairs):,} pairs.")
     if len(skipped) == len(pairs):
-        raise UserError(f"None of the {len(pairs)} pairs can be decoded: {some(skipped)}.")
+        raise UserError(f"None of the {len(pairs)} pairs can be decoded: {and_more(skipped)}.")
     return values, skipped
 
 

@@ -14,9 +14,9 @@ from zerosum.hardware import choose_device
 from zerosum.metrics import diversity, lpips, paired
 from zerosum.metrics.evaluate import ImageCollection, MetricResult, evaluate
 from zerosum.metrics.features import Answer, FeatureNet, feature_net, net_for_data
-from zerosum.metrics.inception import HOW_TO_GET
 from zerosum.metrics.protocols import Protocol
 from zerosum.metrics.registry import choose
+from zerosum.metrics.weight_files import INCEPTION, LPIPS
 
 PACE_SECONDS = 30
 
@@ -94,7 +94,7 @@ def choose_instruments(
     # What comes along unasked where the LPIPS weights are on this machine.
     welcome = (diversity.NAME,) * (sets == () and mixture_of(reference.name) is None)
     welcome += ("lpips",) * (pairs == ())
-    found = welcome if lpips.locate() else ()
+    found = welcome if LPIPS.locate() else ()
     device = choose_device("auto")
     perceptual = None
     if diversity.NAME in (*(sets or ()), *found):
@@ -116,7 +116,7 @@ def choose_net(terms: Protocol, reference: RealImages, notice: Notice) -> Featur
     """Take the feature net that was named, or one for the data, of those on this machine."""
     name = terms.features or net_for_data(reference.name)
     if terms.features is None and name == "random":
-        notice(f"{HOW_TO_GET} Going on with random features, which are no FID.")
+        notice(f"{INCEPTION.how_to_get} Going on with random features, which are no FID.")
     return feature_net(name, device=choose_device("auto"), resize=terms.resize)
 
 

@@ -100,9 +100,9 @@ class Run:
             )
         raise UserError(
             f"The run '{self.path}' cannot be opened. "
-            f"{unknown_name('recipe', recipe, recipes.RECIPES)} A recipe of your own is known after "
-            "the import of the module that adds it to zerosum.recipes.RECIPES: open the run from "
-            "Python, with zerosum.load."
+            f"{unknown_name('recipe', recipe, recipes.RECIPES)} A recipe of your own is known "
+            "after the import of the module that adds it to zerosum.recipes.RECIPES: open the run "
+            "from Python, with zerosum.load."
         )
 
     def __repr__(self) -> str:

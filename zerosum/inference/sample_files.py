@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from zerosum.data.arrays import Samples
 from zerosum.errors import UserError
+from zerosum.files import cannot_write
 from zerosum.inference.run import Run
 from zerosum.plots.film import save_film
 from zerosum.plots.grids import to_picture
@@ -83,9 +84,7 @@ def write_samples(run: Run, out: Path, wish: Wish) -> Path:
         else:
             writers[suffix](run.sample(**asdict(wish)), out)
     except OSError as error:
-        raise UserError(
-            f"Could not write '{out}': {error.strerror}. Choose another place with --out."
-        ) from None
+        raise cannot_write(out, error) from None
     return out
 
 

@@ -16,16 +16,16 @@ from zerosum.data.arrays import Pixels
 from zerosum.data.decode import Format, Undecodable, decode
 from zerosum.data.folder import read_file
 from zerosum.data.gather import MAX_FILE_BYTES, printable
-from zerosum.errors import UserError
+from zerosum.errors import UserError, and_more
+from zerosum.files import cannot_write
 from zerosum.hardware import memory_bytes, require_memory
 from zerosum.inference.run import Run
 from zerosum.inference.tiles import Translator
-from zerosum.inference.translate_plan import WRITABLE, Job, cannot_write, names_folder, plan
+from zerosum.inference.translate_plan import WRITABLE, Job, names_folder, plan
 from zerosum.plots.grids import to_picture
 
 QUALITY = 95
 """Of JPEG and WebP, of 100: what is lost is not seen."""
-NUM_EXAMPLES = 3  # of undecodable files in a notice
 
 Notice = Callable[[str], None]
 
@@ -101,8 +101,7 @@ def report_skipped(skipped: list[str], jobs: list[Job], folder: str | None, noti
     """
     if folder is None:
         raise UserError(f"The image cannot be decoded: {skipped[0]}.")
-    more = f"; and {len(skipped) - NUM_EXAMPLES} more" * (len(skipped) > NUM_EXAMPLES)
-    which = "; ".join(skipped[:NUM_EXAMPLES]) + more
+    which = and_more(skipped)
     if len(skipped) == len(jobs):
         raise UserError(f"None of the {len(jobs)} images in {folder} can be decoded: {which}.")
     notice(f"Skipped {len(skipped)} of {len(jobs)} images that cannot be decoded: {which}.")

@@ -11,6 +11,7 @@ from zerosum.data.folder import list_files
 from zerosum.data.gather import is_image, natural_key, printable
 from zerosum.data.sources import is_folder
 from zerosum.errors import UserError
+from zerosum.files import cannot_write
 
 PIPE = "-"
 """What stands for standard input and output."""
@@ -158,10 +159,3 @@ def require_empty(target: Path, folder: Path) -> None:
             f"The folder '{target}' is not empty: translations would mix with what is there. "
             "Choose another with --out."
         )
-
-
-def cannot_write(path: Path, error: OSError) -> UserError:
-    """Build the error for a place where nothing can be written."""
-    return UserError(
-        f"Could not write '{path}': {error.strerror}. Choose another place with --out."
-    )

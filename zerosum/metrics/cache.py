@@ -10,18 +10,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 from torch import Tensor
 
+from zerosum.files import cache_folder, write_whole
+
 
 def folder() -> Path:
     """Where the entries lie."""
-    cache = os.environ.get("ZEROSUM_CACHE")
-    return (Path(cache) if cache else Path.home() / ".cache" / "zerosum") / "metrics"
+    return cache_folder() / "metrics"
 
 
 def content_key(*parts: object) -> str:
@@ -70,9 +70,4 @@ def write(name: str, content: bytes) -> None:
     with contextlib.suppress(OSError):
         folder().mkdir(parents=True, exist_ok=True)
         for target, data in ((name, content), (f"{name}.sha256", note)):
-            temporary = folder() / f".{os.getpid()}-{target}"
-            try:
-                temporary.write_bytes(data)
-                temporary.replace(folder() / target)
-            finally:
-                temporary.unlink(missing_ok=True)
+            write_whole(folder() / target, data)

@@ -26,7 +26,7 @@ from zerosum.metrics.plane import look_at_points, sha256
 from zerosum.metrics.random_net import SIDE as RANDOM_SIDE
 from zerosum.metrics.random_net import RandomNet
 from zerosum.metrics.stacked import look_at_channels
-from zerosum.metrics.weight_files import checked
+from zerosum.metrics.weight_files import INCEPTION, checked
 
 Answer = tuple[Tensor, Tensor | None]
 """Features (b, d) and logits (b, k), or None where the net is no classifier."""
@@ -104,7 +104,7 @@ def net_for_data(name: str) -> str:
     Where Inception's weights are not on this machine, it is `random`, which serves any images.
     """
     cheap = cheap_net(name)
-    return "inception" if cheap == "random" and inception.locate() else cheap
+    return "inception" if cheap == "random" and INCEPTION.locate() else cheap
 
 
 def cheap_net(name: str) -> str:
@@ -172,18 +172,14 @@ def plane_net(name: str, device: torch.device) -> FeatureNet:
 def inception_net(device: torch.device, resize: str) -> FeatureNet:
     """Load the FID network, gray tiled to RGB; its TorchScript holds no logits."""
     description = inception.described(resize)
-    path = inception.locate()
-    if path is None:
-        raise UserError(inception.HOW_TO_GET)
-    net = inception.load(checked(path, inception.SHA256, inception.HOW_TO_GET), device)
+    ((file, sha256),) = INCEPTION.files.items()
+    net = inception.load(INCEPTION.read(file), device)
 
     def look(images: Tensor) -> Answer:
         flat = images if images.shape[1] == 1 else with_channels(images, 3)
         return net(inception.prepare(flat.to(device), resize)), None
 
-    return FeatureNet(
-        name="inception", sha256=inception.SHA256, resize=description, classes=(), look=look
-    )
+    return FeatureNet(name="inception", sha256=sha256, resize=description, classes=(), look=look)
 
 
 def random_net(device: torch.device) -> FeatureNet:

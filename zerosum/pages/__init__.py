@@ -19,6 +19,7 @@ from PIL import Image
 
 from zerosum._version import __version__
 from zerosum.errors import UserError
+from zerosum.files import cannot_write, write_whole
 
 MOST_PIXELS = 480
 """Wider pictures are made smaller: a page of many runs should stay light."""
@@ -81,12 +82,8 @@ def write_html(html: str, out: Path) -> None:
     Raises:
         UserError: the file cannot be written.
     """
-    temporary = out.with_name(f".{out.name}.writing")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(html, encoding="utf-8")
-        temporary.replace(out)
+        write_whole(out, html)
     except OSError as error:
-        raise UserError(
-            f"Could not write '{out}': {error.strerror}. Choose another file with --out."
-        ) from None
+        raise cannot_write(out, error) from None

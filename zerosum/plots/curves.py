@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from zerosum.files import write_whole
 from zerosum.metrics.paired import better
 from zerosum.plots.charts import Line, curves
 from zerosum.training.log import History
@@ -23,9 +24,7 @@ def draw_curve(history: History, target: Path) -> Path | None:
     panels = run_panels(history)
     if not panels:
         return None
-    temporary = target.with_name(f".{target.name}.writing")
-    temporary.write_text(curves(panels), encoding="utf-8")
-    temporary.replace(target)
+    write_whole(target, curves(panels))
     return target
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
+
+from zerosum.files import write_whole
 
 FRAME_MILLISECONDS = 400
 LAST_MILLISECONDS = 2000
@@ -21,11 +24,9 @@ def save_film(frames: Sequence[Image.Image], path: Path, *, frame_milliseconds: 
     """
     first, *rest = (frame.convert("P", palette=Image.Palette.ADAPTIVE) for frame in frames)
     durations = [frame_milliseconds] * len(rest) + [max(frame_milliseconds, LAST_MILLISECONDS)]
-    temporary = path.with_name(f".{path.name}.writing")
-    first.save(
-        temporary, format="GIF", save_all=True, append_images=rest, duration=durations, loop=0
-    )
-    temporary.replace(path)
+    content = io.BytesIO()
+    first.save(content, format="GIF", save_all=True, append_images=rest, duration=durations, loop=0)
+    write_whole(path, content.getvalue())
 
 
 def read_frame(picture: Path) -> Image.Image:

@@ -24,6 +24,8 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
+from zerosum.files import flush_folder, write_whole
+
 TENSORS, FACTS, MANIFEST = "state.safetensors", "state.json", "manifest.json"
 TEMPORARY = ".writing-"
 
@@ -88,13 +90,13 @@ class Checkpoints:
                 for name, data in files.items()
             }
             for name, data in {**files, MANIFEST: to_json(manifest)}.items():
-                write_durably(temporary / name, data)
-            flush_directory(temporary)
+                write_whole(temporary / name, data, durable=True)
+            flush_folder(temporary)
             if target.exists():
                 # Only a damaged one can be here: a run goes on from the newest that verifies.
                 target.rename(self.directory / f"{TEMPORARY}replaced-{seen}")
             temporary.rename(target)
-            flush_directory(self.directory)
+            flush_folder(self.directory)
         finally:
             self._sweep_temporaries()
         self._sweep(newest=seen)
@@ -169,22 +171,3 @@ def verified(path: Path, *, size: int, sha256: str) -> bytes:
 def to_json(value: Mapping[str, Any]) -> bytes:
     """JSON for people to read too; NaN and infinity, which JSON lacks, are refused."""
     return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a file and wait until it is on the disk."""
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def flush_directory(path: Path) -> None:
-    """Wait until a directory's entries are on the disk; Windows knows no such thing."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

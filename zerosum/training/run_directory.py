@@ -7,6 +7,7 @@ checkpoints/<images seen>/
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -19,14 +20,19 @@ from typing import IO, Any
 from PIL import Image
 
 from zerosum.errors import UserError
-from zerosum.training.checkpoint import Checkpoints, to_json, write_durably
+from zerosum.files import WRITING, cannot_write, write_whole
+from zerosum.training.checkpoint import Checkpoints, to_json
 from zerosum.training.log import History, read_log
 
 FORMAT = 1
 """The version of the run directory's format; raised when older code could no longer read it."""
 
 CONFIG, LOG, FILM, CURVE, LOCK = "config.json", "log.jsonl", "film.gif", "curve.svg", ".lock"
-WRITING_CONFIG = f".{CONFIG}.writing"
+
+
+CHOOSE_ANOTHER = (
+    "Expected a folder that can be written, with space left. Choose another with --out."
+)
 
 
 class StorageFailed(UserError):
@@ -76,11 +82,11 @@ class RunDirectory:
             raise UserError(f"'{self.path}' is a file: expected a folder for the run, as --out.")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            names = {path.name for path in self.path.iterdir()}
+            names = {path.name for path in self.path.iterdir() if path.suffix != WRITING}
         except OSError as error:
-            raise cannot_write(self.path, error) from None
+            raise cannot_write(self.path, error, CHOOSE_ANOTHER) from None
         # Alone, these are what a kill before the first config, or --fresh, leaves behind.
-        if names - {LOCK, WRITING_CONFIG} and (CONFIG not in names or self._config_is_foreign()):
+        if names - {LOCK} and (CONFIG not in names or self._config_is_foreign()):
             raise UserError(
                 f"The folder '{self.path}' is not empty and holds no run. Choose another "
                 "with --out, so that nothing in it is lost."
@@ -99,12 +105,10 @@ class RunDirectory:
         Raises:
             UserError: the folder cannot be written.
         """
-        temporary = self.path / WRITING_CONFIG
         try:
-            write_durably(temporary, to_json({"format": FORMAT, **config}))
-            temporary.replace(self.config_path)
+            write_whole(self.config_path, to_json({"format": FORMAT, **config}), durable=True)
         except OSError as error:
-            raise cannot_write(self.path, error) from None
+            raise cannot_write(self.path, error, CHOOSE_ANOTHER) from None
 
     def read_config(self) -> dict[str, Any]:
         """Read what `write_config` was given.
@@ -139,16 +143,17 @@ class RunDirectory:
             if self.checkpoints.directory.is_dir():
                 shutil.rmtree(self.checkpoints.directory)
             files = [self.log_path, self.film_path, self.curve_path, *self.pictures()]
+            files += self.path.glob(f".*{WRITING}")  # of what a kill interrupted
             for path in [*files, self.config_path]:
                 path.unlink(missing_ok=True)
         except OSError as error:
-            raise cannot_write(self.path, error) from None
+            raise cannot_write(self.path, error, CHOOSE_ANOTHER) from None
 
     def save_picture(self, picture: Image.Image, epoch: float) -> None:
         """Save the picture of an epoch, or of a point inside one, whole or not at all."""
-        temporary = self.path / f".generated_epoch_{epoch}.writing"
-        picture.save(temporary, format="PNG")
-        temporary.replace(self.path / f"generated_epoch_{epoch}.png")
+        content = io.BytesIO()
+        picture.save(content, format="PNG")
+        write_whole(self.path / f"generated_epoch_{epoch}.png", content.getvalue())
 
     def pictures(self) -> list[Path]:
         """The pictures so far, in the order of their epochs."""
@@ -193,10 +198,10 @@ class RunDirectory:
         except BrokenPipeError:  # whoever read our output has left; the disk is well
             raise
         except OSError as error:
-            raise StorageFailed(
-                f"Could not write to '{self.path}': {error.strerror or error}. The "
-                "checkpoints before are as they were: make room and run the same command again."
-            ) from error
+            advice = (
+                "The checkpoints before are as they were: make room and run the same command again."
+            )
+            raise StorageFailed(str(cannot_write(self.path, error, advice))) from error
 
     def locked(self) -> AbstractContextManager[Any]:
         """Keep other processes from training in this run directory.
@@ -211,7 +216,7 @@ class RunDirectory:
         try:
             file: IO[str] = (self.path / LOCK).open("w")
         except OSError as error:
-            raise cannot_write(self.path, error) from None
+            raise cannot_write(self.path, error, CHOOSE_ANOTHER) from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -228,11 +233,3 @@ def no_run_here(path: Path) -> str:
     message = f"There is no run in '{path}': expected a folder with a {CONFIG}, as train makes it."
     beside = sorted(str(config.parent) for config in path.parent.glob(f"*/{CONFIG}"))
     return f"{message} Runs beside it: {', '.join(beside)}." if beside else message
-
-
-def cannot_write(path: Path, error: OSError) -> UserError:
-    """Build the error for a run directory that cannot be written."""
-    return UserError(
-        f"Could not write to '{path}': {error.strerror}. Expected a folder that can be written, "
-        "with space left. Choose another with --out."
-    )

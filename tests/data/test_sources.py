@@ -1,12 +1,18 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
+import zerosum
 import zerosum.data
-from zerosum.data import has_splits, load
+from zerosum.data import ImageSet, Reader, fit_array, has_splits, load, register_reader
 from zerosum.data.catalog import IDX_FILES, locate
+from zerosum.data.sources import READERS
 from zerosum.errors import UserError
 
 
@@ -82,8 +88,11 @@ def test_what_cannot_be_a_path_is_an_error(source, message):
 
 def test_a_file_of_another_kind_is_an_error(paint):
     folder = paint("1.png")
-    with pytest.raises(UserError, match=r"1\.png is not a source of images.*give the folder"):
+    with pytest.raises(
+        UserError, match=r"1\.png is not a source of images.*give the folder"
+    ) as caught:
         load(folder / "1.png")
+    assert all(reader.name in str(caught.value) for reader in READERS)
     with pytest.raises(UserError, match="There is no file or folder"):
         load(folder / "1.png" / "deeper")
 
@@ -121,3 +130,77 @@ class TestHasSplits:
         for name in IDX_FILES[2:]:
             shutil.copy(folder / name, tmp_path)
         assert has_splits(tmp_path)
+
+
+class TestRegisteredReader:
+    """A user's own format: a folder with train.bin and test.bin, 8×8 bytes an image."""
+
+    @pytest.fixture
+    def source(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("zerosum.data.sources.READERS", list(READERS))
+        folder = tmp_path / "raw"
+        folder.mkdir()
+        numbers = np.random.default_rng(0)
+        for split, count in (("train", 40), ("test", 20)):
+            numbers.integers(0, 256, (count, 8, 8), np.uint8).tofile(folder / f"{split}.bin")
+        Image.new("L", (8, 8)).save(folder / "preview.png")
+        return folder
+
+    @pytest.fixture
+    def reader(self):
+        def load_raw(path, *, split, wanted, strict):
+            pixels = np.fromfile(path / f"{split}.bin", np.uint8).reshape(-1, 8, 8, 1)
+            images = torch.from_numpy(fit_array(pixels, wanted))
+            return ImageSet(images=images, labels=None, classes=(), name=path.name)
+
+        return Reader(
+            name="a folder of .bin files",
+            detects=lambda path: (path / "train.bin").is_file(),
+            load=load_raw,
+            has_splits=lambda path: (path / "test.bin").is_file(),
+        )
+
+    def test_it_is_asked_before_the_others_and_knows_splits(self, source, reader):
+        assert (len(load(source)), has_splits(source)) == (1, False)  # the preview, as a folder
+        register_reader(reader)
+        assert (len(load(source)), len(load(source, split="test"))) == (40, 20)
+        assert has_splits(source)
+        assert not has_splits(source.parent)
+        assert load(source, size=(4, 6), channels=3).shape == (3, 4, 6)
+        (source / "test.bin").unlink()
+        assert not has_splits(source)
+
+    def test_other_sources_are_read_as_before(self, source, reader, paint):
+        register_reader(reader)
+        assert len(load(paint("1.png", "2.png"))) == 2
+        assert len(load("mnist", split="test")) == 10_000
+
+    def test_the_same_name_replaces_and_the_known_kinds_are_listed(self, source, reader):
+        register_reader(reader)
+        register_reader(replace(reader, detects=lambda path: False))
+        assert len(load(source)) == 1
+        with pytest.raises(UserError, match=r"Expected one of: a folder of \.bin files; a folder"):
+            load(source / "train.bin")
+
+    def test_it_can_be_trained_on(self, source, reader, tmp_path):
+        register_reader(reader)
+        run = zerosum.train(
+            "vanilla",
+            data=str(source),
+            **{"epochs": 1, "batch_size": 16, "hidden": (8,), "latent_size": 4},
+            out=tmp_path / "run",
+            quiet=True,
+        )
+        assert run.image_shape == (1, 8, 8)
+        assert run.log()[-1]["seen"] == 40
+
+
+def test_a_path_that_may_not_be_looked_at_is_an_error(tmp_path, monkeypatch):
+    def forbidden(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(
+        "zerosum.data.sources.READERS", [replace(READERS[0], detects=forbidden), *READERS]
+    )
+    with pytest.raises(UserError, match="cannot be read: Permission denied"):
+        load(tmp_path)

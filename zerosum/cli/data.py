@@ -1,0 +1,108 @@
+"""`zerosum data`: which data sets and weights have a name, and getting those that are not here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cyclopts import App
+
+from zerosum.cli.show import show
+from zerosum.data.catalog import DATASETS, folders, is_here, locate
+from zerosum.errors import UserError, unknown_name
+from zerosum.metrics.weight_files import ON_REQUEST
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+data = App(
+    name="data", help="List the named data sets, and say which are on this machine; or get one."
+)
+
+
+@data.default
+def list_data() -> None:
+    """List the named data sets, and say which are on this machine."""
+    show(data_table())
+
+
+@data.command
+def get(name: str) -> None:
+    """Get a data set that is not on this machine, checked by its sha256.
+
+    A download that broke off is gone on with by the same command. Files go to
+    ~/.cache/zerosum, or to the folder in the environment variable ZEROSUM_CACHE.
+
+    Args:
+        name: fashion-mnist or cifar10; others are here, or say how to get them.
+    """
+    if name in ON_REQUEST:
+        weights = ON_REQUEST[name]
+        if (path := weights.locate()) is None:
+            raise UserError(weights.how_to_get)
+        print(f"The {weights.name} weights are here already: {path}")
+        return
+    if name not in DATASETS:
+        raise unknown_name("data set", name, (*DATASETS, *ON_REQUEST))
+    about = DATASETS[name]
+    if about.mixture is not None:
+        print(f"There is nothing to get of '{name}'. {about.origin}")
+    elif (folder := locate(name)) is not None:
+        downloaded = about.distribution is not None and folder == folders(name)[0]
+        anew = " Remove it to get it anew." if downloaded else ""
+        print(f"'{name}' is here already, in {folder}.{anew}")
+    elif about.distribution is None:
+        raise UserError(f"'{name}' is not on this machine. {about.origin}")
+    else:
+        get_with_bar(name)
+
+
+def get_with_bar(name: str) -> None:
+    """Download a data set, and show how far it is on standard error, a bar only to a person."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    from zerosum.data.download import download
+
+    console = Console(stderr=True)
+    columns = (DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(
+        *(TextColumn("Getting {task.description}"), BarColumn(), *columns),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task(name, total=None)
+        try:
+            folder = download(
+                name, report=lambda done, total: bar.update(task, completed=done, total=total)
+            )
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                "Interrupted: the same command goes on where this one was."
+            ) from None
+    print(f"'{name}' is in {folder}.")
+
+
+def data_table() -> Table:
+    """One row a data set, with where it is or how to get it; and what else can be trained on."""
+    from zerosum.plots.tables import table
+
+    made = table("data", "what it is", "licence", "here")
+    for name, about in DATASETS.items():
+        here = "yes" if is_here(name) else f"no. {about.origin}"
+        made.add_row(name, about.description, about.licence, here)
+    made.add_row(
+        "PATH",
+        "a folder of images (subfolders are classes), a .zip or .tar of images, an .npz, or a "
+        "folder of IDX files or of CIFAR-10's",
+        "yours",
+        "",
+    )
+    return made

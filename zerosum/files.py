@@ -1,0 +1,64 @@
+"""Files as users should find them: whole or not there at all, and where what is kept goes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from zerosum.errors import UserError
+
+WRITING = ".writing"
+"""How the name of a file ends that is being written, or was when the process was killed."""
+
+
+def cache_folder() -> Path:
+    """Where what was downloaded or computed once is kept: ZEROSUM_CACHE, or ~/.cache/zerosum."""
+    return Path(os.environ.get("ZEROSUM_CACHE") or "~/.cache/zerosum").expanduser()
+
+
+def write_whole(path: Path, data: bytes | str, *, durable: bool = False) -> None:
+    """Write a file so that whoever looks finds the old content or all of the new, never a part.
+
+    Args:
+        path: the file; its folder must be there.
+        data: the content; text is written as UTF-8.
+        durable: whether to wait until the disk has the content before the name is given to it, so
+            that the promise holds through a power cut too.
+
+    Raises:
+        OSError: it cannot be written. What was there before is as it was.
+    """
+    # Two processes may write the same file; each then has a temporary one of its own.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{WRITING}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def flush_folder(path: Path) -> None:
+    """Wait until the disk has the names in a folder; Windows knows no such thing."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def cannot_write(path: Path, error: OSError, advice: str = "") -> UserError:
+    """Build the error for a file or folder that cannot be written.
+
+    Args:
+        path: what was to be written.
+        error: what the system said.
+        advice: what to do, in whole sentences; by default to choose another --out.
+    """
+    advice = advice or "Choose another place with --out."
+    return UserError(f"Could not write '{path}': {error.strerror or error}. {advice}")
