@@ -5,7 +5,6 @@ How a training is put together from its parts is settled in `session.py`.
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,7 +28,7 @@ from zerosum.hardware import (
     repeatable_convolutions,
     tuned_processor,
 )
-from zerosum.inference.run import Run
+from zerosum.inference.run import Run, print_notice
 from zerosum.metrics.evaluate import MetricResult
 from zerosum.seeds import own_randomness
 from zerosum.training.interfaces import Callback
@@ -121,11 +120,6 @@ def eval_config_of(source: Path | str, flags: dict[str, Any]) -> EvalConfig:
         if name in values:
             values[name] = kind(values[name])
     return EvalConfig(source=str(source), **values)
-
-
-def print_notice(text: str) -> None:
-    """Say what else there is to know, where it does not mix with what is printed."""
-    print(text, file=sys.stderr)
 
 
 def train_seeds(

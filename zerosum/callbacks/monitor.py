@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zerosum.data.images import ImageSet, at_rest, to_float
+from zerosum.data.images import ImageSet, to_float
 from zerosum.game.core import Batch, Player
-from zerosum.inference.run import CHUNK, generate
+from zerosum.game.sampling import CHUNK, Generator, draw_inputs, generate
 from zerosum.metrics.classes import class_shares
 from zerosum.metrics.embedding import Embedding, embed, embed_reference
 from zerosum.metrics.features import FeatureNet
@@ -80,7 +80,8 @@ class Monitor:
         entries = images.images[0].numel()
         count = min(SAMPLES, len(images), max(2, SAMPLE_BYTES // entries))
         enter_stream(state.game.device, "checkup", seed)
-        self.inputs = state.game.forward.inputs(count, state.game.device)
+        self.G = Generator(state.ema.net, state.game.forward.inputs)
+        self.inputs = draw_inputs(self.G.inputs, count, state.game.device)
 
     def __call__(self, log: Sequence[Mapping[str, Any]]) -> Evaluation:
         """Look at the players.
@@ -115,8 +116,7 @@ class Monitor:
     def _samples(self) -> Tensor:
         """What the average of G makes of the fixed z, images (n, c, h, w) at rest on the CPU."""
         chunks = zip(*(torch.split(values, CHUNK) for values in self.inputs), strict=True)
-        net = self.state.ema.net
-        return torch.cat([at_rest(generate(net, inputs)).cpu() for inputs in chunks])
+        return torch.cat([generate(self.G, inputs).cpu() for inputs in chunks])
 
     @cached_property
     def _reference(self) -> Embedding:

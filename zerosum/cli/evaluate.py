@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from zerosum.cli.show import show
+from zerosum.cli.show import renamed, show
 
 
 def evaluate(
@@ -25,11 +25,13 @@ def evaluate(
     count: Annotated[int | None, Parameter(name=["--count", "-n"])] = None,
     metrics: str | None = None,
     seed: int = 0,
-    raw: bool = False,
+    no_ema: bool = False,
     checkpoint: str = "newest",
+    device: str = "auto",
     neighbours: Path | None = None,
     paired: bool = False,
     as_json: Annotated[bool, Parameter(name="--json")] = False,
+    raw: Annotated[bool, Parameter(show=False)] = False,
 ) -> None:
     """Measure how close samples come to real images, with a card beside every metric.
 
@@ -51,12 +53,14 @@ def evaluate(
         count: Images on either side; fewer where there are fewer. [default: 10000]
         metrics: Names with commas between, such as fid,kid,precision. [default: all]
         seed: Decides the samples, and which images are taken where there are more.
-        raw: Use G's own weights instead of their moving average.
+        no_ema: Use G's own weights instead of their moving average.
         checkpoint: newest, best, or the images seen at a checkpoint that is kept.
+        device: auto, cpu, cuda, cuda:N or mps.
         neighbours: FILE.png for samples beside their nearest training images; tells of copying.
         paired: Compare two folders image by image, matched by name: l1, psnr, ssim, lpips,
             lpips_vgg.
         as_json: Print JSON instead of a table.
+        raw: The old name of --no-ema.
     """
     from zerosum.evaluation.evaluate import EvalConfig, evaluate_source
     from zerosum.evaluation.pairs import evaluate_pairs, pairs_table
@@ -74,7 +78,7 @@ def evaluate(
         count=count,
         metrics=metrics or "",
         seed=seed,
-        raw=raw,
+        ema=not (no_ema or (raw and renamed("--raw", "--no-ema"))),
         checkpoint=checkpoint,
         neighbours=neighbours,
     )

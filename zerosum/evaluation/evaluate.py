@@ -45,7 +45,7 @@ class EvalConfig:
     count: int | None = None
     metrics: str = ""
     seed: int = 0
-    raw: bool = False
+    ema: bool = True
     checkpoint: str = "newest"
     neighbours: Path | None = None
 
@@ -185,7 +185,7 @@ def translations(
     if of_sets:
         others = draw_others(reference, reals, terms, seed=seed, taken=num_reals, count=count)
     sources = draw(sources, count, "reference", seed)
-    fake = translate(targets, sources, seed=seed, raw=question.raw, checkpoint=question.checkpoint)
+    fake = translate(targets, sources, seed=seed, ema=question.ema, checkpoint=question.checkpoint)
     return fake, draw(reals, num_reals, "reference", seed), others
 
 
@@ -200,7 +200,7 @@ def subjects(
     else:
         most, _ = terms.counts(len(reals.images))
         fakes = make_samples(
-            run, most, seed=question.seed, raw=question.raw, checkpoint=question.checkpoint
+            run, most, seed=question.seed, ema=question.ema, checkpoint=question.checkpoint
         )
     num_fakes, num_reals = agreed_counts(terms, len(fakes.images), len(reals.images), notice)
     seed = question.seed

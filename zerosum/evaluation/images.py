@@ -111,16 +111,16 @@ def agreed_counts(
     return min(num_fakes, there), min(num_reals, there)
 
 
-def make_samples(run: Run, count: int, *, seed: int, raw: bool, checkpoint: str) -> ImageCollection:
+def make_samples(run: Run, count: int, *, seed: int, ema: bool, checkpoint: str) -> ImageCollection:
     """Let a run make samples."""
-    samples = run.sample(count, seed=seed, raw=raw, checkpoint=checkpoint)
-    name = made_by(run, raw=raw, checkpoint=checkpoint)
+    samples = run.sample(count, seed=seed, ema=ema, checkpoint=checkpoint)
+    name = made_by(run, ema=ema, checkpoint=checkpoint)
     return ImageCollection(name=name, split=None, images=to_tensor(samples))
 
 
-def made_by(run: Run, *, raw: bool, checkpoint: str) -> str:
+def made_by(run: Run, *, ema: bool, checkpoint: str) -> str:
     """What cards call a run's images."""
-    return f"{run.path} ({'G itself' if raw else 'average of G'}, checkpoint {checkpoint})"
+    return f"{run.path} ({'average of G' if ema else 'G itself'}, checkpoint {checkpoint})"
 
 
 def draw_others(

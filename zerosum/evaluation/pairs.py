@@ -34,7 +34,7 @@ from zerosum.metrics.paired import PairMetric, choose_pair_metrics, mean_result
 from zerosum.plots.tables import table
 from zerosum.seeds import stream_seed
 
-FOREIGN = ("protocol", "split", "features", "resize", "raw", "checkpoint", "neighbours")
+FOREIGN = ("protocol", "split", "features", "resize", "ema", "checkpoint", "neighbours")
 """What a user may ask of sets of images but not of pairs."""
 EXAMPLES = 3
 

@@ -129,7 +129,7 @@ def distinct(images: Tensor) -> Tensor:
 
 
 def translate(
-    targets: Targets, sources: ImageCollection, *, seed: int, raw: bool, checkpoint: str
+    targets: Targets, sources: ImageCollection, *, seed: int, ema: bool, checkpoint: str
 ) -> ImageCollection:
     """Let a run translate images.
 
@@ -137,13 +137,13 @@ def translate(
         targets: what the run's outputs should be.
         sources: what it is given.
         seed: decides the noise.
-        raw: use G's own weights instead of their moving average.
+        ema: the moving average of G's weights, and not G's own.
         checkpoint: as for `Run.translate`.
     """
     outputs = targets.run.translate(
-        to_array(sources.images), seed=seed, raw=raw, checkpoint=checkpoint
+        to_array(sources.images), seed=seed, ema=ema, checkpoint=checkpoint
     )
-    name = f"{made_by(targets.run, raw=raw, checkpoint=checkpoint)}, {' to '.join(targets.way)}"
+    name = f"{made_by(targets.run, ema=ema, checkpoint=checkpoint)}, {' to '.join(targets.way)}"
     return ImageCollection(name=name, split=sources.split, images=to_tensor(outputs))
 
 

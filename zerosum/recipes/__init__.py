@@ -31,6 +31,7 @@ from zerosum.recipes import (
 
 if TYPE_CHECKING:
     from zerosum.game.core import Game
+    from zerosum.game.sampling import Generator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,3 +172,31 @@ def build(
     if source_channels:
         return make(source_channels=source_channels)
     return make(num_classes=num_classes)
+
+
+G_ALONE: dict[Callable[..., Game], Callable[..., Generator]] = {
+    family.build: family.build_generator,
+    pix2pix.build: pix2pix.build_generator,
+    cyclegan.build: cyclegan.build_generator,
+}
+"""For each `Recipe.build` what builds its G without the rest."""
+
+
+def build_generator(
+    name: str,
+    config: Any,
+    *,
+    image_shape: tuple[int, int, int],
+    num_classes: int = 0,
+    source_channels: int = 0,
+    device: Any,
+) -> Generator:
+    """Build G alone, of a recipe of one's own with all else; it takes what `build` takes."""
+    told = {"source_channels": source_channels} if source_channels else {"num_classes": num_classes}
+    recipe = get(name)
+    if make := G_ALONE.get(recipe.build):
+        return make(config, image_shape=image_shape, device=device, **told)
+    from zerosum.game.sampling import Generator
+
+    game = recipe.build(config, image_shape=image_shape, device=device, **told)
+    return Generator(game.G.net, game.forward.inputs)

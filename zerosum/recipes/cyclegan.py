@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from zerosum.game.core import Game
     from zerosum.game.cycle import DiscriminatorPair, GeneratorPair
     from zerosum.game.losses import Objective
+    from zerosum.game.sampling import Generator
 
 
 class Config(TranslationSettings):
@@ -70,7 +71,8 @@ def build(
 
     channels, *size = image_shape
     domains = source_channels, channels - source_channels
-    G, D = build_nets(config, (size[0], size[1]), *domains)
+    G = make_generator(config, image_shape, source_channels)
+    D = make_discriminator(config, image_shape, source_channels)
     objective = build_terms(config, D, *domains)
     A, B = (Pool(config.pool, (c, size[0], size[1])).to(device) for c in domains)
     rate = config.learning_rate
@@ -90,26 +92,52 @@ def build(
     )
 
 
-def build_nets(
-    config: Config, size: tuple[int, int], channels_A: int, channels_B: int
-) -> tuple[GeneratorPair, DiscriminatorPair]:
-    """Make both generators and both discriminators, in this order."""
-    from zerosum.game.cycle import DiscriminatorPair, GeneratorPair
-    from zerosum.nets import patchgan, translator
+def build_generator(
+    config: Config,
+    *,
+    image_shape: tuple[int, int, int],
+    source_channels: int,
+    device: torch.device,
+) -> Generator:
+    """Build G alone, both ways, with the weights that `build` gives it; it takes the same."""
+    from zerosum.game.sampling import Generator, image_inputs
 
-    way = partial(translator.Generator, size, width=config.width, blocks=config.blocks)
+    G = make_generator(config, image_shape, source_channels)
+    return Generator(G.to(device), image_inputs(source_channels))
+
+
+def make_generator(
+    config: Config, image_shape: tuple[int, int, int], source_channels: int
+) -> GeneratorPair:
+    """Make both generators."""
+    from zerosum.game.cycle import GeneratorPair
+    from zerosum.nets.translator import Generator
+
+    channels, *size = image_shape
+    A, B = source_channels, channels - source_channels
+    way = partial(Generator, (size[0], size[1]), width=config.width, blocks=config.blocks)
+    return GeneratorPair(
+        AB=way(source_channels=A, target_channels=B), BA=way(source_channels=B, target_channels=A)
+    )
+
+
+def make_discriminator(
+    config: Config, image_shape: tuple[int, int, int], source_channels: int
+) -> DiscriminatorPair:
+    """Make both discriminators."""
+    from zerosum.game.cycle import DiscriminatorPair
+    from zerosum.nets.patchgan import Discriminator
+
+    channels, *size = image_shape
     judge = partial(
-        patchgan.Discriminator,
-        size,
+        Discriminator,
+        (size[0], size[1]),
         width=config.width,
         layers=config.d_layers,
         norm=config.d_norm,
     )
-    G = GeneratorPair(
-        AB=way(source_channels=channels_A, target_channels=channels_B),
-        BA=way(source_channels=channels_B, target_channels=channels_A),
-    )
-    return G, DiscriminatorPair(A=judge(channels=channels_A), B=judge(channels=channels_B))
+    A, B = source_channels, channels - source_channels
+    return DiscriminatorPair(A=judge(channels=A), B=judge(channels=B))
 
 
 def build_terms(config: Config, D: nn.Module, channels_A: int, channels_B: int) -> Objective:

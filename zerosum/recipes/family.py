@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from zerosum.game.core import Forward, Game
+    from zerosum.game.sampling import Generator
+    from zerosum.nets.layers import Options
 
 
 def build(
@@ -44,20 +46,14 @@ def build(
     from zerosum.game.core import Game
     from zerosum.game.losses import classification
 
-    if config.conditioning == "none":
-        num_classes = 0
-    elif not num_classes:
-        raise UserError(
-            f"--conditioning {config.conditioning} tells G the class of each image, and these "
-            "images have no labels. Put the images of each class into a subfolder of its own, add "
-            "labels to the .npz, or choose --conditioning none."
-        )
+    num_classes = told_classes(config, num_classes)
     if image_shape[1:] == (1, 1) and (config.flips or config.augment != "none"):
         raise UserError(
             "Points in the plane have no pixels to mirror, shift or cut out. Leave --flips and "
             "--augment out."
         )
-    G, D = build_nets(config, image_shape, num_classes)
+    G = make_generator(config, image_shape, num_classes)
+    D = make_discriminator(config, image_shape, num_classes)
     objective = build_objective(config, D)
     if config.conditioning == "classifier":
         objective |= classification()
@@ -77,54 +73,101 @@ def build(
     )
 
 
-def build_nets(
-    config: GanSettings, image_shape: tuple[int, int, int], num_classes: int
-) -> tuple[nn.Module, nn.Module]:
-    """Make G and D, in this order."""
-    from zerosum.nets import dcgan, mlp, r3gan, resnet
-    from zerosum.nets.layers import Options
+def build_generator(
+    config: GanSettings,
+    *,
+    image_shape: tuple[int, int, int],
+    num_classes: int = 0,
+    device: torch.device,
+) -> Generator:
+    """Build G alone, with the weights that `build` gives it; it takes and raises the same."""
+    from zerosum.game.sampling import Generator, noise_inputs
 
-    names_classes = config.conditioning == "classifier"
-    attention = {
-        player: resolution or usual_resolution(image_shape)
-        for player, resolution in parse_attention(config.attention).items()
-    }
-    options = {
-        player: Options(
-            width=config.width,
-            tapers_above=config.tapers_above,
-            condition_size=0 if player == "D" and names_classes else num_classes,
-            conditioning="projection" if config.conditioning == "projection" else "concat",
-            attention=attention.get(player),
-            spectral_norm=config.spectral_norm in ("both", player),
+    num_classes = told_classes(config, num_classes)
+    G = make_generator(config, image_shape, num_classes)
+    return Generator(G.to(device), noise_inputs(config.latent_size, num_classes))
+
+
+def told_classes(config: GanSettings, num_classes: int) -> int:
+    """How many classes G is told of, of those that the data has.
+
+    Raises:
+        UserError: it has none, and the recipe needs them.
+    """
+    if config.conditioning == "none":
+        return 0
+    if not num_classes:
+        raise UserError(
+            f"--conditioning {config.conditioning} tells G the class of each image, and these "
+            "images have no labels. Put the images of each class into a subfolder of its own, add "
+            "labels to the .npz, or choose --conditioning none."
         )
-        for player in "GD"
-    }
-    outputs = 1 + num_classes if names_classes else 1
-    G: nn.Module
-    D: nn.Module
+    return num_classes
+
+
+def make_generator(
+    config: GanSettings, image_shape: tuple[int, int, int], num_classes: int
+) -> nn.Module:
+    """Make G, which is told one of `num_classes` classes."""
+    from zerosum.nets import dcgan, mlp, r3gan, resnet
+
+    options = make_options(config, "G", image_shape, num_classes)
     if config.nets == "mlp":
-        G = mlp.Generator(
+        return mlp.Generator(
             image_shape,
             latent_size=config.latent_size,
             hidden=config.hidden,
-            condition_size=options["G"].condition_size,
-            spectral_norm=options["G"].spectral_norm,
+            condition_size=num_classes,
+            spectral_norm=options.spectral_norm,
         )
-        D = mlp.Discriminator(
+    kind = {"dcgan": dcgan, "resnet": resnet, "r3gan": r3gan}[config.nets]
+    G: nn.Module = kind.Generator(image_shape, latent_size=config.latent_size, options=options)
+    return G
+
+
+def make_discriminator(
+    config: GanSettings, image_shape: tuple[int, int, int], num_classes: int
+) -> nn.Module:
+    """Make D, which is told the class, or has to name it."""
+    from zerosum.nets import dcgan, mlp, r3gan, resnet
+
+    names_classes = config.conditioning == "classifier"
+    options = make_options(config, "D", image_shape, 0 if names_classes else num_classes)
+    outputs = 1 + num_classes if names_classes else 1
+    if config.nets == "mlp":
+        return mlp.Discriminator(
             image_shape,
             hidden=config.hidden[::-1],
-            condition_size=options["D"].condition_size,
+            condition_size=options.condition_size,
             outputs=outputs,
             pack=config.pack,
-            spectral_norm=options["D"].spectral_norm,
+            spectral_norm=options.spectral_norm,
         )
-        return G, D
     kind = {"dcgan": dcgan, "resnet": resnet, "r3gan": r3gan}[config.nets]
-    G = kind.Generator(image_shape, latent_size=config.latent_size, options=options["G"])
-    judge = partial(kind.Discriminator, image_shape, options=options["D"], outputs=outputs)
+    judge = partial(kind.Discriminator, image_shape, options=options, outputs=outputs)
+    D: nn.Module
     D = judge(pack=config.pack, norm=config.d_norm) if kind is dcgan else judge(pack=config.pack)
-    return G, D
+    return D
+
+
+def make_options(
+    config: GanSettings, player: str, image_shape: tuple[int, int, int], condition_size: int
+) -> Options:
+    """Settle what every convolutional net can be asked for, of "G" or of "D"."""
+    from zerosum.nets.layers import Options
+
+    attention = {
+        each: resolution or usual_resolution(image_shape)
+        for each, resolution in parse_attention(config.attention).items()
+    }
+    return Options(
+        width=config.width,
+        tapers_above=config.tapers_above,
+        condition_size=condition_size,
+        conditioning="projection" if config.conditioning == "projection" else "concat",
+        attention=attention.get(player),
+        spectral_norm=config.spectral_norm in ("both", player),
+    )
 
 
 def usual_resolution(image_shape: tuple[int, int, int]) -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from zerosum.game.core import Game
+    from zerosum.game.sampling import Generator
 
 
 class Config(TranslationSettings):
@@ -63,8 +64,16 @@ def build(
     from zerosum.game.core import Game
     from zerosum.game.losses import l1
     from zerosum.game.translation import Translation, Views
+    from zerosum.nets import patchgan
 
-    G, D = build_nets(config, image_shape, source_channels)
+    G = make_generator(config, image_shape, source_channels)
+    D = patchgan.Discriminator(
+        (image_shape[1], image_shape[2]),
+        channels=image_shape[0],  # it sees source and target
+        width=config.width,
+        layers=config.d_layers,
+        norm=config.d_norm,
+    )
     objective = build_objective(config, D)
     wishes = weighted(objective.G, config.adversarial)
     if config.l1:
@@ -85,14 +94,28 @@ def build(
     )
 
 
-def build_nets(
+def build_generator(
+    config: Config,
+    *,
+    image_shape: tuple[int, int, int],
+    source_channels: int,
+    device: torch.device,
+) -> Generator:
+    """Build G alone, with the weights that `build` gives it; it takes the same."""
+    from zerosum.game.sampling import Generator, image_inputs
+
+    G = make_generator(config, image_shape, source_channels)
+    return Generator(G.to(device), image_inputs(source_channels))
+
+
+def make_generator(
     config: Config, image_shape: tuple[int, int, int], source_channels: int
-) -> tuple[nn.Module, nn.Module]:
-    """Make G and D, in this order; D sees source and target."""
-    from zerosum.nets import patchgan, unet
+) -> nn.Module:
+    """Make G."""
+    from zerosum.nets import unet
 
     channels, height, width = image_shape
-    G = unet.Generator(
+    return unet.Generator(
         (height, width),
         source_channels=source_channels,
         target_channels=channels - source_channels,
@@ -100,11 +123,3 @@ def build_nets(
         norm=config.norm,
         dropout=config.dropout,
     )
-    D = patchgan.Discriminator(
-        (height, width),
-        channels=channels,
-        width=config.width,
-        layers=config.d_layers,
-        norm=config.d_norm,
-    )
-    return G, D
