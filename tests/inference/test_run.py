@@ -13,7 +13,7 @@ from zerosum.seeds import enter_stream, own_randomness
 from zerosum.training import checkpoint
 
 CPU = torch.device("cpu")
-SHAPES = {"pix2pix": (4, 32, 32), "cyclegan": (4, 32, 32)}
+SHAPES = {"pix2pix": (6, 32, 32), "cyclegan": (6, 32, 32)}
 
 
 class TestGenerator:

@@ -169,7 +169,7 @@ class Monitor:
         spread = [embedding.moments.covariance.trace().item() for embedding in (samples, real)]
         return {
             "diversity": spread[0] / max(spread[1], 1e-12),
-            "identical": identical_share(*(features(e)[:ASKED] for e in (samples, real))),
+            "identical": identical_share(*(each.kept_features[:ASKED] for each in (samples, real))),
             "missing": missing,
             "modes": modes,
         }
@@ -179,13 +179,13 @@ class Monitor:
 
         Where nothing is held out, some training images stand in for it, and are not searched.
         """
-        training = features(self._training)
+        training = self._training.kept_features
         if self.held_out:
-            others = features(self._reference)[:ASKED]
+            others = self._reference.kept_features[:ASKED]
         else:
             count = min(ASKED, len(training) // 5)
             others, training = training[:count], training[count:]
-        found = memorization(features(samples)[:ASKED], training, others)
+        found = memorization(samples.kept_features[:ASKED], training, others)
         return {"near": found.near, "ratio": found.ratio}
 
 
@@ -203,12 +203,6 @@ def some(images: ImageSet, count: int) -> Tensor:
 def found_classes(logits: Tensor) -> int:
     """How many classes are the most likely one of some image."""
     return int(logits.argmax(dim=1).bincount().count_nonzero())
-
-
-def features(embedding: Embedding) -> Tensor:
-    """The features (n, d), which were asked to be kept."""
-    assert embedding.features is not None
-    return embedding.features
 
 
 def gradient_norm(player: Player) -> float:

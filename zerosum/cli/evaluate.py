@@ -51,7 +51,8 @@ def evaluate(
         size: N or HEIGHTxWIDTH, to which images that are read are cropped and resized.
         channels: 1 for gray, 3 for RGB, 4 for RGBA, to which images that are read are brought.
         count: Images on either side; fewer where there are fewer. [default: 10000]
-        metrics: Names with commas between, such as fid,kid,precision. [default: all]
+        metrics: Names with commas between, such as fid,kid,precision, as they are printed too;
+            fid is the Fréchet distance in the features chosen. [default: all]
         seed: Decides the samples, and which images are taken where there are more.
         no_ema: Use G's own weights instead of their moving average.
         checkpoint: newest, best, or the images seen at a checkpoint that is kept.
@@ -65,8 +66,9 @@ def evaluate(
     from zerosum.evaluation.evaluate import EvalConfig, evaluate_source
     from zerosum.evaluation.pairs import evaluate_pairs, pairs_table
     from zerosum.evaluation.tables import results_json, results_table
+    from zerosum.inference.run import print_notice
 
-    question = EvalConfig(
+    config = EvalConfig(
         source=source,
         reference=reference,
         protocol=protocol,
@@ -80,10 +82,11 @@ def evaluate(
         seed=seed,
         ema=not (no_ema or (raw and renamed("--raw", "--no-ema"))),
         checkpoint=checkpoint,
+        device=device,
         neighbours=neighbours,
     )
     judge, tabulate = (evaluate_pairs, pairs_table) if paired else (evaluate_source, results_table)
-    results = judge(question, notice=lambda text: print(text, file=sys.stderr))
+    results = judge(config, notice=print_notice)
     if as_json:
         print(json.dumps(results_json(results), indent=2))
     else:

@@ -11,9 +11,15 @@ from typing import Any
 
 from zerosum.comparison.groups import Trained
 from zerosum.errors import UserError
-from zerosum.evaluation.evaluate import EvalConfig, evaluate_source, find_reference, settle
+from zerosum.evaluation.evaluate import (
+    EvalConfig,
+    agreed_protocol,
+    choose_net,
+    evaluate_source,
+    find_reference,
+)
 from zerosum.evaluation.images import RealImages
-from zerosum.evaluation.selection import choose_net
+from zerosum.hardware import choose_device
 from zerosum.metrics import cache
 from zerosum.metrics.evaluate import versions
 from zerosum.training.checkpoint import MANIFEST
@@ -38,7 +44,7 @@ def measure(
     Raises:
         UserError: the run has no such checkpoint, or its data are not there.
     """
-    checkpoint = resolve(run, question.checkpoint)
+    checkpoint = run.run.directory.checkpoints.resolve(question.checkpoint)
     question = replace(question, source=str(run.path), checkpoint=str(checkpoint))
     # Whoever computes says what there is to say of the images and of the net.
     reference = find_reference(question, run.run, lambda text: None)
@@ -75,25 +81,6 @@ def renamed(
     return copied
 
 
-def resolve(run: Trained, checkpoint: str) -> int:
-    """Find which checkpoint is meant: newest, best, or the images seen at one.
-
-    Raises:
-        UserError: the run has none such.
-    """
-    checkpoints = run.run.directory.checkpoints
-    kept = checkpoints.seen()
-    named = {"newest": kept[-1] if kept else None, "best": checkpoints.best()}
-    found = named.get(checkpoint, int(checkpoint) if checkpoint.isdecimal() else None)
-    if found not in kept or found is None:
-        raise UserError(
-            f"The run '{run.path}' has no checkpoint '{checkpoint}'. It keeps: "
-            f"{', '.join(map(str, kept)) or 'none'}; expected one that all runs have, newest or "
-            "best."
-        )
-    return found
-
-
 def measurement_key(
     run: Trained, question: EvalConfig, checkpoint: int, reference: RealImages
 ) -> str:
@@ -107,16 +94,17 @@ def measurement_key(
         content = hashlib.sha256(manifest.read_bytes()).hexdigest()
     except OSError as error:
         raise UserError(f"The checkpoint '{manifest.parent}' is damaged: {error}.") from None
-    terms = settle(question, run.run)
+    protocol = agreed_protocol(question, run.run)
     # Which net it is depends on what is installed.
-    net = choose_net(terms, reference, lambda text: None)
+    device = choose_device(question.device)
+    net = choose_net(protocol, reference, lambda text: None, device)
     asked = {**asdict(question), "source": None, "reference": None}
     return cache.content_key(
         "measured",
         content,
         json.dumps(asked, default=str, sort_keys=True),
         run.data_sha256,
-        reference.fingerprint(terms.split),
+        reference.fingerprint(protocol.split),
         net.name,
         net.sha256,
         net.resize,

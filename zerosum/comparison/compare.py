@@ -16,11 +16,10 @@ from zerosum.comparison.checkpoints import measure
 from zerosum.comparison.groups import Group, grouped, open_runs
 from zerosum.comparison.significance import Estimate, estimate
 from zerosum.comparison.verdicts import Difference, judge
-from zerosum.errors import UserError, unknown_name
+from zerosum.errors import UserError
 from zerosum.evaluation.evaluate import EvalConfig
-from zerosum.metrics.paired import NAMES
-from zerosum.metrics.registry import BESIDE, METRICS
-from zerosum.training.log import History, better, is_number
+from zerosum.metrics.registry import METRICS, better, read_names
+from zerosum.training.log import History, is_number
 
 Notice = Callable[[str], None]
 BY_CLASS = ("classes",)
@@ -121,11 +120,8 @@ def require_single_values(metrics: str) -> None:
     Raises:
         UserError: there is such a metric.
     """
-    known = (*METRICS, *BESIDE, *NAMES)
-    single = [name for name in known if name not in BY_CLASS]
-    for name in (name.strip() for name in metrics.split(",") if name.strip()):
-        if name not in known:
-            raise unknown_name("metric", name, single)
+    single = [name for name in METRICS if name not in BY_CLASS]
+    for name in read_names(metrics.split(","))[0]:
         if name not in single:
             raise UserError(
                 f"The metric '{name}' is a metric for each class, of which there is no mean over "

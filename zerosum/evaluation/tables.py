@@ -9,12 +9,11 @@ from typing import Any
 from rich.table import Table
 
 from zerosum.metrics.evaluate import MetricResult
-from zerosum.metrics.registry import Value
+from zerosum.metrics.registry import METRICS, Value
 from zerosum.plots.tables import table
 
 MOST_SHARES = 20  # in one cell of a table
 EXTREME_SHARES = 3
-UNITS = {"l1": "of pixels in [-1, 1]", "psnr": "dB"}
 
 
 def results_json(results: dict[str, MetricResult]) -> dict[str, Any]:
@@ -39,8 +38,8 @@ def results_table(results: dict[str, MetricResult]) -> Table:
 
 def titled(name: str) -> str:
     """A metric's name, with its unit or scale if it has one."""
-    unit = UNITS.get(name)
-    return f"{name} ({unit})" if unit else name
+    metric = METRICS.get(name)
+    return f"{name} ({metric.unit})" if metric and metric.unit else name
 
 
 def floor_shown(card: dict[str, Any]) -> str:

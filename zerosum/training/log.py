@@ -13,8 +13,7 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any
 
-from zerosum.metrics.paired import BETTER
-from zerosum.metrics.registry import METRICS
+from zerosum.metrics.registry import better
 from zerosum.training.run_directory import RunDirectory, modern
 
 Point = tuple[int, float]
@@ -141,13 +140,3 @@ def whole(value: object) -> int:
 def is_number(value: object) -> bool:
     """Whether a value from JSON is a finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def better(name: str) -> str:
-    """Which way a metric is better: "lower", "higher", or what it should be like.
-
-    Of held-out images a metric is logged under its name behind "val_". Fréchet distances and errors
-    are better when lower, and so is what nobody here knows.
-    """
-    name = name.removeprefix("val_")
-    return METRICS[name].better if name in METRICS else BETTER.get(name, "lower")
