@@ -45,7 +45,7 @@ def seconds() -> Iterator[float]:
 def verdicts(path: Path) -> Iterator[str]:
     """The verdict of each look at a run, alarms in capitals."""
     looks: list[HealthSignals] = []
-    for record in RunDirectory(path).log():
+    for record in RunDirectory(path).history().records:
         if "health" in record:
             # Runs from before these two were signs: the record says the one, nothing the other.
             looks.append(

@@ -25,16 +25,6 @@ from zerosum.metrics.frechet import frechet_distance
 IMAGES = 10_000
 
 
-class Silence:
-    """A watcher that shows nothing."""
-
-    def begin(self, **_: object) -> None: ...
-    def update(self, **_: object) -> None: ...
-    def epoch(self, record: object) -> None: ...
-    def notice(self, text: str) -> None: ...
-    def end(self) -> None: ...
-
-
 @torch.no_grad()
 def features(net: FeatureNet, pixels: Tensor) -> Tensor:
     return torch.cat([net.look(chunk)[0] for chunk in pixels.split(500)])
@@ -42,9 +32,7 @@ def features(net: FeatureNet, pixels: Tensor) -> Tensor:
 
 def judged(net: FeatureNet, reference: Tensor, **settings: object) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        run = zerosum.train(
-            out=Path(folder) / "run", sample_every=1000, watcher=Silence(), **settings
-        )
+        run = zerosum.train(out=Path(folder) / "run", sample_every=1000, quiet=True, **settings)
         images = torch.from_numpy(run.sample(IMAGES)).permute(0, 3, 1, 2)
     return frechet_distance(features(net, images), reference)
 

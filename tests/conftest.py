@@ -1,4 +1,4 @@
-"""What the tests share: tiny data sets, a tiny training, a watcher that remembers."""
+"""What the tests share: tiny data sets, a tiny training, a recorder that remembers."""
 
 import signal
 import zlib
@@ -12,6 +12,7 @@ from hypothesis import settings
 from PIL import Image
 
 import zerosum
+from zerosum.callbacks import Callback
 from zerosum.inference.run import Run
 from zerosum.plots.grids import grid
 from zerosum.recipes import RECIPES
@@ -30,13 +31,13 @@ settings.register_profile("zerosum", deadline=None)
 settings.load_profile("zerosum")
 
 
-class Recorder:
-    """A watcher that shows nothing and remembers what it is told."""
+class Recorder(Callback):
+    """A callback that shows nothing and remembers what it is told."""
 
     def __init__(self):
         self.began = []
         self.updates = []
-        self.epochs = []
+        self.ticks = []
         self.notices = []
         self.ended = 0
 
@@ -46,8 +47,8 @@ class Recorder:
     def update(self, **state):
         self.updates.append(state)
 
-    def epoch(self, record):
-        self.epochs.append(record)
+    def tick(self, record):
+        self.ticks.append(record)
 
     def notice(self, text):
         self.notices.append(text)
@@ -57,12 +58,12 @@ class Recorder:
 
 
 @pytest.fixture
-def watcher() -> Recorder:
+def recorder() -> Recorder:
     return Recorder()
 
 
 @pytest.fixture
-def new_watcher() -> type[Recorder]:
+def new_recorder() -> type[Recorder]:
     return Recorder
 
 
@@ -91,7 +92,7 @@ def train_tiny(tiny_images) -> Callable[..., Run]:
             "sample_every": 1,
             "checkpoint_every": 1,
             "evaluate_every": 1,
-            "watcher": Recorder(),
+            "quiet": True,
         }
         return zerosum.train("vanilla", out=out, **(settings | changes))
 

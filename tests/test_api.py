@@ -36,12 +36,16 @@ class TestTrain:
         assert [record["epoch"] for record in run.log()] == [1, 2, 3]
         assert repr(run) == f"Run('{run.path}', recipe='vanilla')"
 
-    def test_tells_the_watcher_everything(self, train_tiny, tmp_path, watcher):
-        run = train_tiny(tmp_path / "run", watcher=watcher)
-        assert watcher.began == [{"seen": 0, "budget": 120, "images_per_epoch": 40}]
-        assert watcher.epochs == run.log()
-        assert watcher.ended == 1
-        (summary,) = watcher.notices
+    def test_tells_the_watcher_everything(self, train_tiny, tmp_path, recorder):
+        run = train_tiny(tmp_path / "run", callbacks=[recorder])
+        assert recorder.began == [{"seen": 0, "budget": 120, "images_per_epoch": 40}]
+        assert recorder.ticks == run.log()
+        assert recorder.ended == 1
+        header, summary = recorder.notices
+        assert header.startswith(
+            f"vanilla on {run.config.data}: 40 images of 8×8 gray, 2 classes\n"
+        )
+        assert header.endswith("fp32; 120 images (3 epochs) in batches of 16")
         assert summary.startswith("Done: 120 images in ")
         assert f"zerosum sample {run.path} -n 64 --out samples.png" in summary
         best = min(record["metrics"]["frechet_random"] for record in run.log())
@@ -58,28 +62,28 @@ class TestTrain:
         assert np.array_equal(*with_and_without)
 
     def test_stops_when_nothing_is_gained_and_goes_on_when_asked_to(
-        self, train_tiny, tmp_path, watcher
+        self, train_tiny, tmp_path, recorder
     ):
         def train(**changes):
             settings = {"epochs": 30, "learning_rate": 1e-9, "ema_half_life": 0} | changes
-            return train_tiny(tmp_path / "run", watcher=watcher, **settings)
+            return train_tiny(tmp_path / "run", callbacks=[recorder], **settings)
 
         run = train(stop_after_no_gain=2)  # nothing is learnt at such a rate, so nothing gained
         stopped = len(run.log())
         assert stopped < 30
-        watcher.notices.clear()
+        recorder.notices.clear()
         assert len(train(stop_after_no_gain=2).log()) == stopped
-        (notice,) = watcher.notices
+        (notice,) = recorder.notices
         assert "is complete: 2 epochs brought no better metric" in notice
         assert len(train().log()) == 30
 
     def test_a_set_too_small_to_compare_with_is_trained_on_without_evaluations(
-        self, train_tiny, tmp_path, watcher
+        self, train_tiny, tmp_path, recorder
     ):
         np.savez(tmp_path / "few.npz", images=np.zeros((9, 8, 8), np.uint8))
-        run = train_tiny(tmp_path / "run", data=tmp_path / "few.npz", watcher=watcher)
+        run = train_tiny(tmp_path / "run", data=tmp_path / "few.npz", callbacks=[recorder])
         assert "metrics" not in run.log()[-1]
-        assert any("too few" in notice for notice in watcher.notices)
+        assert any("too few" in notice for notice in recorder.notices)
 
     def test_names_the_directory_by_recipe_and_data(self, train_tiny, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
@@ -315,16 +319,16 @@ def test_the_package_offers_what_it_says():
 
 
 class TestTwoTrainings:
-    def test_a_second_one_in_the_same_process_is_refused(self, train_tiny, tmp_path, new_watcher):
+    def test_a_second_one_in_the_same_process_is_refused(self, train_tiny, tmp_path, new_recorder):
         messages = []
 
-        class Meddler(new_watcher):
-            def epoch(self, record):
+        class Meddler(new_recorder):
+            def tick(self, record):
                 with pytest.raises(UserError, match="Another training is under way") as caught:
                     train_tiny(tmp_path / "second")
                 messages.append(str(caught.value))
 
-        train_tiny(tmp_path / "first", watcher=Meddler())
+        train_tiny(tmp_path / "first", quiet=True, callbacks=[Meddler()])
         assert len(messages) == 3
         train_tiny(tmp_path / "second")
 

@@ -39,7 +39,7 @@ def test_the_example_and_the_library_reach_identical_weights(tmp_path, capsys):
         weights = snapshot.group(ours)
         for name, expected in theirs.state_dict().items():
             assert torch.equal(weights[f"layers.{name}"], expected), f"{ours} {name}"
-    assert capsys.readouterr().out.startswith(example_line)
+    assert f"\n{example_line}" in capsys.readouterr().out
 
 
 def test_the_example_reads_the_digits_as_the_library_does():

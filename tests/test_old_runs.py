@@ -19,7 +19,7 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from zerosum.training.run_directory import modern
+from zerosum.training.log import modern
 
 FIXTURES = Path(__file__).parent / "fixtures" / "v0.1"
 EVERYWHERE_ALIKE = {

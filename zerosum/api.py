@@ -6,7 +6,7 @@ How a training is put together from its parts is settled in `session.py`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -31,7 +31,7 @@ from zerosum.hardware import (
 from zerosum.inference.run import Run, print_notice
 from zerosum.metrics.evaluate import MetricResult
 from zerosum.seeds import own_randomness
-from zerosum.training.interfaces import Callback
+from zerosum.training.interfaces import Callback, Callbacks
 from zerosum.training.loop import TrainingDiverged
 from zerosum.training.run_directory import RunDirectory
 
@@ -43,7 +43,8 @@ def train(
     *,
     out: Path | str | None = None,
     fresh: bool = False,
-    watcher: Callback | None = None,
+    callbacks: Sequence[Callback] = (),
+    quiet: bool = False,
     **settings: Any,
 ) -> Run:
     """Train a recipe; go on where the run directory left off, if there is one.
@@ -52,7 +53,8 @@ def train(
         recipe: a name from `zerosum.recipes.RECIPES`.
         out: the run directory; by default `runs/<recipe>-<data>`.
         fresh: remove the run that is there and start over.
-        watcher: what shows the progress; by default lines and a bar in the terminal.
+        callbacks: what else watches the training, see `zerosum.callbacks.Callback`.
+        quiet: whether to leave out the lines and the bar in the terminal.
         settings: fields of the recipe's config, such as `data`, `epochs` or `learning_rate`.
 
     Returns:
@@ -64,7 +66,8 @@ def train(
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
     """
     config = validate(recipes.get(recipe).config, settings)
-    return train_config(recipe, config, out=out, fresh=fresh, watcher=watcher)
+    callback = Callbacks([*([] if quiet else [ConsoleCallback()]), *callbacks])
+    return train_config(recipe, config, out=out, fresh=fresh, callback=callback)
 
 
 def load(path: Path | str) -> Run:
@@ -129,7 +132,7 @@ def train_seeds(
     count: int,
     out: Path | str | None = None,
     fresh: bool = False,
-    watcher: Callback | None = None,
+    callback: Callback | None = None,
 ) -> list[Run]:
     """Train with `count` seeds in a row, from the config's on; each goes on where it left off.
 
@@ -139,7 +142,7 @@ def train_seeds(
         count: how many runs.
         out: the run directories without `-seed-0` and so on, by default `runs/<recipe>-<data>`.
         fresh: remove the runs that are there and start over.
-        watcher: what shows the progress.
+        callback: what watches the trainings; by default the lines and the bar in the terminal.
 
     Returns:
         The runs in the order of their seeds, those that diverged among them.
@@ -149,17 +152,17 @@ def train_seeds(
     """
     if count < 1:
         raise UserError(f"The number of seeds was {count}: expected at least 1.")
-    watcher = watcher or ConsoleCallback()
+    callback = callback or ConsoleCallback()
     stem = Path(out or default_directory(recipe, config))
     runs = []
     for seed in range(config.seed, config.seed + count):
         path = stem.with_name(f"{stem.name}-seed-{seed}")
-        watcher.notice(f"Seed {seed}, in {path}:")
+        callback.notice(f"Seed {seed}, in {path}:")
         seeded = config.model_copy(update={"seed": seed})
         try:
-            run = train_config(recipe, seeded, out=path, fresh=fresh, watcher=watcher)
+            run = train_config(recipe, seeded, out=path, fresh=fresh, callback=callback)
         except TrainingDiverged as divergence:
-            watcher.notice(str(divergence))
+            callback.notice(str(divergence))
             run = Run(path)
         runs.append(run)
     return runs
@@ -177,10 +180,10 @@ def train_config(
     *,
     out: Path | str | None = None,
     fresh: bool = False,
-    watcher: Callback | None = None,
+    callback: Callback | None = None,
 ) -> Run:
     """Train with a validated config; see `train`."""
-    watcher = watcher or ConsoleCallback()
+    callback = callback or ConsoleCallback()
     device = choose_device(config.device)
     with (
         one_at_a_time(),
@@ -189,14 +192,14 @@ def train_config(
         own_randomness(device),
         gradients_allowed(),
     ):
-        images = load_images(recipe, config, watcher)
+        images = load_images(recipe, config, callback)
         config = config.settled(config.budget(len(images)))
         directory = RunDirectory(out or default_directory(recipe, config))
         game = build_game(recipe, config, images, device=device)
         directory.claim()
         with directory.locked():  # before anything in it is read, changed or removed
             open_run(directory, describe(recipe, config, images), config, fresh=fresh)
-            run_loop(recipe, game, config, images, directory, watcher=watcher)
+            run_loop(recipe, game, config, images, directory, callback=callback)
     return Run(directory.path)
 
 

@@ -7,7 +7,6 @@ put together.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,7 +16,7 @@ from zerosum import recipes
 from zerosum._version import __version__
 from zerosum.callbacks.console import in_words
 from zerosum.config.base import Settings
-from zerosum.data.images import ImageSet
+from zerosum.data.images import ImageSet, is_point
 from zerosum.data.loader import Loader, Position
 from zerosum.game.core import Game
 from zerosum.hardware import exhaustion_explained, memory_bytes, require_memory
@@ -28,6 +27,7 @@ from zerosum.tasks import TASKS, Task
 from zerosum.training.early_stopping import best_record, score_of, stalled
 from zerosum.training.ema import EMA
 from zerosum.training.interfaces import Callback, Evaluation
+from zerosum.training.log import History
 from zerosum.training.loop import Loop, Schedule
 from zerosum.training.resume import require_same_run, restore_newest
 from zerosum.training.run_directory import RunDirectory
@@ -38,11 +38,11 @@ from zerosum.training.state import Progress, State
 BYTES_PER_WEIGHT = 4 * (4.5 + 2 * 3.5)
 
 
-def load_images(recipe: str, config: Settings, watcher: Callback) -> ImageSet:
+def load_images(recipe: str, config: Settings, callback: Callback) -> ImageSet:
     """Load what the config says, and tell which files could not be used."""
     images = task_of(recipe).load(config)
     if images.skipped:
-        watcher.notice(skipped_summary(images))
+        callback.notice(skipped_summary(images))
     return images
 
 
@@ -96,41 +96,48 @@ def run_loop(
     images: ImageSet,
     directory: RunDirectory,
     *,
-    watcher: Callback,
+    callback: Callback,
 ) -> None:
     """Restore the game, where there is something to restore, and play it to the budget's end."""
     task = task_of(recipe)
     state = State(game, EMA(game.G.net, half_life=config.ema_half_life))
     loader = Loader(images, batch_size=config.batch_size, seed=config.seed, device=game.device)
-    budget = config.budget(len(images))
+    budget, ticks = config.budget(len(images)), config.ticks(len(images))
 
-    restore_newest(state, directory, watcher)
+    restore_newest(state, directory, callback)
     progress = state.progress
     loader.seek(Position(seed=config.seed, epoch=progress.epoch, offset=progress.offset))
-    if progress.seen < budget:  # or the log is whole, even if it ends in mid-epoch
+    if progress.seen < budget:  # or the log is whole, even if it ends between two ticks
         with directory.storage_failures():
             directory.cut_log(progress.log_bytes)
             forget_score(state, directory)
-    if damaged := directory.damaged_lines():
-        watcher.notice(f"WARNING: {damaged} damaged lines of '{directory.log_path}' are left out.")
-    if reason := finished(config, budget, progress, directory):
-        watcher.notice(f"The run '{directory.path}' is complete: {reason}.")
-        make_film(directory, watcher)  # a signal may have come just before it was made
+    history = directory.history()
+    if history.damaged:
+        callback.notice(
+            f"WARNING: {history.damaged} damaged lines of '{directory.log_path}' are left out."
+        )
+    if reason := finished(config, budget, progress, history):
+        callback.notice(f"The run '{directory.path}' is complete: {reason}.")
+        make_film(directory, callback)  # a signal may have come just before it was made
         return
-    evaluate_every = config.every("evaluate_every", len(images))
+    evaluate_every = ticks.evaluate
     if evaluate_every and len(images) < task.least_images:
         evaluate_every = 0
-        watcher.notice(
+        callback.notice(
             f"{len(images)} images are too few to compare G's with: there will be no evaluations"
-            + (", and so no stop for want of gain." if config.stop_after_no_gain else ".")
+            + (", and so no early stopping." if config.stop_after_no_gain else ".")
         )
     if progress.seen:
-        watcher.notice(f"Going on with '{directory.path}' at {progress.seen:,} images.")
+        callback.notice(f"Going on with '{directory.path}' at {progress.seen:,} images.")
+    callback.notice(header(recipe, config, images, game))
 
-    held_out = task.held_out(config, images, watcher.notice)
-    evaluate = (
-        task.evaluator(state, config, images, held_out, directory) if evaluate_every else never
-    )
+    held_out = task.held_out(config, images, callback.notice)
+    paint = task.painter(state, config, held_out, directory)
+
+    def draw(epoch: float, history: History) -> None:
+        paint(epoch)
+        draw_curve(history, directory.curve_path)
+
     loop = Loop(
         state,
         loader,
@@ -138,36 +145,52 @@ def run_loop(
         schedule=Schedule(
             budget=budget,
             images_per_epoch=len(images),
-            sample_every=config.every("sample_every", len(images)),
-            checkpoint_every=config.every("checkpoint_every", len(images)),
+            log_every=ticks.log,
+            sample_every=ticks.sample,
+            checkpoint_every=ticks.checkpoint,
             evaluate_every=evaluate_every,
-            stop_after_no_gain=config.stop_after_no_gain,
+            patience=config.stop_after_no_gain,
             seed=config.seed,
             bf16=config.precision == "bf16",
         ),
-        watcher=watcher,
-        draw=with_curve(task.painter(state, config, held_out, directory), directory),
-        evaluate=evaluate,
+        callback=callback,
+        draw=draw,
+        evaluate=task.evaluator(state, config, images, held_out) if evaluate_every else never,
     )
     with exhaustion_explained(f"batches of {config.batch_size} images", advice=needs_less(config)):
         loop.run()
-    make_film(directory, watcher)
-    watcher.notice(summary(directory, progress, task))
+    make_film(directory, callback)
+    callback.notice(summary(directory, progress, task))
+
+
+def header(recipe: str, config: Settings, images: ImageSet, game: Game) -> str:
+    """Say what is about to be trained, on what, with what and how long."""
+    classes = f", {len(images.classes)} classes" if images.classes else ""
+    weights = [sum(p.numel() for p in player.net.parameters()) for player in (game.G, game.D)]
+    threads = torch.get_num_threads()
+    device = f"cpu, {threads} thread{'s' * (threads != 1)}" if game.device.type == "cpu" else ""
+    budget = config.budget(len(images))
+    return (
+        f"{recipe} on {config.data}: {len(images):,} {what_they_are(images)}{classes}\n"
+        f"G {weights[0]:,} weights, D {weights[1]:,}; {device or game.device}, {config.precision}; "
+        f"{budget:,} images ({budget / len(images):,.4g} epochs) in batches of {config.batch_size}"
+    )
+
+
+def what_they_are(images: ImageSet) -> str:
+    """Images of a set in a few words, such as "images of 28×28 gray"."""
+    channels, height, width = images.shape
+    if is_point(images.shape):
+        return "points in the plane"
+    if images.source_channels:
+        return f"{'pairs of' if images.matched else 'unpaired'} images of {height}×{width}"
+    kind = {1: "gray", 3: "RGB", 4: "RGBA"}.get(channels, f"pixels, {channels} channels")
+    return f"images of {height}×{width} {kind}"
 
 
 def task_of(recipe: str) -> Task:
     """What a recipe's G does."""
     return TASKS[recipes.get(recipe).task]
-
-
-def with_curve(paint: Callable[[int], None], directory: RunDirectory) -> Callable[[int], None]:
-    """Make the function that draws what is due at an epoch: its picture, and the curve so far."""
-
-    def draw(epoch: int) -> None:
-        paint(epoch)
-        draw_curve(directory)
-
-    return draw
 
 
 def forget_score(state: State, directory: RunDirectory) -> None:
@@ -177,14 +200,13 @@ def forget_score(state: State, directory: RunDirectory) -> None:
     the log, the curve and `--checkpoint best` call best must be the same.
     """
     seen = state.progress.seen
-    logged = {record.get("seen") for record in directory.log() if score_of(record) is not None}
+    records = directory.history().records
+    logged = {record["seen"] for record in records if score_of(record) is not None}
     if seen not in logged and directory.checkpoints.best() == seen:
         directory.checkpoints.save(state.snapshot(), seen=seen)
 
 
-def finished(
-    config: Settings, budget: int, progress: Progress, directory: RunDirectory
-) -> str | None:
+def finished(config: Settings, budget: int, progress: Progress, history: History) -> str | None:
     """Say why there is nothing left to train, and what would change that, if that is so."""
     if progress.seen >= budget and config.ends_with_budget(budget):
         return (
@@ -196,7 +218,7 @@ def finished(
             f"{progress.seen:,} images. Raise {'--images' if config.images else '--epochs'} to "
             "train it further, or start over with --fresh"
         )
-    if stalled(directory.log(), config.stop_after_no_gain):
+    if stalled(history.records, config.stop_after_no_gain):
         return (
             f"{config.stop_after_no_gain} epochs brought no better metric. Raise "
             "--stop-after-no-gain or leave it out to train it further"
@@ -204,14 +226,14 @@ def finished(
     return None
 
 
-def make_film(directory: RunDirectory, watcher: Callback) -> None:
+def make_film(directory: RunDirectory, callback: Callback) -> None:
     """Make the film of a run's pictures, leaving out what somebody has damaged."""
     frames = []
     for picture in directory.pictures():
         try:
             frames.append(read_frame(picture))
         except (OSError, SyntaxError) as error:  # Pillow calls a broken PNG a SyntaxError
-            watcher.notice(f"The film leaves out '{picture}', which cannot be read: {error}.")
+            callback.notice(f"The film leaves out '{picture}', which cannot be read: {error}.")
     if frames:
         with directory.storage_failures():
             save_film(frames, directory.film_path, frame_milliseconds=FRAME_MILLISECONDS)
@@ -242,7 +264,7 @@ def needs_less(config: Settings) -> str:
     return f"Try {', or '.join([*ways, 'smaller images with --size'])}."
 
 
-def never() -> Evaluation:
+def never(history: History) -> Evaluation:
     """What evaluates a run that is not evaluated."""
     raise AssertionError("a run without evaluations was evaluated")
 
@@ -259,12 +281,12 @@ def summary(directory: RunDirectory, progress: Progress, task: Task) -> str:
     path = shlex.quote(str(directory.path))
     pace = progress.seen / max(progress.seconds, 1e-9)
     lines = [f"Done: {progress.seen:,} images in {progress.seconds:,.0f} s ({pace:,.0f} images/s)."]
-    log = directory.log()
+    log = directory.history().records
     if best := best_record(log):
         name, value = next(iter(best["metrics"].items()))
         newest = [record for record in log if score_of(record) is not None][-1]
         lines.append(
-            f"  best      {name} {value:.4g} at epoch {best['epoch']} "
+            f"  best      {name} {value:.4g} at epoch {best['epoch']:g} "
             f"(now {score_of(newest):.4g}); use it with --checkpoint best"
         )
         if "health" in newest:

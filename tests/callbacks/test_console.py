@@ -13,13 +13,13 @@ RECORD = {"epoch": 1, "seen": 60_000, "loss_D": 1.36894, "loss_G": 0.72306}
 def watch(**options):
     """A training of two epochs as it is shown; gives the text that was written."""
     file = io.StringIO()
-    watcher = ConsoleCallback(Console(file=file, highlight=False, soft_wrap=True, **options))
-    watcher.begin(seen=0, budget=6_000_000, images_per_epoch=60_000)
-    watcher.update(seen=30_000, losses={"loss_D": 1.0, "loss_G": 2.0})
-    watcher.epoch(RECORD)
-    watcher.notice("Kept in '[runs]/x'.")
-    watcher.epoch({**RECORD, "epoch": 2, "seen": 120_000})
-    watcher.end()
+    recorder = ConsoleCallback(Console(file=file, highlight=False, soft_wrap=True, **options))
+    recorder.begin(seen=0, budget=6_000_000, images_per_epoch=60_000)
+    recorder.update(seen=30_000, losses={"loss_D": 1.0, "loss_G": 2.0})
+    recorder.tick(RECORD)
+    recorder.notice("Kept in '[runs]/x'.")
+    recorder.tick({**RECORD, "epoch": 2, "seen": 120_000})
+    recorder.end()
     return file.getvalue()
 
 
@@ -36,10 +36,10 @@ def test_lines_are_not_wrapped_however_narrow_the_output():
 
 
 def test_by_default_it_writes_plain_lines_to_standard_output(capsys):
-    watcher = ConsoleCallback()
-    watcher.begin(seen=0, budget=100, images_per_epoch=10)
-    watcher.epoch({**RECORD, "seen": 10})
-    watcher.end()
+    recorder = ConsoleCallback()
+    recorder.begin(seen=0, budget=100, images_per_epoch=10)
+    recorder.tick({**RECORD, "seen": 10})
+    recorder.end()
     assert capsys.readouterr().out == "Epoch [1/10] Loss D: 1.3689, Loss G: 0.7231\n"
 
 
@@ -61,8 +61,8 @@ def judged(verdict, why=""):
 
 def test_an_alarm_is_printed_and_when_it_is_over():
     file = io.StringIO()
-    watcher = ConsoleCallback(Console(file=file, highlight=False, soft_wrap=True))
-    watcher.begin(seen=0, budget=6_000_000, images_per_epoch=60_000)
+    recorder = ConsoleCallback(Console(file=file, highlight=False, soft_wrap=True))
+    recorder.begin(seen=0, budget=6_000_000, images_per_epoch=60_000)
     looks = [
         judged("forming", "hardly any samples of 0."),
         judged("healthy"),
@@ -72,8 +72,8 @@ def test_an_alarm_is_printed_and_when_it_is_over():
         judged("healthy"),
     ]
     for epoch, look in enumerate(looks, start=1):
-        watcher.epoch({**RECORD, "epoch": epoch, **look})
-    watcher.end()
+        recorder.tick({**RECORD, "epoch": epoch, **look})
+    recorder.end()
     news = [line for line in file.getvalue().splitlines() if not line.startswith("Epoch")]
     assert news == ["Health: collapsing: hardly any samples of 0.", "Health: healthy"]
     assert file.getvalue().splitlines()[3] == news[0]
@@ -81,11 +81,11 @@ def test_an_alarm_is_printed_and_when_it_is_over():
 
 def test_the_bar_shows_the_newest_figure_and_verdict():
     file = io.StringIO()
-    watcher = ConsoleCallback(Console(file=file, force_terminal=True, width=160))
-    watcher.begin(seen=0, budget=6_000_000, images_per_epoch=60_000)
-    watcher.epoch({**RECORD, **judged("healthy")})
-    watcher.update(seen=90_000, losses={"loss_D": 1.0, "loss_G": 2.0})
-    watcher.end()
+    recorder = ConsoleCallback(Console(file=file, force_terminal=True, width=160))
+    recorder.begin(seen=0, budget=6_000_000, images_per_epoch=60_000)
+    recorder.tick({**RECORD, **judged("healthy")})
+    recorder.update(seen=90_000, losses={"loss_D": 1.0, "loss_G": 2.0})
+    recorder.end()
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", file.getvalue())
     assert "Loss G: 2.0000 · frechet_digits 6.2 · healthy" in plain
 
@@ -95,10 +95,10 @@ def test_the_bar_shows_the_newest_figure_and_verdict():
     [(0, 40, "1/2"), (19, 40, "1/2"), (20, 40, "2/2"), (45, 50, "3/3"), (60, 50, "3/3")],
 )
 def test_the_epoch_under_way_is_counted_from_one_to_the_last(seen, budget, place):
-    watcher = ConsoleCallback(Console(file=io.StringIO()))
-    watcher.begin(seen=0, budget=budget, images_per_epoch=20)
-    watcher.update(seen=seen, losses={"loss_D": 0.0, "loss_G": 0.0})
-    assert watcher._bar.tasks[0].fields["epoch"] == place
+    recorder = ConsoleCallback(Console(file=io.StringIO()))
+    recorder.begin(seen=0, budget=budget, images_per_epoch=20)
+    recorder.update(seen=seen, losses={"loss_D": 0.0, "loss_G": 0.0})
+    assert recorder._bar.tasks[0].fields["epoch"] == place
 
 
 def test_the_pace_is_that_of_the_last_ten_looks(monkeypatch):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from zerosum import data
-from zerosum.callbacks.monitor import Monitor, evaluating, history
+from zerosum.callbacks.monitor import Monitor, evaluating, logged_signals
 from zerosum.data.images import ImageSet, to_float
 from zerosum.game.core import Batch
 from zerosum.metrics.features import feature_net
@@ -15,6 +15,7 @@ from zerosum.recipes.family import build
 from zerosum.recipes.vanilla import Config
 from zerosum.seeds import enter_stream
 from zerosum.training.ema import EMA
+from zerosum.training.log import History
 from zerosum.training.round import play_turn
 from zerosum.training.state import State
 from zerosum.training.step_stats import StepStats
@@ -68,7 +69,7 @@ def looks(checkup, count=4):
     log = []
     for epoch in range(1, count + 1):
         checkup.state.progress.seen += 300_000
-        log.append({"epoch": epoch, **asdict(checkup(log))})
+        log.append({"epoch": epoch, **asdict(checkup(History(tuple(log))))})
     return log
 
 
@@ -123,19 +124,19 @@ class TestAlarms:
                 batch = Batch(images[start : start + 100])
                 play_turn(state.game, "D", batch, seen=0, bf16=False, stats=StepStats())
             state.progress.seen += 300_000
-            log.append({"epoch": epoch, **asdict(evaluate(log))})
+            log.append({"epoch": epoch, **asdict(evaluate(History(tuple(log))))})
         assert log[-1]["health"]["verdict"] == "D has won", log[-1]
         assert log[-1]["health"]["signals"]["G_gradient"] == 0
 
 
 class TestCheckup:
     def test_the_same_players_give_the_same_signs(self, state, digits):
-        first, second = (asdict(checkup_of(state, digits)([])) for _ in range(2))
+        first, second = (asdict(checkup_of(state, digits)(History())) for _ in range(2))
         assert first == second
 
     def test_it_touches_no_state(self, state, digits):
         before = state.snapshot().tensors
-        checkup_of(state, digits)([])
+        checkup_of(state, digits)(History())
         after = state.snapshot().tensors
         assert before.keys() == after.keys()
         assert all(before[name].equal(after[name]) for name in before)
@@ -147,7 +148,7 @@ class TestCheckup:
         game = build(Config(hidden=(8,)), image_shape=(3, 12, 10), device=CPU)
         state = State(game, EMA(game.G.net, half_life=0))
         examination = Monitor(state, images, None, net=feature_net("random", device=CPU), seed=0)(
-            []
+            History()
         )
         assert examination.metrics["frechet_random"] > 0
         assert examination.health["signals"]["train_separation"] is None
@@ -168,6 +169,8 @@ def test_evaluating_leaves_statistics_and_modes_as_they_were():
 
 def test_a_log_of_other_signs_is_no_history():
     assert (
-        history([{"epoch": 1}, {"health": {"verdict": "healthy", "signals": {"metric": 1.0}}}])
+        logged_signals(
+            History(({"epoch": 1}, {"health": {"verdict": "healthy", "signals": {"metric": 1.0}}}))
+        )
         == []
     )

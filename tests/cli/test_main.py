@@ -74,11 +74,13 @@ class TestTrain:
     def test_prints_one_line_an_epoch_and_leaves_a_run(self, here, capsys):
         assert run([*TRAIN, "--epochs", "3", "--sample-every", "2"]) == 0
         lines = capsys.readouterr().out.splitlines()
-        assert [line.split(" Loss")[0] for line in lines[:3]] == [
+        assert lines[0] == "vanilla on tiny.npz: 48 images of 8×8 gray, 3 classes"
+        assert "fp32; 144 images (3 epochs) in batches of" in lines[1]
+        assert [line.split(" Loss")[0] for line in lines[2:5]] == [
             f"Epoch [{n}/3]" for n in (1, 2, 3)
         ]
-        assert all(EPOCH_LINE.match(line) for line in lines[:3])
-        assert "zerosum sample runs/vanilla-tiny" in "\n".join(lines[3:])
+        assert all(EPOCH_LINE.match(line) for line in lines[2:5])
+        assert "zerosum sample runs/vanilla-tiny" in "\n".join(lines[5:])
 
         directory = here / "runs" / "vanilla-tiny"
         assert sorted(path.name for path in directory.glob("*.png")) == [
@@ -161,7 +163,7 @@ class TestTrain:
     def test_a_signal_saves_and_says_how_to_go_on(self, here, number, code):
         command = [*TRAIN, "--epochs", "100000", "--out", "run"]
         process = zerosum(*command)
-        first = process.stdout.readline()
+        *_, first = (process.stdout.readline() for _ in range(3))
         assert EPOCH_LINE.match(first.strip())
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)

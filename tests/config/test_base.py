@@ -5,8 +5,8 @@ from pydantic import ValidationError
 
 from zerosum.config.base import (
     FREE_ON_RESUME,
-    PARTS,
     Settings,
+    Ticks,
     conflicts,
     parse_size,
     read_toml,
@@ -15,7 +15,7 @@ from zerosum.config.base import (
 )
 from zerosum.config.gan import variant
 from zerosum.errors import UserError
-from zerosum.recipes import RECIPES
+from zerosum.recipes import RECIPES, get
 from zerosum.recipes.vanilla import Config
 
 
@@ -163,27 +163,51 @@ class TestBudget:
             _ = Config(anneal="budget").anneal_images
 
 
-class TestEvery:
-    @pytest.mark.parametrize("name", PARTS)
-    @given(epochs=st.integers(1, 1000), num_images=st.integers(1, 10**6))
-    def test_left_open_the_budget_is_divided(self, name, epochs, num_images):
-        every = Settings(epochs=epochs).every(name, num_images)
-        assert every == Settings(epochs=None, images=epochs * num_images).every(name, num_images)
-        assert every == max(1, round(epochs / PARTS[name]))
+class TestTicks:
+    @given(epochs=st.integers(20, 1000), num_images=st.integers(1, 60_000))
+    def test_of_many_epochs_each_comes_at_the_end_of_some(self, epochs, num_images):
+        ticks = Settings(epochs=epochs).ticks(num_images)
+        assert ticks == Settings(epochs=None, images=epochs * num_images).ticks(num_images)
+        assert ticks.log == num_images
+        assert ticks.sample == num_images * round(epochs / 10)
+        assert ticks.evaluate == num_images * max(1, round(epochs / 20))
+        assert ticks.checkpoint == num_images * (epochs // 20)
 
-    def test_there_are_about_ten_pictures_and_twenty_checkpoints_and_evaluations(self):
-        settings = Settings(epochs=100)
-        assert [settings.every(name, 40) for name in PARTS] == [10, 5, 5]
+    @given(images=st.integers(1, 10**7), num_images=st.integers(1, 10**7))
+    def test_a_power_cut_costs_a_twentieth_at_most(self, images, num_images):
+        ticks = Settings(epochs=None, images=images).ticks(num_images)
+        assert 1 <= ticks.checkpoint <= max(1, images / 20)
 
-    def test_less_than_an_epoch_is_one(self):
-        assert Settings(epochs=None, images=5).every("sample_every", 40) == 1
+    @given(images=st.integers(1, 10**7), num_images=st.integers(1, 10**7))
+    def test_the_log_has_a_thousand_lines_at_most_and_one_an_epoch_if_it_can(
+        self, images, num_images
+    ):
+        log = Settings(epochs=None, images=images).ticks(num_images).log
+        assert images / log <= 1000
+        assert log == min(num_images, 60_000) or (images - 1) / log > 500
 
-    @pytest.mark.parametrize("name", PARTS)
-    def test_what_is_asked_for_counts(self, name):
-        assert Settings(epochs=100, **{name: 7}).every(name, 40) == 7
+    def test_the_vanilla_gan_on_mnist(self):
+        ticks = validate(get("vanilla").config, {}).ticks(60_000)
+        assert ticks == Ticks(log=60_000, sample=600_000, checkpoint=300_000, evaluate=300_000)
+
+    def test_100_images_for_10_000_epochs(self):
+        ticks = Settings(epochs=10_000).ticks(100)
+        assert ticks == Ticks(log=1000, sample=100_000, checkpoint=50_000, evaluate=50_000)
+
+    def test_few_long_epochs(self):
+        ticks = Settings(epochs=5).ticks(60_000)
+        assert ticks == Ticks(log=60_000, sample=60_000, checkpoint=15_000, evaluate=60_000)
+        ticks = Settings(epochs=None, images=3_600_000).ticks(1_300_000)
+        assert ticks == Ticks(log=60_000, sample=360_000, checkpoint=180_000, evaluate=180_000)
+
+    @pytest.mark.parametrize("name", ["sample", "checkpoint", "evaluate"])
+    def test_what_is_asked_for_counts_in_parts_of_an_epoch_too(self, name):
+        for epochs, images in ((7, 280), (0.5, 20), (1e-9, 1)):
+            ticks = Settings(epochs=100, **{f"{name}_every": epochs}).ticks(40)
+            assert getattr(ticks, name) == images
 
     def test_no_evaluations_are_none(self):
-        assert Settings(evaluate_every=0).every("evaluate_every", 40) == 0
+        assert Settings(evaluate_every=0).ticks(40).evaluate == 0
 
 
 class TestDefaultsOnData:

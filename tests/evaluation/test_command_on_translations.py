@@ -15,7 +15,6 @@ from zerosum.inference.run import Run
 from zerosum.metrics import inception, lpips
 from zerosum.metrics.embedding import fingerprint
 from zerosum.metrics.paired import l1, psnr, ssim
-from zerosum.training.log import read_history
 from zerosum.training.run_directory import RunDirectory
 
 SETS = {"frechet_random", "kid", "precision", "recall", "density", "coverage"}
@@ -316,7 +315,7 @@ class TestCompare:
             best = found[name, "best logged"]
             assert best["better"] == better
             pick = min if better == "lower" else max
-            logged = read_history(RunDirectory(paired.path)).metrics[name]
+            logged = RunDirectory(paired.path).history().metrics[name]
             assert best["groups"][0]["seeds"]["0"] == pick(value for _, value in logged)
 
     def test_figures_are_computed_and_remembered(self, paired, other, capsys):

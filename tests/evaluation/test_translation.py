@@ -21,7 +21,7 @@ def save_images(folder, count, *, gray=False):
 
 
 @pytest.fixture
-def make(tmp_path, new_watcher):
+def make(tmp_path, new_recorder):
     """Train on 4 pairs of coloured images; 3 others, held out, are all gray."""
 
     def train(recipe="pix2pix", **settings):
@@ -32,7 +32,7 @@ def make(tmp_path, new_watcher):
         data = str(tmp_path / "data")
         settings = {**common, "batch_size": 2, "device": "cpu", **settings}
         out = tmp_path / "run"
-        run = zerosum.train(recipe, data=data, out=out, watcher=new_watcher(), **settings)
+        run = zerosum.train(recipe, data=data, out=out, quiet=True, **settings)
         notices = []
         return Targets(run, notices.append), notices
 

@@ -248,8 +248,8 @@ class TestWhatIsShown:
     def test_figures_are_means_over_both_domains_and_all_patches(self, batch, score_fn):
         game = game_of(score_fn=score_fn)
         play = deal(game, "D", batch)
-        metrics = game.forward.metrics(play)
-        assert not any(metric.requires_grad for metric in metrics.values())
+        scalars = game.forward.scalars(play)
+        assert not any(metric.requires_grad for metric in scalars.values())
         for name, images in (
             ("D(x)", (play.a.real, play.b.real)),
             ("D(G(z))", (play.a.fake, play.b.fake)),
@@ -259,4 +259,4 @@ class TestWhatIsShown:
                 for weight, side in zip((2, 5), images, strict=True)
                 for patch in (0, 1)
             ]
-            torch.testing.assert_close(metrics[name], score_fn(torch.cat(patches)).mean())
+            torch.testing.assert_close(scalars[name], score_fn(torch.cat(patches)).mean())

@@ -10,7 +10,7 @@ from torch import nn
 
 from zerosum.game.augment import Augmentation
 from zerosum.game.core import Batch, Game, Player
-from zerosum.game.generation import Classified, Generation, whole_packs
+from zerosum.game.generation import Generation, whole_packs
 from zerosum.game.losses import discriminator_cross_entropy, generator_cross_entropy
 from zerosum.nets import mlp
 
@@ -93,7 +93,7 @@ class TestGeneration:
     def test_the_figures_are_ds_mean_verdicts_as_probabilities(self):
         game = game_of()
         play = self.forward(game, "D")
-        metrics = game.forward.metrics(play)
+        metrics = game.forward.scalars(play)
         for name, images in (("D(x)", play.real), ("D(G(z))", play.fake)):
             expected = torch.sigmoid(game.D.net(images, torch.empty(6, 0))).mean()
             torch.testing.assert_close(metrics[name], expected.detach())
@@ -148,11 +148,9 @@ def test_the_augmentation_is_what_the_deal_remembers_and_it_follows_D():
     assert augmentation.p == pytest.approx(expected)
 
 
-class TestClassified:
+class TestClassifier:
     def forward(self):
-        forward = Classified(
-            generation=Generation(latent_size=4, num_classes=3, tells_critic=False)
-        )
+        forward = Generation(latent_size=4, num_classes=3, classifier=True)
         G = mlp.Generator(SHAPE, latent_size=4, hidden=[5], condition_size=3)
         D = mlp.Discriminator(SHAPE, hidden=[5], outputs=4)
         game = game_of(D, G=G, forward=forward)
@@ -165,9 +163,9 @@ class TestClassified:
         torch.testing.assert_close(play.real_logits, answer[:, :1])
         torch.testing.assert_close(play.real_classes, answer[:, 1:])
         assert play.labels.tolist() == [2, 0, 1, 1]
-        assert play.critic(play.fake).shape == (4, 1)
+        assert play.verdict(play.fake).shape == (4, 1)
 
     def test_the_log_says_how_many_classes_D_names(self):
         game, play = self.forward()
         named = play.real_classes.argmax(1) == play.labels
-        assert game.forward.metrics(play)["accuracy"] == named.float().mean()
+        assert game.forward.scalars(play)["accuracy"] == named.float().mean()

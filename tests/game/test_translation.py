@@ -142,9 +142,9 @@ class TestWhatIsShown:
     def test_figures_are_means_over_patches_of_d_s_opinions(self, batch, score_fn):
         game = game_of(score_fn=score_fn)
         play = deal(game, "D", batch)
-        metrics = game.forward.metrics(play)
-        assert not any(metric.requires_grad for metric in metrics.values())
+        scalars = game.forward.scalars(play)
+        assert not any(metric.requires_grad for metric in scalars.values())
         for name, images in (("D(x)", play.real), ("D(G(z))", play.fake)):
             patch = 2 * images.mean(dim=(1, 2, 3))
             expected = (score_fn(patch) + score_fn(patch + 1)).mean() / 2
-            torch.testing.assert_close(metrics[name], expected)
+            torch.testing.assert_close(scalars[name], expected)

@@ -13,7 +13,7 @@ PACE = ("images_per_second", "seconds")
 
 
 @pytest.fixture
-def train_pairs(pairs, tmp_path, new_watcher):
+def train_pairs(pairs, tmp_path, new_recorder):
     """Train a tiny translation of the pairs for two epochs."""
 
     def train(recipe, folder="run", **settings):
@@ -25,7 +25,7 @@ def train_pairs(pairs, tmp_path, new_watcher):
             "width": 2,
             "d_layers": 1,
             "device": "cpu",
-            "watcher": new_watcher(),
+            "quiet": True,
         }
         return zerosum.train(recipe, out=tmp_path / folder, **(common | settings))
 

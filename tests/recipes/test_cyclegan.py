@@ -248,7 +248,7 @@ class TestCommand:
     def test_it_trains_and_goes_on_and_says_what_to_try(self, flags, tmp_path, capsys):
         assert command(flags()) == 0
         out = capsys.readouterr().out
-        assert out.startswith("Epoch [1/1] Loss D: ")
+        assert "\nEpoch [1/1] Loss D: " in out
         assert f"try       zerosum translate {tmp_path / 'run'} IMAGE-OR-FOLDER --out" in out
         assert "best      frechet_random" in out
         assert command(flags()) == 0

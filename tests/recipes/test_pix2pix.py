@@ -212,7 +212,7 @@ class TestCommand:
         flags = flags_of(pairs, tmp_path / "run", loss="hinge", penalty="r1:0.1")
         assert command(flags) == 0
         out = capsys.readouterr().out
-        assert out.startswith("Epoch [1/1] Loss D: ")
+        assert "\nEpoch [1/1] Loss D: " in out
         assert f"try       zerosum translate {tmp_path / 'run'} IMAGE-OR-FOLDER --out" in out
         assert "best      val_l1" in out
         assert command(flags) == 0

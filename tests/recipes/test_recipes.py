@@ -14,7 +14,6 @@ from torch.optim import Adam, RMSprop
 from zerosum import recipes
 from zerosum.config.base import validate
 from zerosum.game.core import Play
-from zerosum.game.generation import ClassifiedPlay
 from zerosum.nets import dcgan, r3gan, resnet
 from zerosum.nets.layers import SelfAttention
 from zerosum.training.round import play_round
@@ -142,8 +141,17 @@ def play_of_a_linear_D():
         return torch.cat([verdicts, verdicts.new_zeros(len(images), 3)], dim=1)
 
     real, fake = ((logit * w / SLOPE**2).expand(4, 8).view(4, 2, 2, 2) for logit in (REAL, FAKE))
-    play = Play(critic=critic, real=real, fake=fake, condition=torch.eye(3)[[0, 1, 2, 0]], seen=0)
-    return ClassifiedPlay(play=play, labels=torch.tensor([0, 1, 2, 0]))
+    labels = torch.tensor([0, 1, 2, 0])
+    condition = torch.eye(3)[labels]
+    return Play(
+        critic=critic,
+        real=real,
+        fake=fake,
+        condition=condition,
+        seen=0,
+        num_classes=3,
+        labels=labels,
+    )
 
 
 def those_that(game, ask):

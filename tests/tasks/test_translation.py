@@ -34,6 +34,7 @@ from zerosum.tasks.translation import (
     moments,
 )
 from zerosum.training.ema import EMA
+from zerosum.training.log import History
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import State
 
@@ -85,8 +86,8 @@ def with_equal_sides(images):
 
 
 def figures_of(task, state, held_out, tmp_path):
-    evaluate = task.evaluator(state, Config(), held_out, held_out, RunDirectory(tmp_path))
-    found = evaluate()
+    evaluate = task.evaluator(state, Config(), held_out, held_out)
+    found = evaluate(History())
     assert found.health is None
     return found.metrics
 

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from zerosum.training.log import History, better, is_number, read_history
+from zerosum.metrics.registry import better
+from zerosum.training.log import History, is_number
 
 
 def history_of(*metrics, **entries):
@@ -14,7 +15,7 @@ def history_of(*metrics, **entries):
 
 
 def test_best_and_last(make_run):
-    history = read_history(make_run("run", metrics=(5.0, 7.0)))
+    history = make_run("run", metrics=(5.0, 7.0)).history()
     assert history.metrics == {"frechet_digits": [(2, 5.0), (4, 7.0)]}
     assert history.best("frechet_digits") == (2, 5.0)
     assert history.final("frechet_digits") == (4, 7.0)
@@ -29,7 +30,7 @@ def test_the_earliest_of_equals_is_best():
 
 def test_some_figures_are_better_when_higher():
     records = ({"epoch": e, "seen": e, "metrics": {"recall": e / 10}} for e in (1, 2))
-    assert History(tuple(records)).best("recall") == (2, 0.2)
+    assert History(tuple(records)).best("recall", better=better("recall")) == (2, 0.2)
     assert better("recall") == "higher"
     assert better("frechet_random") == better("fid") == "lower"
 
@@ -38,7 +39,7 @@ def test_figures_of_held_out_images_are_better_as_their_likes_are():
     assert better("val_psnr") == better("val_ssim") == better("psnr") == "higher"
     assert better("val_l1") == better("val_lpips") == "lower"
     records = ({"epoch": e, "seen": e, "metrics": {"val_ssim": e / 10}} for e in (1, 2))
-    assert History(tuple(records)).best("val_ssim") == (2, 0.2)
+    assert History(tuple(records)).best("val_ssim", better="higher") == (2, 0.2)
 
 
 def test_what_is_no_number_is_no_figure():
@@ -54,7 +55,7 @@ def test_damaged_lines_are_counted_and_left_out(make_run, damage):
     directory = make_run("run")
     good = directory.log_path.read_text().splitlines()
     directory.log_path.write_text("\n".join([good[0], damage, *good[1:], ""]))
-    history = read_history(directory)
+    history = directory.history()
     assert history.epochs == 4
     assert len(history.records) == 4
     assert history.damaged == 1
@@ -63,27 +64,27 @@ def test_damaged_lines_are_counted_and_left_out(make_run, damage):
 def test_bytes_that_are_no_text_are_damage(make_run):
     directory = make_run("run")
     directory.log_path.write_bytes(b"\xff\xfe\n" + directory.log_path.read_bytes())
-    assert read_history(directory).damaged == 1
+    assert directory.history().damaged == 1
 
 
 def test_a_line_under_way_is_no_damage(make_run):
     directory = make_run("run")
     with directory.log_path.open("a") as log:
         log.write('{"epoch": 5, "seen"')
-    assert read_history(directory).damaged == 0
+    assert directory.history().damaged == 0
 
 
 def test_the_last_record_of_an_epoch_counts(make_run):
     directory = make_run("run")
     with directory.log_path.open("a") as log:
         log.write(json.dumps({"epoch": 4, "seen": 44}) + "\n")
-    assert read_history(directory).seen == 44
+    assert directory.history().seen == 44
 
 
 def test_a_run_without_a_log_has_no_records(make_run):
     directory = make_run("run")
     directory.log_path.unlink()
-    history = read_history(directory)
+    history = directory.history()
     assert (history.records, history.seen, history.epochs, history.health) == ((), 0, 0, None)
 
 

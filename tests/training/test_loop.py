@@ -48,7 +48,7 @@ class Loader:
 class Bench:
     """A loop with all its parts in reach."""
 
-    def __init__(self, path, watcher, *, turns="DG", batch_size=8, D_terms=None, G_terms=None):
+    def __init__(self, path, recorder, *, turns="DG", batch_size=8, D_terms=None, G_terms=None):
         torch.manual_seed(0)
         game = build(
             Config(hidden=(6,), latent_size=3), image_shape=SHAPE, device=torch.device("cpu")
@@ -64,7 +64,7 @@ class Bench:
         self.directory.claim()
         self.directory.write_config({})
         self.loader = Loader(batch_size)
-        self.watcher = watcher
+        self.recorder = recorder
         self.drawn = []
         self.saved = []
         self.evaluated = []
@@ -72,20 +72,25 @@ class Bench:
 
     def loop(self, **schedule):
         defaults = {
+            "log_every": 1,
             "sample_every": 1,
             "checkpoint_every": 1,
             "evaluate_every": 0,
-            "stop_after_no_gain": None,
+            "patience": None,
             "seed": 0,
             "bf16": False,
+        }
+        schedule = {  # given in epochs, of 20 images
+            name: round(20 * value) if name.endswith("_every") else value
+            for name, value in (defaults | schedule).items()
         }
         made = Loop(
             self.state,
             self.loader,
             self.directory,
-            schedule=Schedule(images_per_epoch=20, **(defaults | schedule)),
-            watcher=self.watcher,
-            draw=self.drawn.append,
+            schedule=Schedule(images_per_epoch=20, **schedule),
+            callback=self.recorder,
+            draw=lambda epoch, history: self.drawn.append(epoch),
             evaluate=self.evaluate,
         )
         save = self.directory.checkpoints.save
@@ -101,7 +106,7 @@ class Bench:
     def run(self, **schedule):
         self.loop(**schedule).run()
 
-    def evaluate(self):
+    def evaluate(self, history):
         self.evaluated.append(self.state.progress.seen)
         return Evaluation(metrics={"distance": self.score()}, health={"verdict": "healthy"})
 
@@ -110,8 +115,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path, watcher):
-    return lambda **options: Bench(tmp_path / "run", watcher, **options)
+def bench(tmp_path, recorder):
+    return lambda **options: Bench(tmp_path / "run", recorder, **options)
 
 
 class TestWhatIsDue:
@@ -120,14 +125,14 @@ class TestWhatIsDue:
         it.run(budget=140, sample_every=2, checkpoint_every=3)
         assert it.drawn == [2, 4, 6, 7]
         assert it.saved == [60, 120, 140]
-        assert [record["epoch"] for record in it.watcher.epochs] == [1, 2, 3, 4, 5, 6, 7]
+        assert [record["epoch"] for record in it.recorder.ticks] == [1, 2, 3, 4, 5, 6, 7]
 
     def test_a_budget_in_images_may_end_within_an_epoch(self, bench):
         it = bench()
         it.run(budget=44, sample_every=10, checkpoint_every=10)
         assert it.state.progress.seen == 48  # whole batches
         assert (it.state.progress.epoch, it.state.progress.offset) == (2, 8)
-        assert [record["epoch"] for record in it.watcher.epochs] == [1, 2, 3]
+        assert [record["epoch"] for record in it.recorder.ticks] == [1, 2, 3]
         assert it.drawn == [3]
         assert it.saved == [48]
 
@@ -135,7 +140,7 @@ class TestWhatIsDue:
         # An epoch is three batches and a round five: epochs 2 and 4 end within one.
         it = bench(turns="DDDDDG")
         it.run(budget=100, sample_every=2, checkpoint_every=3)
-        assert [record["epoch"] for record in it.watcher.epochs] == [1, 3, 5]
+        assert [record["epoch"] for record in it.recorder.ticks] == [1, 3, 5]
         assert it.drawn == [3, 5]
         assert it.saved == [68, 100]
 
@@ -144,23 +149,23 @@ class TestWhatIsDue:
         it.run(budget=60)
         it.run(budget=60)
         assert it.loader.dealt == 9
-        assert len(it.watcher.epochs) == 3
+        assert len(it.recorder.ticks) == 3
 
     def test_the_watcher_hears_the_beginning_and_the_end(self, bench):
         it = bench()
         it.run(budget=20)
         it.run(budget=40)
-        assert [began["seen"] for began in it.watcher.began] == [0, 20]
-        assert it.watcher.began[0] == {"seen": 0, "budget": 20, "images_per_epoch": 20}
-        assert it.watcher.ended == 2
+        assert [began["seen"] for began in it.recorder.began] == [0, 20]
+        assert it.recorder.began[0] == {"seen": 0, "budget": 20, "images_per_epoch": 20}
+        assert it.recorder.ended == 2
 
     def test_and_the_losses_of_the_epoch_so_far_about_once_a_second(self, bench):
         it = bench()
         made = it.loop(budget=40)
         made.UPDATE_SECONDS = -1  # at once
         made.run()
-        assert [update["seen"] for update in it.watcher.updates] == [8, 16, 28, 36]
-        assert it.watcher.updates[0]["losses"].keys() == {"loss_D", "loss_G"}
+        assert [update["seen"] for update in it.recorder.updates] == [8, 16, 28, 36]
+        assert it.recorder.updates[0]["losses"].keys() == {"loss_D", "loss_G"}
 
 
 def test_every_turn_of_a_run_has_a_number_of_its_own(bench, monkeypatch):
@@ -184,8 +189,8 @@ class TestTheLog:
     def test_a_line_has_losses_terms_figures_and_the_pace(self, bench):
         it = bench(D_terms={"more": lambda play: 2 * play.real_logits.square().mean()})
         it.run(budget=40)
-        first, second = it.directory.log()
-        assert it.watcher.epochs == [first, second]
+        first, second = it.directory.history().records
+        assert it.recorder.ticks == [first, second]
         assert first.keys() == {
             "epoch",
             "seen",
@@ -214,7 +219,9 @@ class TestTheLog:
 
         it = bench(G_terms={"noted": noted})
         it.run(budget=40)
-        for record, values in zip(it.directory.log(), (rounds[:3], rounds[3:]), strict=True):
+        for record, values in zip(
+            it.directory.history().records, (rounds[:3], rounds[3:]), strict=True
+        ):
             assert record["G/noted"] == torch.stack(values).mean().item()
 
     def test_a_checkpoint_knows_the_logs_length(self, bench):
@@ -244,7 +251,7 @@ class TestCheckpoints:
 
     def test_the_last_state_is_saved_once(self, bench):
         it = bench()
-        it.watcher.epoch = lambda record: os.kill(os.getpid(), signal.SIGINT)
+        it.recorder.tick = lambda record: os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(Interrupted):
             it.run(budget=20)
         assert it.saved == [20]
@@ -255,10 +262,10 @@ class TestExaminations:
         it = bench()
         it.run(budget=140, evaluate_every=3)
         assert it.evaluated == [60, 120, 140]
-        found = [record.get("metrics") for record in it.directory.log()]
+        found = [record.get("metrics") for record in it.directory.history().records]
         half = {"distance": 0.5}
         assert found == [None, None, half, None, None, half, half]
-        assert it.directory.log()[2]["health"] == {"verdict": "healthy"}
+        assert it.directory.history().records[2]["health"] == {"verdict": "healthy"}
 
     def test_there_are_none_at_0(self, bench):
         it = bench()
@@ -278,7 +285,7 @@ class TestExaminations:
         it = bench()
         scores = iter([3.0, 1.0, 2.0, 1.5, 1.1, 0.5])
         it.score = lambda: next(scores)
-        it.run(budget=200, evaluate_every=1, checkpoint_every=10, stop_after_no_gain=3)
+        it.run(budget=200, evaluate_every=1, checkpoint_every=10, patience=3)
         assert it.state.progress.seen == 100
         assert it.saved[-1] == 100
         assert it.drawn[-1] == 5
@@ -287,7 +294,7 @@ class TestExaminations:
         it = bench()
         scores = iter([5.0, 6.0, 4.0, 4.5, 3.0])
         it.score = lambda: next(scores)
-        it.run(budget=100, evaluate_every=1, stop_after_no_gain=2)
+        it.run(budget=100, evaluate_every=1, patience=2)
         assert it.state.progress.seen == 100
 
     def test_no_examination_of_weights_that_are_not_finite(self, bench):
@@ -324,7 +331,7 @@ class TestSignals:
         assert seen == 36
         assert snapshot.facts["progress"]["offset"] == 16
         assert len(snapshot.tensors["tally/D/cross_entropy"]) == 2
-        assert it.watcher.ended == 1
+        assert it.recorder.ended == 1
 
     def test_the_time_spent_is_saved_too_and_adds_up(self, bench):
         it = bench()
@@ -361,11 +368,11 @@ class TestDivergence:
         [
             (
                 {"D_terms": {"penalty": spoil(float("nan"), at=5)}},
-                "the term 'penalty' of D's turn became nan in round 2 of epoch 2",
+                "the term 'penalty' of D's turn became nan in round 5 of the run",
             ),
             (
                 {"G_terms": {"l1": spoil(float("inf"), at=6)}},
-                "the term 'l1' of G's turn became inf in round 3 of epoch 2",
+                "the term 'l1' of G's turn became inf in round 6 of the run",
             ),
             (  # D's eighth turn and G's second are in one round, and D's comes first.
                 {
@@ -373,7 +380,7 @@ class TestDivergence:
                     "turns": "DDDDDG",
                     "batch_size": 1,
                 },
-                "the term 'penalty' of D's turn became -inf in round 2 of epoch 1",
+                "the term 'penalty' of D's turn became -inf in round 2 of the run",
             ),
         ],
     )
@@ -384,7 +391,7 @@ class TestDivergence:
             it.run(budget=1000)
         assert named in str(diverged.value)
         assert diverged.value.exit_code == 1
-        assert it.watcher.ended == 1
+        assert it.recorder.ended == 1
 
     def test_the_last_good_checkpoint_stays_the_newest(self, bench):
         it = bench(D_terms={"penalty": spoil(float("nan"), at=8)})
@@ -394,7 +401,7 @@ class TestDivergence:
         seen, snapshot = it.newest()
         assert seen == 40
         assert all(t.isfinite().all() for t in snapshot.tensors.values())
-        assert len(it.directory.log()) == len(it.drawn) == 2
+        assert len(it.directory.history().records) == len(it.drawn) == 2
 
     def test_before_the_first_checkpoint_there_is_none_to_name(self, bench):
         it = bench(D_terms={"penalty": spoil(float("nan"), at=1)})
@@ -406,7 +413,7 @@ class TestDivergence:
         it = bench(D_terms={"penalty": spoil(float("nan"), at=1)})
         made = it.loop(budget=1000)
         made.UPDATE_SECONDS = -1
-        with pytest.raises(TrainingDiverged, match="round 1 of epoch 1"):
+        with pytest.raises(TrainingDiverged, match="round 1 of the run"):
             made.run()
         assert it.loader.dealt == 1
 
@@ -455,13 +462,13 @@ class TestAFullDisk:
         return full
 
     def test_older_checkpoints_stay_whole_and_training_goes_on_from_them(
-        self, bench, fill, tmp_path, new_watcher
+        self, bench, fill, tmp_path, new_recorder
     ):
         it = bench()
-        it.watcher.epoch = lambda record: fill.append(1) if record["epoch"] == 3 else None
+        it.recorder.tick = lambda record: fill.append(1) if record["epoch"] == 3 else None
         with pytest.raises(StorageFailed, match=r"No space left .*run the same command again"):
             it.run(budget=80)
-        assert it.watcher.ended == 1
+        assert it.recorder.ended == 1
         assert it.directory.checkpoints.seen() == [20, 40]
 
         fill.clear()
@@ -469,14 +476,14 @@ class TestAFullDisk:
         again.state.restore(again.newest()[1])
         again.loader.position, again.loader.dealt = Position(2, 0), 6
         again.directory.cut_log(again.state.progress.log_bytes)
-        again.watcher = new_watcher()
+        again.recorder = new_recorder()
         again.run(budget=80)
 
-        whole = Bench(tmp_path / "whole", new_watcher())
+        whole = Bench(tmp_path / "whole", new_recorder())
         whole.run(budget=80)
         ours, expected = again.newest()[1].tensors, whole.newest()[1].tensors
         assert all(torch.equal(ours[name], tensor) for name, tensor in expected.items())
-        assert [r["epoch"] for r in again.directory.log()] == [1, 2, 3, 4]
+        assert [r["epoch"] for r in again.directory.history().records] == [1, 2, 3, 4]
 
     def test_a_reader_of_our_output_that_left_is_not_a_full_disk(self, bench):
         it = bench()
@@ -484,7 +491,7 @@ class TestAFullDisk:
         def nobody_reads(record):
             raise BrokenPipeError
 
-        it.watcher.epoch = nobody_reads
+        it.recorder.tick = nobody_reads
         with pytest.raises(BrokenPipeError):
             it.run(budget=80)
 

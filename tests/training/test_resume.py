@@ -41,7 +41,9 @@ def outcome(path):
     return {
         "tensors": (newest / TENSORS).read_bytes(),
         "facts": facts,
-        "log": [{k: v for k, v in line.items() if k not in PACE} for line in directory.log()],
+        "log": [
+            {k: v for k, v in line.items() if k not in PACE} for line in directory.history().records
+        ],
         "pictures": {path.name: path.read_bytes() for path in directory.pictures()},
         "film": directory.film_path.read_bytes(),
         "config": directory.read_config(),
@@ -275,7 +277,7 @@ def test_killed_again_and_again_a_run_ends_as_one_that_was_not(tiny_images, tmp_
 class TestADamagedCheckpoint:
     @pytest.mark.parametrize("file", [TENSORS, FACTS, MANIFEST])
     def test_is_passed_over_loudly_and_made_again(
-        self, train_tiny, tmp_path, whole, new_watcher, file
+        self, train_tiny, tmp_path, whole, new_recorder, file
     ):
         path = tmp_path / "run"
         before = {
@@ -283,14 +285,14 @@ class TestADamagedCheckpoint:
             for seen in checkpoints_of(path)
         }
         flip_a_bit(path / "checkpoints" / "120" / file)
-        watcher = new_watcher()
-        train_tiny(path, watcher=watcher)
+        recorder = new_recorder()
+        train_tiny(path, callbacks=[recorder])
 
-        warning, going_on, *_ = watcher.notices
+        warning, going_on, *_ = recorder.notices
         assert warning.startswith(f"WARNING: damaged checkpoint {path / 'checkpoints' / '120'}: ")
         assert warning.endswith("Falling back to 80 images.")
         assert "Going on" in going_on
-        assert [record["epoch"] for record in watcher.epochs] == [3]
+        assert [record["epoch"] for record in recorder.ticks] == [3]
         assert outcome(path) == whole
         assert (path / "checkpoints" / "120" / TENSORS).read_bytes() == before[120]
 
@@ -368,7 +370,7 @@ class TestMoreEpochs:
             train_tiny(tmp_path / "grown", epochs=epochs)
         assert outcome(tmp_path / "grown") == whole
 
-    def test_more_images_too(self, train_tiny, tmp_path, new_watcher):
+    def test_more_images_too(self, train_tiny, tmp_path, new_recorder):
         for images in (70, 250):
             train_tiny(tmp_path / "grown", images=images)
         train_tiny(tmp_path / "once", images=250)
@@ -378,11 +380,11 @@ class TestMoreEpochs:
 
 
 class TestACompleteRun:
-    def test_says_so_and_trains_nothing(self, train_tiny, run, whole, watcher):
-        assert train_tiny(run.path, watcher=watcher).path == run.path
-        (notice,) = watcher.notices
+    def test_says_so_and_trains_nothing(self, train_tiny, run, whole, recorder):
+        assert train_tiny(run.path, callbacks=[recorder]).path == run.path
+        (notice,) = recorder.notices
         assert notice.startswith(f"The run '{run.path}' is complete: 120 images. Raise --epochs")
-        assert watcher.began == watcher.epochs == []
+        assert recorder.began == recorder.ticks == []
         assert outcome(run.path) == whole
 
     def test_needs_no_pictures(self, train_tiny, run):
@@ -429,13 +431,13 @@ def test_while_another_process_trains_nothing_is_touched(train_tiny, run, whole,
     assert outcome(run.path) == whole
 
 
-def test_a_run_and_its_images_may_be_moved(train_tiny, run, tiny_images, tmp_path, new_watcher):
+def test_a_run_and_its_images_may_be_moved(train_tiny, run, tiny_images, tmp_path, new_recorder):
     shutil.move(run.path, tmp_path / "moved")
     shutil.move(tiny_images, tmp_path / "images.npz")
-    watcher = new_watcher()
-    settings = {"epochs": 4, "data": str(tmp_path / "images.npz"), "watcher": watcher}
+    recorder = new_recorder()
+    settings = {"epochs": 4, "data": str(tmp_path / "images.npz"), "callbacks": [recorder]}
     train_tiny(tmp_path / "moved", **settings)
-    assert [record["epoch"] for record in watcher.epochs] == [4]
+    assert [record["epoch"] for record in recorder.ticks] == [4]
     assert len(outcome(tmp_path / "moved")["log"]) == 4
     with Image.open(tmp_path / "moved" / "film.gif") as film:
         assert film.n_frames == 4
@@ -460,11 +462,11 @@ class TestAfterTrouble:
             run = train_tiny(tmp_path / "run", images=50)
         assert [record["seen"] for record in run.log()] == [40, 56]
 
-    def test_a_damaged_picture_is_left_out_of_the_film(self, train_tiny, run, new_watcher):
+    def test_a_damaged_picture_is_left_out_of_the_film(self, train_tiny, run, new_recorder):
         (run.path / "generated_epoch_2.png").write_bytes(b"no picture")
-        watcher = new_watcher()
-        train_tiny(run.path, epochs=4, watcher=watcher)
-        assert any("leaves out" in notice for notice in watcher.notices)
+        recorder = new_recorder()
+        train_tiny(run.path, epochs=4, callbacks=[recorder])
+        assert any("leaves out" in notice for notice in recorder.notices)
         with Image.open(run.directory.film_path) as film:
             assert film.n_frames == 3
 
@@ -473,23 +475,23 @@ class TestAfterTrouble:
         log.write_bytes(log.read_bytes()[:-9])
         assert [record["epoch"] for record in train_tiny(run.path, epochs=4).log()] == [1, 2, 4]
 
-    def test_other_circumstances_are_told(self, train_tiny, run, new_watcher, monkeypatch):
+    def test_other_circumstances_are_told(self, train_tiny, run, new_recorder, monkeypatch):
         monkeypatch.setattr(torch, "__version__", "9.9")
-        watcher = new_watcher()
-        train_tiny(run.path, epochs=4, watcher=watcher)
-        assert any("torch was" in notice and "9.9" in notice for notice in watcher.notices)
+        recorder = new_recorder()
+        train_tiny(run.path, epochs=4, callbacks=[recorder])
+        assert any("torch was" in notice and "9.9" in notice for notice in recorder.notices)
 
     def test_a_run_that_never_saved_may_begin_with_another_config(self, train_tiny, run):
         shutil.rmtree(run.directory.checkpoints.directory)
         assert train_tiny(run.path, hidden=(7,)).config.hidden == (7,)
 
 
-def test_a_damaged_line_of_the_log_is_told_and_stops_nothing(train_tiny, tmp_path, watcher):
+def test_a_damaged_line_of_the_log_is_told_and_stops_nothing(train_tiny, tmp_path, recorder):
     run = train_tiny(tmp_path / "run")
     path = run.directory.log_path
     path.write_bytes(path.read_bytes().replace(b'{"epoch": 2', b'<"epoch": 2'))
-    train_tiny(tmp_path / "run", epochs=4, watcher=watcher, stop_after_no_gain=50)
-    assert any("1 damaged lines" in notice for notice in watcher.notices)
+    train_tiny(tmp_path / "run", epochs=4, callbacks=[recorder], stop_after_no_gain=50)
+    assert any("1 damaged lines" in notice for notice in recorder.notices)
     assert [record["epoch"] for record in run.log()] == [1, 3, 4]
 
 

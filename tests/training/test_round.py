@@ -396,7 +396,7 @@ class Pairs:
 
     def observe(self, play): ...
 
-    def metrics(self, play):
+    def scalars(self, play):
         return {"distance": l1_loss(play.fake, play.real)}
 
 
@@ -461,7 +461,7 @@ class CycleDeal:
 
     def observe(self, play): ...
 
-    def metrics(self, play):
+    def scalars(self, play):
         return {}
 
 

@@ -113,44 +113,48 @@ class TestConfig:
             RunDirectory(tmp_path / "a" / "b").read_config()
 
 
+def epochs(directory):
+    return [record["epoch"] for record in directory.history().records]
+
+
 class TestLog:
     def test_is_one_json_object_a_line(self, directory):
-        lengths = [directory.append_log({"epoch": n, "name": "Zürich"}) for n in (1, 2)]
-        assert directory.log() == [{"epoch": n, "name": "Zürich"} for n in (1, 2)]
+        lengths = [directory.append_log({"epoch": n, "seen": n, "name": "Zürich"}) for n in (1, 2)]
+        assert [record["name"] for record in directory.history().records] == ["Zürich"] * 2
         data = directory.log_path.read_bytes()
         assert lengths == [data.index(b"\n") + 1, len(data)]
 
     def test_there_may_be_none(self, directory):
-        assert directory.log() == []
+        assert directory.history().records == ()
         directory.cut_log(0)
 
     def test_is_cut_back_to_where_a_checkpoint_was(self, directory):
-        length = directory.append_log({"epoch": 1})
-        directory.append_log({"epoch": 2})
+        length = directory.append_log({"epoch": 1, "seen": (10 * 1)})
+        directory.append_log({"epoch": 2, "seen": (10 * 2)})
         directory.cut_log(length)
-        assert directory.log() == [{"epoch": 1}]
-        directory.append_log({"epoch": 2.5})
-        assert directory.log() == [{"epoch": 1}, {"epoch": 2.5}]
+        assert epochs(directory) == [1]
+        directory.append_log({"epoch": 2.5, "seen": round(10 * 2.5)})
+        assert epochs(directory) == [1, 2.5]
 
     def test_is_never_made_longer(self, directory):
-        length = directory.append_log({"epoch": 1})
+        length = directory.append_log({"epoch": 1, "seen": (10 * 1)})
         directory.cut_log(length + 100)
         assert directory.log_path.stat().st_size == length
 
     def test_a_line_that_was_cut_short_is_left_out(self, directory):
-        directory.append_log({"epoch": 1})
+        directory.append_log({"epoch": 1, "seen": (10 * 1)})
         with directory.log_path.open("a") as log:
             log.write('{"epo')
-        assert directory.log() == [{"epoch": 1}]
+        assert epochs(directory) == [1]
 
     @pytest.mark.parametrize("line", [b"{{", b"\xff\xfe", b"[1, 2]", b"{}", b"3"])
     def test_a_damaged_line_is_left_out_and_counted(self, directory, line):
         for epoch in (1, 2):
-            directory.append_log({"epoch": epoch})
+            directory.append_log({"epoch": epoch, "seen": round(10 * epoch)})
         first, second, rest = directory.log_path.read_bytes().split(b"\n")
         directory.log_path.write_bytes(b"\n".join([first, line, second, rest]))
-        assert directory.log() == [{"epoch": 1}, {"epoch": 2}]
-        assert directory.damaged_lines() == 1
+        assert epochs(directory) == [1, 2]
+        assert directory.history().damaged == 1
 
 
 class TestPictures:

@@ -1,1 +1,8 @@
-"""What watches a training: it shows, draws, measures, and changes nothing."""
+"""What watches a training: it shows, draws and measures, and changes nothing.
+
+A callback of one's own derives from `Callback` and goes into `zerosum.train(..., callbacks=[...])`.
+"""
+
+from zerosum.training.interfaces import Callback
+
+__all__ = ["Callback"]

@@ -9,9 +9,14 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from zerosum.training.interfaces import Callback
 
-class ConsoleCallback:
-    """One line an epoch; under them, in a terminal, a bar with the pace, the ETA and the losses.
+PROMISE_SECONDS = 5
+"""After which the pace is steady enough to say how long the training will take."""
+
+
+class ConsoleCallback(Callback):
+    """One line a tick; under them, in a terminal, a bar with the pace, the ETA and the losses.
 
     The bar is redrawn only when the loop reports, about once a second: a thread that animates it
     would take a processor's time from the training.
@@ -36,8 +41,9 @@ class ConsoleCallback:
 
     def begin(self, *, seen: int, budget: int, images_per_epoch: int) -> None:
         """Show an empty bar, or one as far along as the run that is resumed."""
-        self._images_per_epoch = images_per_epoch
+        self._images_per_epoch, self._budget = images_per_epoch, budget
         self._epochs = -(-budget // images_per_epoch)
+        self._began, self._began_at, self._promised = time.monotonic(), seen, False
         self._task = self._bar.add_task(
             "", total=budget, completed=seen, epoch=self._place(seen), pace=0.0, losses=""
         )
@@ -45,7 +51,8 @@ class ConsoleCallback:
         self._bar.start()
 
     def update(self, *, seen: int, losses: Mapping[str, float]) -> None:
-        """Move the bar on."""
+        """Move the bar on; once, after some seconds, say how long the whole will take."""
+        self._promise(seen)
         self._bar.update(
             self._task,
             completed=seen,
@@ -55,8 +62,8 @@ class ConsoleCallback:
             refresh=True,
         )
 
-    def epoch(self, record: Mapping[str, Any]) -> None:
-        """Print an epoch's line."""
+    def tick(self, record: Mapping[str, Any]) -> None:
+        """Print the line of an epoch, or of a part of one."""
         self.console.print(
             f"Epoch [{record['epoch']}/{self._epochs}] "
             f"Loss D: {record['loss_D']:.4f}, Loss G: {record['loss_G']:.4f}",
@@ -87,8 +94,26 @@ class ConsoleCallback:
         """Take the bar away."""
         self._bar.stop()
 
+    def _promise(self, seen: int) -> None:
+        seconds, images = time.monotonic() - self._began, seen - self._began_at
+        if self._promised or seconds < PROMISE_SECONDS or not images:
+            return
+        self._promised = True
+        rest = seconds / images * (self._budget - seen)
+        self.notice(f"{images / seconds:,.0f} images/s: about {in_time(rest)} to go.")
+
     def _place(self, seen: int) -> str:
         return f"{min(seen // self._images_per_epoch + 1, self._epochs)}/{self._epochs}"
+
+
+def in_time(seconds: float) -> str:
+    """A stretch of time in the unit that suits it: 40 s, 12 min, 3.5 h, 2.1 days."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 100 * 60:
+        return f"{seconds / 60:.0f} min"
+    hours = seconds / 3600
+    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"
 
 
 def in_words(health: Mapping[str, Any]) -> str:

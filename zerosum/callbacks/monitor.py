@@ -8,7 +8,7 @@ without.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from functools import cached_property
@@ -35,6 +35,7 @@ from zerosum.metrics.memorization import memorization
 from zerosum.metrics.registry import reported_name
 from zerosum.seeds import enter_stream, stream_seed
 from zerosum.training.interfaces import Evaluation
+from zerosum.training.log import History
 from zerosum.training.state import State
 
 SAMPLES, SAMPLE_BYTES = 4000, 200 * 2**20
@@ -83,11 +84,11 @@ class Monitor:
         self.G = Generator(state.ema.net, state.game.forward.inputs)
         self.inputs = draw_inputs(self.G.inputs, count, state.game.device)
 
-    def __call__(self, log: Sequence[Mapping[str, Any]]) -> Evaluation:
+    def __call__(self, history: History) -> Evaluation:
         """Look at the players.
 
         Args:
-            log: the records of the run so far, whose signals are the history of these.
+            history: the log of the run so far, whose signals are the history of these.
         """
         game = self.state.game
         samples = embed(self.net, self._samples(), keep_features=True)
@@ -102,7 +103,7 @@ class Monitor:
             **self._variety(samples),
             **self._copies(samples),
         )
-        verdict = diagnose([*history(log), signals])
+        verdict = diagnose([*logged_signals(history), signals])
         return Evaluation(
             metrics={name: metric},
             health={
@@ -224,11 +225,11 @@ def evaluating(*nets: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def history(log: Sequence[Mapping[str, Any]]) -> list[HealthSignals]:
+def logged_signals(history: History) -> list[HealthSignals]:
     """The signals that a run's log holds, of the same kinds as today's; no others."""
     names = {field.name for field in fields(HealthSignals)}
     found = []
-    for record in log:
+    for record in history.records:
         health = record.get("health")
         signals = health.get("signals") if isinstance(health, dict) else None
         if isinstance(signals, dict) and signals.keys() == names:

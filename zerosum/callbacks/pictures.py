@@ -20,7 +20,7 @@ POINTS = 2500
 
 def painter(
     game: Game, net: nn.Module, directory: RunDirectory, *, seed: int
-) -> Callable[[int], None]:
+) -> Callable[[float], None]:
     """Make the function that draws the picture of an epoch, given the epoch's number.
 
     Args:
@@ -35,7 +35,7 @@ def painter(
     inputs = draw_inputs(G.inputs, count, game.device)
     data = directory.read_config()["config"]["data"]
 
-    def draw(epoch: int) -> None:
+    def draw(epoch: float) -> None:
         samples = to_array(generate(G, inputs))
         directory.save_picture(picture(samples, data=data), epoch)
 

@@ -19,7 +19,7 @@ from zerosum.comparison.verdicts import Difference, judge
 from zerosum.errors import UserError
 from zerosum.evaluation.evaluate import EvalConfig
 from zerosum.metrics.registry import METRICS, better, read_names
-from zerosum.training.log import History, is_number
+from zerosum.training.log import History, Point, is_number
 
 Notice = Callable[[str], None]
 BY_CLASS = ("classes",)
@@ -135,7 +135,10 @@ def logged_metrics(groups: Sequence[Group]) -> list[ComparedMetric]:
     names = dict.fromkeys(
         name for group in groups for run in group.runs for name in run.history.metrics
     )
-    kinds = {"best logged": History.best, "last logged": History.final}
+    kinds: dict[str, Callable[[History, str], Point]] = {
+        "best logged": lambda history, name: history.best(name, better=better(name)),
+        "last logged": History.final,
+    }
     return [
         build_metric(
             name,

@@ -12,7 +12,7 @@ from typing import Any
 from zerosum.config.base import FREE_ON_RESUME
 from zerosum.errors import UserError
 from zerosum.inference.run import Run
-from zerosum.training.log import History, read_history
+from zerosum.training.log import History
 
 SHORT_SHA256 = 8
 
@@ -88,7 +88,7 @@ def open_runs(paths: Sequence[Path]) -> list[Trained]:
     for path in distinct:
         run = Run(path)
         try:
-            history = read_history(run.directory)
+            history = run.directory.history()
         except OSError as error:
             raise UserError(
                 f"The log '{run.directory.log_path}' cannot be read: {error.strerror}."

@@ -24,6 +24,7 @@ from zerosum.comparison.dots import Row, dots_svg
 from zerosum.comparison.groups import Group, Trained, shown_setting
 from zerosum.comparison.tables import difference_lines, estimate_cells, metric_title, seed_shown
 from zerosum.errors import UserError
+from zerosum.metrics.registry import better
 from zerosum.plots.charts import Line, curve_svg
 from zerosum.plots.film import read_frame
 
@@ -149,7 +150,7 @@ def metric_lines(groups: Sequence[Group], name: str) -> Iterator[Line]:
     for style, group in enumerate(groups):
         for run in group.runs:
             if points := run.history.metrics.get(name):
-                best = run.history.best(name)
+                best = run.history.best(name, better=better(name))
                 yield Line(name=group.name, points=points, style=style, mark=best)
 
 

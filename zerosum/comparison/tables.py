@@ -14,6 +14,7 @@ from zerosum.comparison.compare import ComparedMetric, Comparison
 from zerosum.comparison.groups import Group, Trained
 from zerosum.comparison.significance import CONFIDENCE, MOST_EXACT, RESAMPLES, Estimate, Interval
 from zerosum.comparison.verdicts import Difference
+from zerosum.metrics.registry import better
 from zerosum.plots.tables import table
 
 
@@ -142,7 +143,7 @@ def group_json(group: Group, measured: dict[Any, Any]) -> dict[str, Any]:
                 name: {
                     kind: dict(zip(("epoch", "value"), point, strict=True))
                     for kind, point in (
-                        ("best", run.history.best(name)),
+                        ("best", run.history.best(name, better=better(name))),
                         ("last", run.history.final(name)),
                     )
                 }

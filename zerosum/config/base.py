@@ -7,9 +7,11 @@ is not imported: the command line builds its help from these classes.
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
@@ -33,6 +35,8 @@ def number_in_text(value: object) -> object:
 
 
 Count = Annotated[int, Field(ge=1)]
+Interval = Annotated[int | float, Field(gt=0, allow_inf_nan=False)]
+"""In epochs, of which it may be a part."""
 Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Beta = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 
@@ -66,15 +70,14 @@ class Settings(BaseModel):
     ema_half_life: int = Field(
         20_000, ge=0, description="Images over which the average of G forgets half; 0: no average."
     )
-    sample_every: Count | None = Field(
+    sample_every: Interval | None = Field(
         None, description="Epochs between pictures. [default: so that there are about ten]"
     )
-    checkpoint_every: Count | None = Field(
-        None, description="Epochs between checkpoints. [default: so that there are about twenty]"
+    checkpoint_every: Interval | None = Field(
+        None, description="Epochs between checkpoints. [default: a twentieth of the training]"
     )
-    evaluate_every: int | None = Field(
+    evaluate_every: Annotated[int | float, Field(ge=0, allow_inf_nan=False)] | None = Field(
         None,
-        ge=0,
         description="Epochs between evaluations of the average of G; the best is kept. 0: none. "
         "[default: so that there are about twenty]",
     )
@@ -132,19 +135,48 @@ class Settings(BaseModel):
         """Whether something that changes in training is made to end with a budget, in images."""
         return False
 
-    def every(self, name: str, num_images: int) -> int:
-        """Epochs between two of what `name`, such as "sample_every", asks for.
+    def ticks(self, num_images: int) -> Ticks:
+        """How often to report, with so many images in the data set.
 
-        Where nothing is asked for, the budget's epochs are divided into as many parts as
-        `PARTS` says.
+        Where nothing is asked for, it follows from the budget: about ten pictures and twenty
+        evaluations, each at the end of an epoch unless epochs are long; a checkpoint each twentieth
+        at the latest, in mid-epoch if need be, so that a power cut costs no more; and a line of the
+        log an epoch, but never more than a thousand lines.
         """
-        asked: int | None = getattr(self, name)
-        epochs = self.budget(num_images) / num_images
-        return max(1, round(epochs / PARTS[name])) if asked is None else asked
+        budget = self.budget(num_images)
+        unit = min(num_images, LONG_EPOCH)
+
+        def asked(epochs: float | None) -> int | None:
+            return None if epochs is None else max(round(epochs * num_images), int(epochs > 0))
+
+        def about(parts: int, rounded: Callable[[float], int] = round) -> int:
+            return unit * max(1, rounded(budget / parts / unit))
+
+        sample, checkpoint, evaluate = map(
+            asked, (self.sample_every, self.checkpoint_every, self.evaluate_every)
+        )
+        twentieth = about(20, int) if budget >= 20 * unit else max(1, budget // 20)
+        return Ticks(
+            log=about(1000, math.ceil),
+            sample=about(10) if sample is None else sample,
+            checkpoint=twentieth if checkpoint is None else checkpoint,
+            evaluate=about(20) if evaluate is None else evaluate,
+        )
 
 
-PARTS = {"sample_every": 10, "checkpoint_every": 20, "evaluate_every": 20}
-"""How often a run shows, saves and evaluates itself, unless told otherwise."""
+LONG_EPOCH = 60_000
+"""Images after which a line of the log is due even if the epoch is not over; MNIST has so many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ticks:
+    """Real images between two lines of the log, pictures, checkpoints and evaluations."""
+
+    log: int
+    sample: int
+    checkpoint: int
+    evaluate: int
+
 
 # What a resumed run may change: how often it reports; where the images are, since a checksum sees
 # to it that they are the same; and the device, whose arithmetic differs in the last bits. The

@@ -56,14 +56,18 @@ class Play:
     """One mini-batch as the player on turn sees it.
 
     Attributes:
-        critic: images (n, c, h, w) -> logits (n, 1): D with the condition filled in. n may be a
-            multiple of b: several batches laid end to end, each under the same condition.
+        critic: images (n, c, h, w) -> outputs (n, 1 + k): D with the condition filled in. The first
+            column is its verdict, of a PatchGAN one a patch; the k others are logits of the classes
+            where D has to name them. n may be a multiple of b: several batches laid end to end,
+            each under the same condition.
         real: real images (b, c, h, w) in [-1, 1].
         fake: G's images (b, c, h, w). On G's turn they carry G's graph, on D's they are constants.
         condition: what both players are told: one-hot classes (b, k), k = 0 when unconditional.
         seen: real images dealt so far in the run; schedules read it.
         in_one_pass: whether real and fake go through D together, which is faster. Only right
             when D treats every image alone, so not with BatchNorm.
+        num_classes: k, how many classes D names; 0 where it gives a verdict alone.
+        labels: int64 (b,), the classes of reals and fakes alike, where D names them.
     """
 
     critic: Callable[[Tensor], Tensor]
@@ -72,18 +76,37 @@ class Play:
     condition: Tensor
     seen: int
     in_one_pass: bool = False
+    num_classes: int = 0
+    labels: Tensor | None = None
+
+    def verdict(self, images: Tensor) -> Tensor:
+        """D's verdicts alone, logits (n, 1) of images (n, c, h, w)."""
+        outputs = self.critic(images)
+        return outputs[:, : outputs.shape[1] - self.num_classes]
 
     # All of these are computed on first use, so that a turn pays only for what its terms ask.
 
     @property
     def real_logits(self) -> Tensor:
-        """D's logits of the real images, float32 (b, 1)."""
+        """D's verdicts on the real images, float32 (b, 1)."""
         return self._both.first if self.in_one_pass else self._real.logits
 
     @property
     def fake_logits(self) -> Tensor:
-        """D's logits of the fake images, float32 (b, 1)."""
+        """D's verdicts on the fake images, float32 (b, 1)."""
         return self._both.second if self.in_one_pass else self._fake.logits
+
+    @property
+    def real_classes(self) -> Tensor:
+        """The classes that D sees in the real images, logits float32 (b, k)."""
+        classes = self._both.classes if self.in_one_pass else self._real.classes
+        return classes[: len(self.real_logits)]
+
+    @property
+    def fake_classes(self) -> Tensor:
+        """The classes that D sees in the fake images, logits float32 (b, k)."""
+        classes = self._both.classes if self.in_one_pass else self._fake.classes
+        return classes[-len(self.fake_logits) :]
 
     @property
     def real_gradient(self) -> Tensor:
@@ -93,7 +116,7 @@ class Play:
         of the pass that gave the logits, which saves one.
         """
         if self._carries_a_graph:
-            return image_gradients(self.critic, self.real)
+            return image_gradients(self.verdict, self.real)
         gradient = self._both.gradient if self.in_one_pass else self._real.gradient
         return gradient[: len(self.real_logits)]
 
@@ -101,7 +124,7 @@ class Play:
     def fake_gradient(self) -> Tensor:
         """The gradient of D's logits at the fake images, likewise; they are taken as constants."""
         if self._carries_a_graph:
-            return image_gradients(self.critic, self._fake_images)
+            return image_gradients(self.verdict, self._fake_images)
         gradient = self._both.gradient if self.in_one_pass else self._fake.gradient
         return gradient[-len(self.fake_logits) :]
 
@@ -111,7 +134,7 @@ class Play:
 
     @cached_property
     def _real(self) -> Scored:
-        return Scored.of(self.critic, self.real)
+        return self._scored(self.real)
 
     @property
     def _fake_images(self) -> Tensor:
@@ -121,34 +144,43 @@ class Play:
 
     @cached_property
     def _fake(self) -> Scored:
-        return Scored.of(self.critic, self._fake_images)
+        return self._scored(self._fake_images)
 
     @cached_property
     def _both(self) -> Scored:
-        return Scored.of(self.critic, torch.cat([self.real, self.fake]))
+        return self._scored(torch.cat([self.real, self.fake]))
+
+    def _scored(self, images: Tensor) -> Scored:
+        return Scored.of(self.critic, images, num_classes=self.num_classes)
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Images and D's logits of them, from one pass.
+    """Images and what D makes of them, from one pass.
 
     Attributes:
         images: (n, c, h, w). Where they are constants, they are ready to be differentiated by.
-        logits: float32 (r, 1); r is n, or less where D sees packs.
+        logits: D's verdicts, float32 (r, 1); r is n, or less where D sees packs.
+        classes: logits of the classes that D names, float32 (r, k).
     """
 
     images: Tensor
     logits: Tensor
+    classes: Tensor
 
     @classmethod
-    def of(cls, critic: Callable[[Tensor], Tensor], images: Tensor) -> Scored:
+    def of(
+        cls, critic: Callable[[Tensor], Tensor], images: Tensor, *, num_classes: int = 0
+    ) -> Scored:
         """Let D judge images.
 
         Those that carry G's graph are left as they are, for G to learn through. Asking for the
         gradient by the others costs nothing until it is asked for.
         """
         leaf = images if images.requires_grad else images.detach().requires_grad_()
-        return cls(leaf, critic(leaf).float())
+        outputs = critic(leaf).float()
+        count = outputs.shape[1] - num_classes
+        return cls(leaf, outputs[:, :count], outputs[:, count:])
 
     # Halves, and not by the number of images: a D that sees packs has a logit for each pack.
 
@@ -165,7 +197,7 @@ class Scored:
     @cached_property
     def gradient(self) -> Tensor:
         """As `image_gradients`."""
-        # Rows of logits do not depend on one another's images, so the sum's gradient is each one's.
+        # Verdicts do not depend on one another's images, so their sum's gradient is each one's.
         (gradient,) = torch.autograd.grad(self.logits.sum(), self.images, create_graph=True)
         return gradient.reshape(len(self.logits), -1)
 
@@ -224,7 +256,7 @@ class Forward(Protocol):
         """What G takes."""
         ...
 
-    def metrics(self, play: Any) -> Mapping[str, Tensor]:
+    def scalars(self, play: Any) -> Mapping[str, Tensor]:
         """Scalars worth a column in the log, taken on D's turns."""
         ...
 

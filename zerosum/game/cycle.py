@@ -153,7 +153,7 @@ class CycleTranslation:
         A_as_B, B_as_A = G.AB(A), G.BA(B)
         return A, A_as_B, G.BA(A_as_B), B, B_as_A, G.AB(B_as_A)
 
-    def metrics(self, play: CyclePlay) -> Mapping[str, Tensor]:
+    def scalars(self, play: CyclePlay) -> Mapping[str, Tensor]:
         """D's mean opinions of real and fake images, of both domains."""
         sides = play.a, play.b
         real = torch.stack([self.score_fn(side.real_logits.detach()).mean() for side in sides])

@@ -1,4 +1,4 @@
-"""The deals of GANs that make images from noise, without an auxiliary classifier or with one."""
+"""How a batch becomes a Play where images are made from noise, with classes or without."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from zerosum.game.augment import Augmentation, flip
-from zerosum.game.core import Batch, Game, GeneratorInput, Play, image_gradients
+from zerosum.game.core import Batch, Game, GeneratorInput, Play
 from zerosum.game.packing import pack
 from zerosum.game.sampling import noise_inputs
 
@@ -21,7 +21,7 @@ class Generation:
     Attributes:
         latent_size: entries of z.
         num_classes: of the condition that G is given, one-hot; 0 for none.
-        tells_critic: whether D is given the condition too.
+        classifier: whether D is not told the class and has to name it (AC-GAN).
         packed: images that D judges together (PacGAN).
         flips: whether half of the real images are mirrored.
         augmentation: what D sees real and fake images through.
@@ -30,7 +30,7 @@ class Generation:
 
     latent_size: int
     num_classes: int = 0
-    tells_critic: bool = True
+    classifier: bool = False
     packed: int = 1
     flips: bool = False
     augmentation: Augmentation = field(default_factory=lambda: Augmentation((), channels=0))
@@ -48,7 +48,7 @@ class Generation:
         condition = self._condition(z, batch.labels)
         with torch.set_grad_enabled(turn == "G"):
             fake = game.G.net(z, condition)
-        told = condition if self.tells_critic else z.new_empty(len(z), 0)
+        told = z.new_empty(len(z), 0) if self.classifier else condition
 
         def critic(images: Tensor) -> Tensor:
             shown = pack(self.augmentation(images), self.packed)
@@ -65,6 +65,8 @@ class Generation:
             condition=condition,
             seen=seen,
             in_one_pass=turn == "D" and not game.has_batch_norm,
+            num_classes=self.num_classes if self.classifier else 0,
+            labels=batch.labels if self.classifier else None,
         )
 
     @property
@@ -79,121 +81,19 @@ class Generation:
         assert labels is not None
         return nn.functional.one_hot(labels, self.num_classes).to(z.dtype)
 
-    def metrics(self, play: Play) -> Mapping[str, Tensor]:
-        """D's mean opinions of real and fake images."""
-        return {
+    def scalars(self, play: Play) -> Mapping[str, Tensor]:
+        """D's mean scores of real and fake images, and how many real ones' classes it names."""
+        found = {
             "D(x)": self.score_fn(play.real_logits.detach()).mean(),
             "D(G(z))": self.score_fn(play.fake_logits.detach()).mean(),
         }
+        if play.labels is not None:
+            found["accuracy"] = (play.real_classes.argmax(dim=1) == play.labels).float().mean()
+        return found
 
     def observe(self, play: Play) -> None:
         """Let the augmentation follow D's verdicts."""
         self.augmentation.observe(play.real_logits.detach(), images=len(play.real))
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClassifiedPlay:
-    """A Play whose D gives a logit for each class beside its verdict.
-
-    Attributes:
-        play: whose logits are (b, 1 + k).
-        labels: int64 (b,), the classes of reals and fakes alike.
-    """
-
-    play: Play
-    labels: Tensor
-
-    def critic(self, images: Tensor) -> Tensor:
-        """D's verdicts alone, logits (n, 1)."""
-        return self.play.critic(images)[:, :1]
-
-    @property
-    def real(self) -> Tensor:
-        """As `Play.real`."""
-        return self.play.real
-
-    @property
-    def fake(self) -> Tensor:
-        """As `Play.fake`."""
-        return self.play.fake
-
-    @property
-    def seen(self) -> int:
-        """As `Play.seen`."""
-        return self.play.seen
-
-    @property
-    def real_logits(self) -> Tensor:
-        """D's verdicts on the real images, (b, 1)."""
-        return self.play.real_logits[:, :1]
-
-    @property
-    def fake_logits(self) -> Tensor:
-        """D's verdicts on the fake images, (b, 1)."""
-        return self.play.fake_logits[:, :1]
-
-    # Of the verdicts alone, and so of a pass that gives nothing else.
-
-    @property
-    def real_gradient(self) -> Tensor:
-        """As `Play.real_gradient`, of the verdicts."""
-        return image_gradients(self.critic, self.real)
-
-    @property
-    def fake_gradient(self) -> Tensor:
-        """As `Play.fake_gradient`, of the verdicts."""
-        return image_gradients(self.critic, self.fake.to(self.real.dtype))
-
-    @property
-    def real_classes(self) -> Tensor:
-        """The classes that D sees in the real images, logits (b, k)."""
-        return self.play.real_logits[:, 1:]
-
-    @property
-    def fake_classes(self) -> Tensor:
-        """The classes that D sees in the fake images, logits (b, k)."""
-        return self.play.fake_logits[:, 1:]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Classified:
-    """The deal of AC-GAN: G is told a class, and D, which is not, has to name it.
-
-    Attributes:
-        generation: the deal without the classes' logits.
-    """
-
-    generation: Generation
-
-    @property
-    def memory(self) -> nn.Module:
-        """As `Generation.memory`."""
-        return self.generation.memory
-
-    def __call__(self, game: Game, turn: str, batch: Batch, seen: int) -> ClassifiedPlay:
-        """Deal the Play; the fakes are of the classes of the reals."""
-        assert batch.labels is not None
-        play = self.generation(game, turn, batch, seen)
-        return ClassifiedPlay(play=play, labels=play.condition.argmax(dim=1))
-
-    @property
-    def inputs(self) -> tuple[GeneratorInput, ...]:
-        """As `Generation.inputs`."""
-        return self.generation.inputs
-
-    def metrics(self, play: ClassifiedPlay) -> Mapping[str, Tensor]:
-        """D's mean opinions, and how many classes of real images it names rightly."""
-        right = play.real_classes.argmax(dim=1) == play.labels
-        score_fn = self.generation.score_fn
-        return {
-            "D(x)": score_fn(play.real_logits.detach()).mean(),
-            "D(G(z))": score_fn(play.fake_logits.detach()).mean(),
-            "accuracy": right.float().mean(),
-        }
-
-    def observe(self, play: ClassifiedPlay) -> None:
-        """As `Generation.observe`."""
-        self.generation.augmentation.observe(play.real_logits.detach(), images=len(play.real))
 
 
 def whole_packs(batch: Batch, size: int) -> Batch:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -144,22 +143,6 @@ def l1(weight: float) -> Term:
     return lambda play: weight * (play.real - play.fake).abs().mean()
 
 
-class PlayWithClasses(Protocol):
-    """What the auxiliary classifier's terms read of a Play.
-
-    Attributes:
-        real_classes, fake_classes: logits of the classes, float (b, k).
-        labels: classes of the real images, which the fakes were made to share, int64 (b,).
-    """
-
-    @property
-    def real_classes(self) -> Tensor: ...  # noqa: D102
-    @property
-    def fake_classes(self) -> Tensor: ...  # noqa: D102
-    @property
-    def labels(self) -> Tensor: ...  # noqa: D102
-
-
 def classification(weight: float = 1.0) -> Objective:
     """Terms for an auxiliary classifier, to be joined to an adversarial objective with `|`.
 
@@ -168,14 +151,19 @@ def classification(weight: float = 1.0) -> Objective:
     Source: AC-GAN, Odena et al. 2017, arXiv 1610.09585, equation 3.
     """
 
-    def discriminator(play: PlayWithClasses) -> Tensor:
-        real = class_cross_entropy(play.real_classes, play.labels)
-        return weight * (real + class_cross_entropy(play.fake_classes, play.labels))
+    def discriminator(play: Play) -> Tensor:
+        return weight * (not_named(play, play.real_classes) + not_named(play, play.fake_classes))
 
-    def generator(play: PlayWithClasses) -> Tensor:
-        return weight * class_cross_entropy(play.fake_classes, play.labels)
+    def generator(play: Play) -> Tensor:
+        return weight * not_named(play, play.fake_classes)
 
     return Objective(D={"classification": discriminator}, G={"classification": generator})
+
+
+def not_named(play: Play, classes: Tensor) -> Tensor:
+    """The cross entropy of logits of classes (b, k) where D has to name the labels of a Play."""
+    assert play.labels is not None
+    return class_cross_entropy(classes, play.labels)
 
 
 OBJECTIVES: dict[str, Objective] = {

@@ -153,5 +153,5 @@ def steepness(gradient: Tensor) -> Tensor:
 def deviation(play: Play, images: Tensor, *, one_sided: bool = False) -> Tensor:
     """E (|grad D| - 1)^2 at the images, in full precision whatever autocast is around."""
     with torch.autocast(images.device.type, enabled=False):
-        surplus: Tensor = torch.linalg.vector_norm(image_gradients(play.critic, images), dim=1) - 1
+        surplus: Tensor = torch.linalg.vector_norm(image_gradients(play.verdict, images), dim=1) - 1
     return (surplus.relu() if one_sided else surplus).square().mean()

@@ -96,7 +96,7 @@ class Translation:
         source, target = self.halves(images)
         return source, G(source), target
 
-    def metrics(self, play: Play) -> Mapping[str, Tensor]:
+    def scalars(self, play: Play) -> Mapping[str, Tensor]:
         """D's mean opinions of real and fake images, over all patches."""
         return {
             "D(x)": self.score_fn(play.real_logits.detach()).mean(),

@@ -95,8 +95,8 @@ class Run:
         return f"Run({str(self.path)!r}, recipe={self.recipe!r})"
 
     def log(self) -> list[dict[str, Any]]:
-        """Read the log: one record an epoch, with losses, terms, D(x), D(G(z)) and the pace."""
-        return self.directory.log()
+        """Read the log: one record a tick, with losses, terms, D(x), D(G(z)) and the pace."""
+        return list(self.directory.history().records)
 
     @takes_raw
     def generator(

@@ -5,26 +5,25 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from zerosum.metrics.registry import better
 from zerosum.plots.charts import WIDTH, Line, curve_svg
-from zerosum.training.log import History, read_history
-from zerosum.training.run_directory import RunDirectory
+from zerosum.training.log import History
 
 
-def draw_curve(directory: RunDirectory) -> Path | None:
-    """Write the curve of a run into its directory, whole or not at all.
+def draw_curve(history: History, target: Path) -> Path | None:
+    """Write the curve of a run, whole or not at all.
 
-    A run that was never evaluated has its losses only; one without a whole epoch has no curve.
+    A run that was never evaluated has its losses only; one without a tick has no curve.
 
     Returns:
         The file, or None if there is nothing to draw.
 
     Raises:
-        OSError: the log cannot be read or the file cannot be written.
+        OSError: the file cannot be written.
     """
-    panels = run_panels(read_history(directory))
+    panels = run_panels(history)
     if not panels:
         return None
-    target = directory.curve_path
     temporary = target.with_name(f".{target.name}.writing")
     temporary.write_text(stacked(panels), encoding="utf-8")
     temporary.replace(target)
@@ -35,8 +34,8 @@ def run_panels(history: History) -> list[str]:
     """The charts of one run: one a metric, its best epoch marked, and one of the losses."""
     panels = []
     for name, points in history.metrics.items():
-        best = history.best(name)
-        label = f"best {best[1]:.4g} at epoch {best[0]}"
+        best = history.best(name, better=better(name))
+        label = f"best {best[1]:.4g} at epoch {best[0]:g}"
         panels.append(curve_svg([Line(name="", points=points, mark=best, label=label)], title=name))
     losses = [
         Line(name=f"loss {player}", points=history.series(f"loss_{player}"), style=style)

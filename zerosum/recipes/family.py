@@ -186,13 +186,12 @@ def build_forward(
 ) -> Forward:
     """Settle what G is given and what D sees."""
     from zerosum.game.augment import Augmentation
-    from zerosum.game.generation import Classified, Generation
+    from zerosum.game.generation import Generation
 
-    names_classes = config.conditioning == "classifier"
-    generation = Generation(
+    return Generation(
         latent_size=config.latent_size,
         num_classes=num_classes,
-        tells_critic=not names_classes,
+        classifier=config.conditioning == "classifier",
         packed=config.pack,
         flips=config.flips,
         augmentation=Augmentation(
@@ -202,4 +201,3 @@ def build_forward(
         ).to(device),
         score_fn=score_fn(config),
     )
-    return Classified(generation=generation) if names_classes else generation

@@ -13,6 +13,7 @@ from zerosum.config.base import Settings
 from zerosum.data.images import ImageSet
 from zerosum.tasks import generation, translation
 from zerosum.training.interfaces import Evaluation
+from zerosum.training.log import History
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import State
 
@@ -37,7 +38,7 @@ class Task(Protocol):
 
     def painter(
         self, state: State, config: Settings, held_out: ImageSet | None, directory: RunDirectory
-    ) -> Callable[[int], None]:
+    ) -> Callable[[float], None]:
         """Make the function that draws the picture of an epoch, given the epoch's number."""
         ...
 
@@ -47,9 +48,8 @@ class Task(Protocol):
         config: Settings,
         images: ImageSet,
         held_out: ImageSet | None,
-        directory: RunDirectory,
-    ) -> Callable[[], Evaluation]:
-        """Make the function that judges the players as they stand."""
+    ) -> Callable[[History], Evaluation]:
+        """Make the function that judges the players as they stand, knowing the log so far."""
         ...
 
     def next_steps(self, path: str) -> list[str]:

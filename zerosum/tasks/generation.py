@@ -12,6 +12,7 @@ from zerosum.data.images import ImageSet
 from zerosum.metrics.features import cheap_net, feature_net
 from zerosum.metrics.registry import LEAST_IMAGES
 from zerosum.training.interfaces import Evaluation
+from zerosum.training.log import History
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import State
 
@@ -33,7 +34,7 @@ class Generation:
 
     def painter(
         self, state: State, config: Settings, held_out: ImageSet | None, directory: RunDirectory
-    ) -> Callable[[int], None]:
+    ) -> Callable[[float], None]:
         """Draw what the average of G makes of the same z each time."""
         return painter(state.game, state.ema.net, directory, seed=config.seed)
 
@@ -43,12 +44,10 @@ class Generation:
         config: Settings,
         images: ImageSet,
         held_out: ImageSet | None,
-        directory: RunDirectory,
-    ) -> Callable[[], Evaluation]:
+    ) -> Callable[[History], Evaluation]:
         """Compare samples with real images, and ask how the game goes, remembering by the log."""
         net = feature_net(cheap_net(config.data), device=state.game.device)
-        evaluate = Monitor(state, images, held_out, net=net, seed=config.seed)
-        return lambda: evaluate(directory.log())
+        return Monitor(state, images, held_out, net=net, seed=config.seed)
 
     def next_steps(self, path: str) -> list[str]:
         """Sample it."""

@@ -24,6 +24,7 @@ from zerosum.metrics.registry import LEAST_IMAGES, reported_name
 from zerosum.plots.grids import comfortable_scale, grid
 from zerosum.seeds import enter_stream
 from zerosum.training.interfaces import Evaluation
+from zerosum.training.log import History
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import State
 
@@ -98,12 +99,12 @@ class Translation:
 
     def painter(
         self, state: State, config: Settings, held_out: ImageSet | None, directory: RunDirectory
-    ) -> Callable[[int], None]:
+    ) -> Callable[[float], None]:
         """Draw strips of the same held-out images each time, such as source, output, target."""
         assert held_out is not None
         game, chosen = state.game, evenly(held_out, STRIPS)
 
-        def draw(epoch: int) -> None:
+        def draw(epoch: float) -> None:
             enter_stream(game.device, "picture", config.seed)
             found: list[list[Tensor]] = []
             for images in chunks(chosen, game.device):
@@ -123,15 +124,14 @@ class Translation:
         config: Settings,
         images: ImageSet,
         held_out: ImageSet | None,
-        directory: RunDirectory,
-    ) -> Callable[[], Evaluation]:
+    ) -> Callable[[History], Evaluation]:
         """Hold translations of held-out images against their targets, or against all of them."""
         assert held_out is not None
         evaluate = closeness if self.matched else likeness
         chosen = evenly(held_out, EXAMINED)
 
         @torch.no_grad()
-        def evaluator() -> Evaluation:
+        def evaluator(history: History) -> Evaluation:
             enter_stream(state.game.device, "examination", config.seed)
             return Evaluation(metrics=evaluate(state, chosen))
 

@@ -22,7 +22,7 @@ def best_record(log: Log) -> Mapping[str, Any] | None:
     return min(scored, key=lambda record: score_of(record) or 0.0, default=None)
 
 
-def stalled(log: Log, patience: int | None) -> bool:
+def stalled(log: Log, patience: float | None) -> bool:
     """Whether the last `patience` epochs, or more, brought no better score; never if it is None."""
     best = best_record(log)
     if patience is None or best is None:

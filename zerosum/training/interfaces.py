@@ -1,8 +1,8 @@
-"""What the loop asks of the parts around it: what deals, what evaluates and what shows."""
+"""What the loop asks of the parts around it: what deals, what evaluates and what watches."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -54,25 +54,52 @@ class Evaluation:
         return {"metrics": self.metrics, **judged}
 
 
-class Callback(Protocol):
-    """What shows the run to a person."""
+class Callback:
+    """Watches a training. Whoever has nothing to do at one of these moments leaves it out."""
 
     def begin(self, *, seen: int, budget: int, images_per_epoch: int) -> None:
         """Training starts, or goes on, at `seen` of `budget` images."""
-        ...
 
     def update(self, *, seen: int, losses: Mapping[str, float]) -> None:
-        """About once a second: the losses of the epoch so far."""
-        ...
+        """About once a second: the losses since the last tick, `loss_D` and `loss_G`."""
 
-    def epoch(self, record: Mapping[str, Any]) -> None:
-        """An epoch has ended; the record is its line of the log."""
-        ...
+    def tick(self, record: Mapping[str, Any]) -> None:
+        """A line of the log has been written: losses, terms, the pace, and metrics if any."""
 
     def notice(self, text: str) -> None:
         """Something the person should know."""
-        ...
 
     def end(self) -> None:
         """Training has stopped, for whatever reason."""
-        ...
+
+
+class Callbacks(Callback):
+    """Several callbacks as one; each is told in turn."""
+
+    def __init__(self, callbacks: Sequence[Callback]) -> None:
+        self.callbacks = tuple(callbacks)
+
+    def begin(self, *, seen: int, budget: int, images_per_epoch: int) -> None:
+        """As `Callback.begin`."""
+        for callback in self.callbacks:
+            callback.begin(seen=seen, budget=budget, images_per_epoch=images_per_epoch)
+
+    def update(self, *, seen: int, losses: Mapping[str, float]) -> None:
+        """As `Callback.update`."""
+        for callback in self.callbacks:
+            callback.update(seen=seen, losses=losses)
+
+    def tick(self, record: Mapping[str, Any]) -> None:
+        """As `Callback.tick`."""
+        for callback in self.callbacks:
+            callback.tick(record)
+
+    def notice(self, text: str) -> None:
+        """As `Callback.notice`."""
+        for callback in self.callbacks:
+            callback.notice(text)
+
+    def end(self) -> None:
+        """As `Callback.end`."""
+        for callback in self.callbacks:
+            callback.end()

@@ -1,46 +1,50 @@
-"""What a run's log tells: its metrics and losses over the epochs.
+"""A run's log, `log.jsonl`: one JSON object a line. This is the one place where it is read.
 
-Unlike the training, which must know where its log ends, this reads what can be read: a line that
-somebody has damaged is counted and left out.
+A line that somebody has damaged is counted and left out. What stands behind the last line break is
+being written, or was cut short by a kill and is written again.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
-from zerosum.metrics.registry import better
-from zerosum.training.run_directory import RunDirectory, modern
-
-Point = tuple[int, float]
-"""An epoch, counted from 1, and a metric of it."""
+Point = tuple[float, float]
+"""An epoch, counted from 1 and whole but for ticks inside of one, and a value there."""
 
 
 @dataclass(frozen=True)
 class History:
-    """The records of a log, one an epoch, in the order of the epochs.
+    """The records of a log, one a tick, in the order of the images seen.
 
     Attributes:
-        records: as the training wrote them.
+        records: as the training wrote them, in the names of today.
         damaged: how many lines are not such records.
     """
 
-    records: tuple[dict[str, Any], ...]
+    records: tuple[dict[str, Any], ...] = ()
     damaged: int = 0
+
+    def followed_by(self, record: Mapping[str, Any]) -> History:
+        """The same with one more record, which the training has just written."""
+        return History((*self.records, dict(record)), self.damaged)
 
     @property
     def seen(self) -> int:
-        """Real images seen by the last epoch."""
+        """Real images seen by the last record."""
         return int(self.records[-1]["seen"]) if self.records else 0
 
     @property
-    def epochs(self) -> int:
-        """The last epoch's number."""
-        return int(self.records[-1]["epoch"]) if self.records else 0
+    def epochs(self) -> float:
+        """The epoch of the last record."""
+        epoch: float = self.records[-1]["epoch"] if self.records else 0
+        return epoch
 
     @cached_property
     def metrics(self) -> dict[str, list[Point]]:
@@ -61,9 +65,9 @@ class History:
             if is_number(record.get(name))
         ]
 
-    def best(self, name: str) -> Point:
+    def best(self, name: str, *, better: str = "lower") -> Point:
         """The best of a logged metric, the earliest of equal ones."""
-        sign = -1 if better(name) == "higher" else 1
+        sign = -1 if better == "higher" else 1
         return min(self.metrics[name], key=lambda point: sign * point[1])
 
     def final(self, name: str) -> Point:
@@ -71,7 +75,7 @@ class History:
         return self.metrics[name][-1]
 
     @cached_property
-    def judged(self) -> list[tuple[int, str, bool]]:
+    def judged(self) -> list[tuple[float, str, bool]]:
         """Every verdict on the training's health: its epoch, its name, whether it is an alarm."""
         found = []
         for record in self.records:
@@ -94,9 +98,9 @@ class History:
         return self.health if self.judged and self.judged[-1][2] else None
 
     @property
-    def alarms(self) -> list[tuple[str, int, int]]:
+    def alarms(self) -> list[tuple[str, float, float]]:
         """Every alarm, with the first and the last of the successive verdicts that were this."""
-        found: list[tuple[str, int, int]] = []
+        found: list[tuple[str, float, float]] = []
         for (verdict, alarm), same in groupby(self.judged, key=lambda each: each[1:]):
             epochs = [epoch for epoch, _, _ in same]
             if alarm:
@@ -104,26 +108,41 @@ class History:
         return found
 
 
-def read_history(directory: RunDirectory) -> History:
-    """Read a run's log. Of records of one epoch the last one counts; without a log, there are none.
+def read_log(path: Path) -> History:
+    """Read a log; without one, there are no records.
+
+    Of records of the same images seen the last one counts.
 
     Raises:
         OSError: the log is there and cannot be read.
     """
-    if not directory.log_path.exists():
-        return History(())
-    # What follows the last line break is being written, or was cut short and is written again.
-    *lines, _ = directory.log_path.read_bytes().split(b"\n")
-    by_epoch: dict[int, dict[str, Any]] = {}
+    if not path.exists():
+        return History()
+    by_seen: dict[int, dict[str, Any]] = {}
     damaged = 0
-    for line in lines:
+    for line in path.read_bytes().split(b"\n")[:-1]:
         try:
             record = json.loads(line)
-            seen, epoch = whole(record["seen"]), whole(record["epoch"])
-            by_epoch[epoch] = {**modern(record), "seen": seen}
+            seen = whole(record["seen"])
+            if not is_number(record["epoch"]):
+                raise ValueError("no epoch")
+            by_seen[seen] = modern(record)
         except (ValueError, KeyError, TypeError):
             damaged += 1
-    return History(tuple(by_epoch[epoch] for epoch in sorted(by_epoch)), damaged)
+    return History(tuple(by_seen[seen] for seen in sorted(by_seen)), damaged)
+
+
+def modern(record: dict[str, Any]) -> dict[str, Any]:
+    """Give a record of 0.1 the names of today; one of today is itself."""
+    if "figures" in record:
+        record["metrics"] = record.pop("figures")
+    health = record.get("health")
+    if isinstance(health, dict) and isinstance(health.get("signs"), dict):
+        signals = health.pop("signs")
+        if "figure" in signals:
+            signals["metric"] = signals.pop("figure")
+        health["signals"] = signals
+    return record
 
 
 def whole(value: object) -> int:

@@ -1,7 +1,7 @@
 """The training loop. It plays rounds until the budget of real images is spent.
 
 It knows no recipe, net, loss, penalty or data set: a `Game` plays, a loader deals, a
-`RunDirectory` keeps, a `Callback` shows. Progress is counted in real images; epochs follow from it.
+`RunDirectory` keeps, a `Callback` watches. Progress is counted in real images; epochs follow.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from zerosum.errors import UserError
 from zerosum.training.checkpoint import Snapshot
 from zerosum.training.early_stopping import best_record, score_of, stalled
 from zerosum.training.interfaces import Callback, Evaluation, Loader
+from zerosum.training.log import History
 from zerosum.training.round import play_round
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.signals import Interrupted, StopFlag, stop_flag
@@ -30,25 +31,27 @@ class TrainingDiverged(UserError):
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How long to train and how often to report.
+    """How long to train and how often to report, all of it in real images.
 
     Attributes:
-        budget: real images to train on.
-        images_per_epoch: images in the data set.
-        sample_every: epochs between pictures.
-        checkpoint_every: epochs between checkpoints.
-        evaluate_every: epochs between evaluations; 0 for none.
-        stop_after_no_gain: epochs without a better metric after which to stop; None for never.
+        budget: to train on.
+        images_per_epoch: in the data set.
+        log_every: between ticks, each a line of the log.
+        sample_every: between pictures.
+        checkpoint_every: between checkpoints.
+        evaluate_every: between evaluations; 0 for none.
+        patience: epochs without a better metric after which to stop; None for never.
         seed: decides every random number.
         bf16: whether nets multiply in bfloat16.
     """
 
     budget: int
     images_per_epoch: int
+    log_every: int
     sample_every: int
     checkpoint_every: int
     evaluate_every: int
-    stop_after_no_gain: int | None
+    patience: float | None
     seed: int
     bf16: bool
 
@@ -66,9 +69,9 @@ class Loop:
         directory: RunDirectory,
         *,
         schedule: Schedule,
-        watcher: Callback,
-        draw: Callable[[int], None],
-        evaluate: Callable[[], Evaluation],
+        callback: Callback,
+        draw: Callable[[float, History], None],
+        evaluate: Callable[[History], Evaluation],
     ) -> None:
         """Take the parts of a run.
 
@@ -77,18 +80,19 @@ class Loop:
             loader: where the real images come from; it stands where the state's progress says.
             directory: where everything is kept.
             schedule: how long to train, how often to report.
-            watcher: what shows the run to a person.
-            draw: makes the picture of an epoch, whose number it is given.
-            evaluate: judges the players as they stand; the state in which the first of its metrics
-                was lowest is kept as a checkpoint.
+            callback: what watches the training.
+            draw: makes the picture of an epoch, whose number it is given beside the log so far.
+            evaluate: judges the players as they stand, knowing the log so far; the state in which
+                the first of its metrics was lowest is kept as a checkpoint.
         """
         self.state = state
         self.loader = loader
         self.directory = directory
         self.schedule = schedule
-        self.watcher = watcher
+        self.callback = callback
         self.draw = draw
         self.evaluate = evaluate
+        self.history = directory.history()
         self._saved_at: int | None = None
         self._stalled = False
 
@@ -100,7 +104,7 @@ class Loop:
             TrainingDiverged: a loss or weight is not finite; the last good checkpoint is kept.
             StorageFailed: the disk is full or not writable; what was saved before is whole.
         """
-        self.watcher.begin(
+        self.callback.begin(
             seen=self.state.progress.seen,
             budget=self.schedule.budget,
             images_per_epoch=self.schedule.images_per_epoch,
@@ -109,33 +113,30 @@ class Loop:
             with self.directory.storage_failures(), stop_flag() as flag:
                 self._play(flag)
         finally:
-            self.watcher.end()
+            self.callback.end()
 
     def _play(self, flag: StopFlag) -> None:
         state, schedule, progress = self.state, self.schedule, self.state.progress
         clock = Stopwatch(progress)
         while progress.seen < schedule.budget and not self._stalled:
-            epoch_before = progress.epoch
+            before = progress.seen
             dealt = play_round(
                 state.game,
                 self.loader.next_batch,
                 seed=schedule.seed,
                 turn_index=progress.turns,
-                seen=progress.seen,
+                seen=before,
                 bf16=schedule.bf16,
                 stats=state.stats,
             )
             progress.seen += dealt
             progress.turns += len(state.game.turns)
-            progress.epoch, progress.offset = (
-                self.loader.position.epoch,
-                self.loader.position.offset,
-            )
+            position = self.loader.position
+            progress.epoch, progress.offset = position.epoch, position.offset
             state.ema.update(images=dealt, seen=progress.seen)
 
-            if progress.epoch > epoch_before or progress.seen >= schedule.budget:
-                self._end_epoch(epoch_before=epoch_before, clock=clock)
-            elif clock.since_look() > self.UPDATE_SECONDS:
+            self._report(before, clock)
+            if clock.since_look() > self.UPDATE_SECONDS:
                 self._look()
                 clock.look()
 
@@ -143,53 +144,81 @@ class Loop:
                 clock.note()
                 self._stop(flag.signal_number)
 
-    def _end_epoch(self, *, epoch_before: int, clock: Stopwatch) -> None:
-        """Log, show, draw and save what is due at the end of an epoch, or of the budget in it."""
-        progress, schedule = self.state.progress, self.schedule
-        number = max(progress.epoch, epoch_before + 1)
-        spent = progress.seen >= schedule.budget
+    def _report(self, before: int, clock: Stopwatch) -> None:
+        """Log, show, draw and save what came due in the round that began at `before` images."""
+        schedule, seen = self.schedule, self.state.progress.seen
+        spent = seen >= schedule.budget
 
-        def due(every: int, *, done: bool) -> bool:
-            # Not `number % every == 0`: a round of many turns may end several small epochs.
-            return every > 0 and (done or number // every > epoch_before // every)
+        def due(every: int) -> bool:
+            # Not `seen % every == 0`: a round of many batches may step over the mark.
+            return every > 0 and (spent or seen // every > before // every)
 
+        if due(schedule.log_every) or due(schedule.evaluate_every):
+            record = self._tick(before, clock, evaluated=due(schedule.evaluate_every))
+            self._stalled = stalled(self.history.records, schedule.patience)
+            if due(schedule.sample_every) or self._stalled:
+                self.draw(record["epoch"], self.history)
+            self.callback.tick(record)
+            best = best_record(self.history.records)
+            is_best = best is not None and best["seen"] == seen
+            if due(schedule.checkpoint_every) or self._stalled or is_best:
+                self._save(score_of(record))
+            return
+        if due(schedule.sample_every):
+            self.draw(self._epoch(before), self.history)
+        if due(schedule.checkpoint_every):
+            self._require_finite_losses(self.state.stats.means())
+            clock.note()
+            self._save()
+
+    def _tick(self, before: int, clock: Stopwatch, *, evaluated: bool) -> dict[str, Any]:
+        """Write a line of the log, with an evaluation or without."""
+        schedule, progress = self.schedule, self.state.progress
         means = self.state.stats.means()
-        self._require_finite_losses(means, epoch=epoch_before + 1)
+        self._require_finite_losses(means)
         record: dict[str, Any] = {
-            "epoch": number,
+            "epoch": self._epoch(before),
             "seen": progress.seen,
             **losses(means),
             **means,
             **clock.lap(),
         }
-        if due(schedule.evaluate_every, done=spent):
+        if evaluated:
             self._require_finite_state(self.state.snapshot())
-            record |= self.evaluate().record()
+            record |= self.evaluate(self.history).record()
         log_bytes = self.directory.append_log(record)
-        if progress.epoch > epoch_before:
-            progress.log_bytes = log_bytes
+        self.history = self.history.followed_by(record)
+        on_mark = progress.seen // schedule.log_every > before // schedule.log_every
+        if on_mark:
             self.state.stats.clear()
-        # Else the budget ends in mid-epoch. Should it be raised, the epoch goes on with its stats,
-        # and its record replaces this one.
-        log = self.directory.log()
-        self._stalled = stalled(log, schedule.stop_after_no_gain)
-        done = spent or self._stalled
-        if due(schedule.sample_every, done=done):
-            self.draw(number)
-        self.watcher.epoch(record)
-        best = best_record(log)
-        if due(schedule.checkpoint_every, done=done) or (best and best["epoch"] == number):
-            self._save(score_of(record))
+        if on_mark or progress.seen < schedule.budget:
+            progress.log_bytes = log_bytes
+        # Else the budget ends between two marks. Should it be raised, the tick goes on with its
+        # stats, and its record replaces this one.
+        return record
+
+    def _epoch(self, before: int) -> float:
+        """The epoch that has ended in the round that began at `before`, or the point in mid-epoch.
+
+        Where the budget ends in mid-epoch, it is that epoch's number.
+        """
+        progress, schedule = self.state.progress, self.schedule
+        if progress.seen // schedule.images_per_epoch > before // schedule.images_per_epoch:
+            return progress.epoch
+        if progress.seen >= schedule.budget:
+            return progress.epoch + 1
+        return round(progress.seen / schedule.images_per_epoch, 3)
 
     def _look(self) -> None:
-        """Show the losses of the epoch so far, and stop within seconds if they are not finite."""
+        """Show the losses since the tick, and stop within seconds if they are not finite."""
         means = self.state.stats.means()
-        self._require_finite_losses(means, epoch=self.state.progress.epoch + 1)
-        self.watcher.update(seen=self.state.progress.seen, losses=losses(means))
+        if not means:  # a tick has just been shown
+            return
+        self._require_finite_losses(means)
+        self.callback.update(seen=self.state.progress.seen, losses=losses(means))
 
     def _stop(self, signal_number: int) -> None:
-        means = self.state.stats.means()
-        self._require_finite_losses(means, epoch=self.state.progress.epoch + 1)
+        self._require_finite_losses(self.state.stats.means())
         self._save()
         raise Interrupted(
             signal_number,
@@ -211,16 +240,19 @@ class Loop:
         if name is not None:
             raise self._diverged(f"'{name}' holds values that are not finite")
 
-    def _require_finite_losses(self, means: Mapping[str, float], *, epoch: int) -> None:
+    def _require_finite_losses(self, means: Mapping[str, float]) -> None:
         if all(math.isfinite(mean) for mean in means.values()):
             return
         name, index, value = self.state.stats.first_not_finite() or ("", 0, math.nan)
-        # The metrics of a turn, such as D(x), have no player in their name: they are D's.
+        # The scalars of a turn, such as D(x), have no player in their name: they are D's.
         turn, term = name.split("/", 1) if "/" in name else ("D", name)
-        round_number = index // self.state.game.turns.count(turn) + 1
+        turns = self.state.game.turns
+        # Values are kept since the last tick: their end is now, so count back from there.
+        last = len(self.state.stats.values[name]) - 1
+        rounds_ago = (last - index) // turns.count(turn)
         raise self._diverged(
-            f"the term '{term}' of {turn}'s turn became {value} in round {round_number} of "
-            f"epoch {epoch}"
+            f"the term '{term}' of {turn}'s turn became {value} in round "
+            f"{self.state.progress.turns // len(turns) - rounds_ago:,} of the run"
         )
 
     def _diverged(self, what: str) -> TrainingDiverged:

@@ -64,12 +64,12 @@ def play_turn(
         with torch.autocast(game.device.type, torch.bfloat16, enabled=bf16):
             play = game.forward(game, turn, part, seen)
             terms = {name: term(play) for name, term in player.objective.items()}
-            metrics = game.forward.metrics(play) if turn == "D" else {}
+            scalars = game.forward.scalars(play) if turn == "D" else {}
         # Gradients of this player's weights and of nothing else: the opponent gets none, needs no
         # freezing, and the half of the backward pass that would compute them is never run.
         share = len(part) / len(batch)
         torch.autograd.backward(total(terms.values()) * share, inputs=player.parameters)
-        named = {f"{turn}/{name}": value for name, value in terms.items()} | dict(metrics)
+        named = {f"{turn}/{name}": value for name, value in terms.items()} | dict(scalars)
         values.append({name: value.detach() * share for name, value in named.items()})
         if turn == "D":  # or nobody observes it, and it holds graphs
             plays.append(play)

@@ -20,6 +20,7 @@ from PIL import Image
 
 from zerosum.errors import UserError
 from zerosum.training.checkpoint import Checkpoints, to_json, write_durably
+from zerosum.training.log import History, read_log
 
 FORMAT = 1
 """The version of the run directory's format; raised when older code could no longer read it."""
@@ -48,7 +49,7 @@ class RunDirectory:
 
     @property
     def log_path(self) -> Path:
-        """Where the log is: one JSON object a line, one line an epoch."""
+        """Where the log is: one JSON object a line, one line a tick."""
         return self.path / LOG
 
     @property
@@ -143,8 +144,8 @@ class RunDirectory:
         except OSError as error:
             raise cannot_write(self.path, error) from None
 
-    def save_picture(self, picture: Image.Image, epoch: int) -> None:
-        """Save the picture of an epoch, whole or not at all."""
+    def save_picture(self, picture: Image.Image, epoch: float) -> None:
+        """Save the picture of an epoch, or of a point inside one, whole or not at all."""
         temporary = self.path / f".generated_epoch_{epoch}.writing"
         picture.save(temporary, format="PNG")
         temporary.replace(self.path / f"generated_epoch_{epoch}.png")
@@ -152,9 +153,9 @@ class RunDirectory:
     def pictures(self) -> list[Path]:
         """The pictures so far, in the order of their epochs."""
         found = {
-            int(match[1]): path
+            float(match[1]): path
             for path in self.path.glob("generated_epoch_*.png")
-            if (match := re.fullmatch(r"generated_epoch_(\d+)\.png", path.name))
+            if (match := re.fullmatch(r"generated_epoch_(\d+(?:\.\d+)?)\.png", path.name))
         }
         return [found[epoch] for epoch in sorted(found)]
 
@@ -176,18 +177,9 @@ class RunDirectory:
             kept = self.log_path.read_bytes()[:length]
             os.truncate(self.log_path, kept.rfind(b"\n") + 1)
 
-    def log(self) -> list[dict[str, Any]]:
-        """Read the log; lines that somebody has damaged, or a full disk cut short, are left out."""
-        if not self.log_path.exists():
-            return []
-        *lines, _ = self.log_path.read_text("utf-8", errors="replace").split("\n")
-        return [record for line in lines if (record := read_record(line)) is not None]
-
-    def damaged_lines(self) -> int:
-        """How many lines of the log cannot be read."""
-        if not self.log_path.exists():
-            return 0
-        return self.log_path.read_bytes().count(b"\n") - len(self.log())
+    def history(self) -> History:
+        """Read the log."""
+        return read_log(self.log_path)
 
     @contextmanager
     def storage_failures(self) -> Iterator[None]:
@@ -229,28 +221,6 @@ class RunDirectory:
                 "folder with --out."
             ) from None
         return file
-
-
-def read_record(line: str) -> dict[str, Any] | None:
-    """Read a line of the log, or None if it is not as `append_log` writes it."""
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return None
-    return modern(record) if isinstance(record, dict) and "epoch" in record else None
-
-
-def modern(record: dict[str, Any]) -> dict[str, Any]:
-    """Give a record of 0.1 the names of today; one of today is itself."""
-    if "figures" in record:
-        record["metrics"] = record.pop("figures")
-    health = record.get("health")
-    if isinstance(health, dict) and isinstance(health.get("signs"), dict):
-        signals = health.pop("signs")
-        if "figure" in signals:
-            signals["metric"] = signals.pop("figure")
-        health["signals"] = signals
-    return record
 
 
 def no_run_here(path: Path) -> str:
