@@ -201,6 +201,25 @@ class TestOnesOwn:
             ("brightness", "like real"),
         ]
 
+    @pytest.mark.parametrize("command", ["evaluate", "compare"])
+    def test_one_that_changes_is_not_remembered(self, command, train_tiny, digits, here, capsys):
+        for seed in (0, 1):
+            train_tiny(here / f"run-seed-{seed}", seed=seed, evaluate_every=0)
+        tokens = {
+            "evaluate": ["digits.npz", "--reference", "mnist", "-n", "20"],
+            "compare": ["run-seed-0", "run-seed-1", "--checkpoint", "newest"],
+        }[command]
+        printed = []
+        for value in (1.0, 2.0):
+            registry.register("apart", lambda pair, value=value: value, better="lower")
+            capsys.readouterr()
+            assert run([command, *tokens, "--metrics", "apart", "--json"]) == 0
+            printed.append(json.loads(capsys.readouterr().out)["metrics"])
+        if command == "compare":
+            assert printed[0] != printed[1]
+        else:
+            assert [found["apart"]["card"]["floor"] for found in printed] == [1, 2]
+
     def test_a_feature_net_may_be_for_data_of_ones_own(self, digits, monkeypatch, capsys):
         def load(device):
             net = features.feature_net("random", device=device)

@@ -120,6 +120,7 @@ def compare(
     from zerosum.comparison.page import require_html, write_page
     from zerosum.comparison.tables import comparison_json, comparison_tables
     from zerosum.evaluation.evaluate import EvalConfig
+    from zerosum.inference.run import print_notice
 
     if out is not None:
         require_html(out)
@@ -131,9 +132,7 @@ def compare(
         question = EvalConfig(
             source="", metrics=metrics, count=count, checkpoint=checkpoint, seed=seed
         )
-    comparison = compare_runs(
-        runs, question=question, notice=lambda text: print(text, file=sys.stderr)
-    )
+    comparison = compare_runs(runs, question=question, notice=print_notice)
     if as_json:
         print(json.dumps(comparison_json(comparison), indent=2))
     else:

@@ -22,6 +22,7 @@ from zerosum.evaluation.images import RealImages
 from zerosum.hardware import choose_device
 from zerosum.metrics import cache
 from zerosum.metrics.evaluate import versions
+from zerosum.metrics.registry import METRICS
 from zerosum.training.checkpoint import MANIFEST
 
 
@@ -49,12 +50,13 @@ def measure(
     # Whoever computes says what there is to say of the images and of the net.
     reference = find_reference(question, run.run, lambda text: None)
     key = measurement_key(run, question, checkpoint, reference)
-    known = cache.read_json(key)
+    known = cache.read_json(key) if key else None
     if known is None:
         notice(f"Evaluating '{run.path}' at {checkpoint:,} images.")
         results = evaluate_source(question, notice=notice)
         known = {name: asdict(result) for name, result in results.items()}
-        cache.write_json(key, renamed(known, before=str(run.path), after=""))
+        if key:
+            cache.write_json(key, renamed(known, before=str(run.path), after=""))
     else:
         known = renamed(known, before="", after=str(run.path), reference=reference.name)
     return dict(known)
@@ -83,8 +85,8 @@ def renamed(
 
 def measurement_key(
     run: Trained, question: EvalConfig, checkpoint: int, reference: RealImages
-) -> str:
-    """Name the metrics by all that decides them.
+) -> str | None:
+    """Name the metrics by all that decides them, or None where code of the user's own does.
 
     Raises:
         UserError: the reference images are not there.
@@ -98,6 +100,8 @@ def measurement_key(
     # Which net it is depends on what is installed.
     device = choose_device(question.device)
     net = choose_net(protocol, reference, lambda text: None, device)
+    if net.sha256 is None or not all(METRICS[name].ours for name in protocol.metrics):
+        return None
     asked = {**asdict(question), "source": None, "reference": None}
     return cache.content_key(
         "measured",

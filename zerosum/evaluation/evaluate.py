@@ -99,7 +99,7 @@ def evaluate_source(config: EvalConfig, *, notice: Notice) -> dict[str, MetricRe
             for name in names
             if METRICS[name].needs == "images" and (net_name := METRICS[name].lpips)
         }
-        pair_metrics = load_pair_metrics(of_pairs, device)
+        pair_metrics = load_pair_metrics(of_pairs, device) if of_pairs else {}
         fake, real, others = draw_sides(
             config, protocol, run, reference, targets, notice, of_sets=len(of_pairs) < len(names)
         )
@@ -211,7 +211,15 @@ def choose_metrics(
         UserError: something was asked that cannot be answered of such images.
     """
     refuse_foreign(config, protocol, reference, targets)
-    obstacle = why_no_pairs(config, targets)
+    obstacle = None  # in the way of holding each output against its own target
+    if targets is None:
+        obstacle = "here nobody knows which that is; of two folders, --paired tells it by the names"
+    elif not targets.matched:
+        obstacle = f"the run '{config.source}' was trained without pairs, so there is none"
+    elif config.reference is not None:
+        obstacle = f"which one of '{config.reference}' that is, is not known"
+    elif config.protocol is not None:
+        obstacle = f"the protocol '{config.protocol}' has no such metrics"
     for name in protocol.metrics:
         if METRICS[name].needs == "pairs" and obstacle:
             raise UserError(
@@ -278,19 +286,6 @@ def refuse_foreign(
         )
 
 
-def why_no_pairs(config: EvalConfig, targets: Targets | None) -> str | None:
-    """Say why outputs cannot be held against their own targets, if that is so."""
-    if targets is None:
-        return "here nobody knows which that is; of two folders, --paired tells it by the names"
-    if not targets.matched:
-        return f"the run '{config.source}' was trained without pairs, so there is none"
-    if config.reference is not None:
-        return f"which one of '{config.reference}' that is, is not known"
-    if config.protocol is not None:
-        return f"the protocol '{config.protocol}' has no such metrics"
-    return None
-
-
 def choose_net(
     protocol: Protocol, reference: RealImages, notice: Notice, device: torch.device
 ) -> FeatureNet:
@@ -335,6 +330,8 @@ def draw_sides(
     its own target. Of pairs alone there is no floor.
     """
     seed, device = config.seed, config.device
+    weights = "average of G" if config.ema else "G itself"
+    made_by = f"{Path(config.source)} ({weights}, checkpoint {config.checkpoint})"
     reals = reference.load(protocol.split)
     if targets is not None:
         split = protocol.split if reference is targets else config.split or HELD_OUT
@@ -344,7 +341,7 @@ def draw_sides(
         samples = run.sample(
             most, seed=seed, ema=config.ema, checkpoint=config.checkpoint, device=device
         )
-        fakes = ImageCollection(name=made_by(config), split=None, images=to_tensor(samples))
+        fakes = ImageCollection(name=made_by, split=None, images=to_tensor(samples))
     else:
         shape = read_size(config.size), config.channels
         fakes = Source(config.source, *shape, notice).load("train")
@@ -364,7 +361,7 @@ def draw_sides(
             checkpoint=config.checkpoint,
             device=device,
         )
-        name = f"{made_by(config)}, {' to '.join(targets.way)}"
+        name = f"{made_by}, {' to '.join(targets.way)}"
         fakes = replace(fakes, name=name, images=to_tensor(outputs))
     others = None
     if of_sets:
@@ -372,9 +369,3 @@ def draw_sides(
             reference, reals, protocol, seed=seed, taken=num_reals, count=num_fakes
         )
     return fakes, draw(reals, num_reals, "reference", seed), others
-
-
-def made_by(config: EvalConfig) -> str:
-    """What cards call a run's images."""
-    weights = "average of G" if config.ema else "G itself"
-    return f"{Path(config.source)} ({weights}, checkpoint {config.checkpoint})"

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from zerosum import data
 from zerosum.data.images import ImageSet
+from zerosum.data.sources import has_splits, load
 from zerosum.errors import UserError
 from zerosum.metrics.evaluate import ImageCollection
 from zerosum.metrics.protocols import Protocol
@@ -53,7 +53,7 @@ class Source:
     @property
     def has_splits(self) -> bool:
         """Whether train and test images differ."""
-        return data.has_splits(self.name)
+        return has_splits(self.name)
 
     def load(self, split: str) -> ImageCollection:
         """Load a split, or all there is of a source that has none."""
@@ -71,7 +71,7 @@ class Source:
         return self._load(split).fingerprint()
 
     def _load(self, split: str) -> ImageSet:
-        return data.load(self.name, split=split, size=self.size, channels=self.channels)
+        return load(self.name, split=split, size=self.size, channels=self.channels)
 
 
 def agreed_counts(

@@ -131,10 +131,11 @@ class Run:
                 f"The weights in '{self.path}' do not fit its config.json: {error}. One of them "
                 "was changed; restore it from a copy."
             ) from None
-        net = one_way(G.net, reverse=reverse, run=f"The run '{self.path}'")
-        channels = self.source_channels, self.image_shape[0] - self.source_channels
-        inputs = image_inputs(channels[reverse]) if self.source_channels else G.inputs
-        return Generator(net, inputs).eval()
+        if self.source_channels or reverse:
+            net = one_way(G.net, reverse=reverse, run=f"The run '{self.path}'")
+            channels = self.source_channels, self.image_shape[0] - self.source_channels
+            G = Generator(net, image_inputs(channels[reverse]))
+        return G.eval()
 
     @takes_raw
     def sample(

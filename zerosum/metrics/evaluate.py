@@ -22,7 +22,7 @@ from zerosum.metrics.cache import content_key, read_json, write_json
 from zerosum.metrics.embedding import VERSION, Embedding, embed, embed_reference, fingerprint
 from zerosum.metrics.features import FeatureNet
 from zerosum.metrics.lpips import RESIZE, Lpips
-from zerosum.metrics.registry import METRICS, Spread, Value, reported_name
+from zerosum.metrics.registry import METRICS, Value, reported_name
 
 T = TypeVar("T")
 
@@ -156,24 +156,24 @@ def evaluate(
         key = content_key(
             "floor", VERSION, __version__, net.sha256, net.resize, *sets, *names, seed
         )
-        floors = (read_json(key) if net.sha256 is not None else None) or {}
+        # Of a net or a metric of the user's own nobody knows when it changes.
+        lasting = net.sha256 is not None and all(metric.ours for metric in metrics)
+        floors = (read_json(key) if lasting else None) or {}
         if not floors:
             seen = embed_reference(net, others.images, **keep)
             between = Comparison(seen, reference, net=net, seed=seed)
-            for metric in metrics:
-                found = metric.compute(between)
-                floors[metric.name] = found.mean if isinstance(found, Spread) else found
-            if net.sha256 is not None:
+            floors = {metric.name: metric.spread(between).mean for metric in metrics}
+            if lasting:
                 write_json(key, floors)
     common = circumstances(fake, real, others, net=net, seed=seed)
     results = {}
     for metric in metrics:
-        found = metric.compute(pair)
+        found = metric.spread(pair)
         card = {
             **common,
             "better": metric.better,
             "floor": floors.get(metric.name),
-            "spread": found.deviation if isinstance(found, Spread) else None,
+            "spread": found.deviation,
             "basis": metric.basis(pair) if metric.basis else None,
             "warning": metric.doubt(
                 count=min(len(pair.fake), len(pair.real)),
@@ -181,8 +181,7 @@ def evaluate(
                 num_classes=len(net.classes),
             ),
         }
-        value = found.mean if isinstance(found, Spread) else found
-        results[reported_name(metric.name, net.name)] = MetricResult(value=value, card=card)
+        results[reported_name(metric.name, net.name)] = MetricResult(value=found.mean, card=card)
     return results
 
 
@@ -202,26 +201,25 @@ def evaluate_images(
     metric = METRICS[name]
     how: dict[str, Any] = {"seed": seed} if net is None else {"seed": seed, "net": net}
     floor = key = None
-    if net is not None:
+    if net is not None and metric.ours:
         key = content_key(name, VERSION, net.sha256, RESIZE, fingerprint(real.images), seed)
         floor = read_json(key)
     if floor is None:
-        found = metric.compute(real.images, **how)
-        floor = found.mean if isinstance(found, Spread) else found
+        floor = metric.spread(real.images, **how).mean
         if key is not None:
             write_json(key, floor)
-    found = metric.compute(fake.images, **how)
+    found = metric.spread(fake.images, **how)
     card = {
         **circumstances(fake, real, real, net=None, seed=seed),
         **(net.card() if net else {}),
         "better": metric.better,
         "floor": floor,
-        "spread": found.deviation if isinstance(found, Spread) else None,
+        "spread": found.deviation,
         "warning": metric.doubt(count=len(fake.images), num_features=0, num_classes=0),
     }
-    if isinstance(found, Spread) and found.pairs is not None:
+    if found.pairs is not None:
         card["pairs"] = found.pairs
-    return MetricResult(value=found.mean if isinstance(found, Spread) else found, card=card)
+    return MetricResult(value=found.mean, card=card)
 
 
 def circumstances(

@@ -29,9 +29,9 @@ FRECHET = "frechet_"
 
 @dataclass(frozen=True)
 class Spread:
-    """A metric that is the mean over several parts of a set, or over pairs of it."""
+    """A metric's value, with its deviation where it is the mean over parts or over pairs."""
 
-    mean: float
+    mean: Value
     deviation: float | None  # population standard deviation over the parts; None of a single one
     pairs: int | None = None  # how many, of images of one set
 
@@ -72,6 +72,16 @@ class Metric:
         """Whether it is computed of what a feature net sees."""
         return self.needs not in ("images", "pairs")
 
+    @property
+    def ours(self) -> bool:
+        """Whether it is zerosum's: of a user's, nobody knows when it changes."""
+        return str(getattr(self.compute, "__module__", "")).startswith("zerosum.")
+
+    def spread(self, *given: Any, **how: Any) -> Spread:
+        """Compute it, as a value without a deviation where it gives none."""
+        found = self.compute(*given, **how)
+        return found if isinstance(found, Spread) else Spread(found, None)
+
 
 METRICS: dict[str, Metric] = {}
 
@@ -93,8 +103,12 @@ def register(
             none of what it may be.
     """
     known = METRICS.get(name)
-    ours = known is not None and known.compute.__module__.startswith("zerosum.")
-    if ours or not name or set(name) & set(", ") or name.startswith((FRECHET, "val_")):
+    if (
+        (known and known.ours)
+        or not name
+        or set(name) & set(", ")
+        or name.startswith((FRECHET, "val_"))
+    ):
         raise UserError(
             f"A metric cannot be called '{name}': expected a name that is not taken, without "
             f"commas and spaces, and that begins neither with {FRECHET} nor with val_."

@@ -111,16 +111,16 @@ def make_generator(
     """Make G, which is told one of `num_classes` classes."""
     from zerosum.nets import dcgan, mlp, r3gan, resnet
 
-    options = make_options(config, "G", image_shape, num_classes)
     if config.nets == "mlp":
         return mlp.Generator(
             image_shape,
             latent_size=config.latent_size,
             hidden=config.hidden,
             condition_size=num_classes,
-            spectral_norm=options.spectral_norm,
+            spectral_norm=config.spectral_norm in ("both", "G"),
         )
     kind = {"dcgan": dcgan, "resnet": resnet, "r3gan": r3gan}[config.nets]
+    options = make_options(config, "G", image_shape, num_classes)
     G: nn.Module = kind.Generator(image_shape, latent_size=config.latent_size, options=options)
     return G
 
@@ -132,17 +132,18 @@ def make_discriminator(
     from zerosum.nets import dcgan, mlp, r3gan, resnet
 
     names_classes = config.conditioning == "classifier"
-    options = make_options(config, "D", image_shape, 0 if names_classes else num_classes)
+    condition_size = 0 if names_classes else num_classes
     outputs = 1 + num_classes if names_classes else 1
     if config.nets == "mlp":
         return mlp.Discriminator(
             image_shape,
             hidden=config.hidden[::-1],
-            condition_size=options.condition_size,
+            condition_size=condition_size,
             outputs=outputs,
             pack=config.pack,
-            spectral_norm=options.spectral_norm,
+            spectral_norm=config.spectral_norm in ("both", "D"),
         )
+    options = make_options(config, "D", image_shape, condition_size)
     kind = {"dcgan": dcgan, "resnet": resnet, "r3gan": r3gan}[config.nets]
     judge = partial(kind.Discriminator, image_shape, options=options, outputs=outputs)
     D: nn.Module

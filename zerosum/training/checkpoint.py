@@ -155,9 +155,9 @@ class Checkpoints:
         Raises:
             UserError: there is none, not that one, or it is damaged.
         """
-        seen = self.resolve(name)
         if name == "newest" and (snapshot := self.read_newest_whole(notice)):
             return snapshot
+        seen = self.resolve(name)
         try:
             return read(self.path(seen))
         except Damaged as damage:
