@@ -375,6 +375,17 @@ class TestEvaluate:
         assert printed.out == ""
         assert "Comparing 40 images on either side" in printed.err
 
+    def test_the_device_and_whose_weights_may_be_said(self, run):
+        asked = {"features": "digits", "metrics": "frechet_digits", "notice": lambda text: None}
+
+        def value(**how):
+            return zerosum.evaluate(run.path, **asked, **how)["frechet_digits"].value
+
+        assert value(device=torch.device("cpu")) == value(device="cpu") == value()
+        assert value(ema=False) != value()
+        with pytest.warns(FutureWarning, match="ema=False for raw=True"):
+            assert value(raw=True) == value(ema=False)
+
     def test_an_unknown_flag_gets_the_closest(self, run):
         with pytest.raises(UserError, match=r"no setting 'metric'\. Did you mean 'metrics'"):
             zerosum.evaluate(run.path, metric="fid")

@@ -28,7 +28,7 @@ from zerosum.hardware import (
     repeatable_convolutions,
     tuned_processor,
 )
-from zerosum.inference.run import Run, print_notice
+from zerosum.inference.run import Run, print_notice, takes_raw
 from zerosum.metrics.evaluate import MetricResult
 from zerosum.seeds import own_randomness
 from zerosum.training.interfaces import Callback, Callbacks
@@ -79,6 +79,7 @@ def load(path: Path | str) -> Run:
     return Run(path)
 
 
+@takes_raw
 def evaluate(
     source: Path | str,
     *,
@@ -119,7 +120,7 @@ def eval_config_of(source: Path | str, flags: dict[str, Any]) -> EvalConfig:
     for name, separator in (("metrics", ","), ("size", "x")):
         if isinstance(values.get(name), list | tuple):
             values[name] = separator.join(map(str, values[name]))
-    for name, kind in (("reference", str), ("size", str), ("neighbours", Path)):
+    for name, kind in (("reference", str), ("size", str), ("device", str), ("neighbours", Path)):
         if name in values:
             values[name] = kind(values[name])
     return EvalConfig(source=str(source), **values)

@@ -30,7 +30,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def takes_raw(method: Method) -> Method:
-    """Let a method take `raw=True`, the name that `ema=False` had until 0.1."""
+    """Let a function take `raw=True`, the name that `ema=False` had until 0.1."""
 
     @wraps(method)
     def call(*args: Any, **named: Any) -> Any:
