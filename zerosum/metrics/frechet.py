@@ -7,15 +7,11 @@ not depend on how many images there are.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from zerosum.metrics.registry import register
-
-if TYPE_CHECKING:
-    from zerosum.metrics.evaluate import Comparison
 
 IMAGES_PER_FEATURE = 10_000 / 2048
 """Heusel et al. 2017 ask for 10,000 images at least, for 2,048 features."""
@@ -92,11 +88,6 @@ def symmetric_root(matrix: Tensor) -> Tensor:
     return root
 
 
-def fid(pair: Comparison) -> float:
-    """The distance between samples and the reference."""
-    return distance_of_moments(pair.fake.moments, pair.real.moments)
-
-
 def few_for_features(*, count: int, num_features: int, **_: int) -> str | None:
     """Doubt a distance of few images."""
     least = IMAGES_PER_FEATURE * num_features
@@ -108,4 +99,10 @@ def few_for_features(*, count: int, num_features: int, **_: int) -> str | None:
     )
 
 
-register("fid", fid, better="lower", needs="moments", doubt=few_for_features)
+register(
+    "fid",
+    lambda pair: distance_of_moments(pair.fake.moments, pair.real.moments),
+    better="lower",
+    needs="moments",
+    doubt=few_for_features,
+)

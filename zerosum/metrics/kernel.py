@@ -6,16 +6,11 @@ and is near 0, on either side, for two sets of one distribution.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from zerosum.metrics.registry import Spread, register
-
-if TYPE_CHECKING:
-    from zerosum.metrics.evaluate import Comparison
 
 NUM_SUBSETS = 100
 SUBSET_SIZE = 1000
@@ -72,11 +67,6 @@ def cubic_kernel(first: Tensor, second: Tensor) -> Tensor:
     return (first @ second.T).div_(first.shape[1]).add_(1).pow_(3)
 
 
-def kid(pair: Comparison) -> Spread:
-    """The distance between samples and the reference."""
-    return kernel_distance(*pair.features, seed=pair.seed)
-
-
 def only_one_subset(*, count: int, **_: int) -> str | None:
     """Doubt a distance of few images."""
     if count >= SUBSET_SIZE:
@@ -87,4 +77,9 @@ def only_one_subset(*, count: int, **_: int) -> str | None:
     )
 
 
-register("kid", kid, better="lower", doubt=only_one_subset)
+register(
+    "kid",
+    lambda pair: kernel_distance(*pair.features, seed=pair.seed),
+    better="lower",
+    doubt=only_one_subset,
+)
