@@ -56,8 +56,8 @@ class TestTrain:
 
     def test_evaluations_change_nothing_that_is_learnt(self, train_tiny, tmp_path):
         with_and_without = [
-            train_tiny(tmp_path / name, evaluate_every=every).sample(40, raw=raw)
-            for name, every, raw in (("a", 1, True), ("b", 0, True))
+            train_tiny(tmp_path / name, evaluate_every=every).sample(40, ema=False)
+            for name, every in (("a", 1), ("b", 0))
         ]
         assert np.array_equal(*with_and_without)
 
@@ -187,9 +187,9 @@ class TestSample:
         assert run.classes == ("0", "1")
         assert run.labels() is None
 
-    def test_is_the_averages_unless_raw_is_asked_for(self, run, drawn):
-        averaged, raw = run.sample(4), run.sample(4, raw=True)
-        assert not np.array_equal(averaged, raw)
+    def test_is_the_averages_unless_g_itself_is_asked_for(self, run, drawn):
+        averaged, itself = run.sample(4), run.sample(4, ema=False)
+        assert not np.array_equal(averaged, itself)
         assert torch.equal(*drawn)  # of the same z
 
     def test_of_z_from_a_normal_distribution(self, run, drawn):
@@ -276,7 +276,7 @@ class TestInterpolate:
         assert frames.dtype == np.uint8
         assert np.array_equal(run.interpolate(7, count=3), frames)
         assert not np.array_equal(run.interpolate(7, count=3, seed=1), frames)
-        assert not np.array_equal(run.interpolate(7, count=3, raw=True), frames)
+        assert not np.array_equal(run.interpolate(7, count=3, ema=False), frames)
 
     def test_the_walk_ends_where_it_began(self, run, drawn):
         run.interpolate(60, count=3)
@@ -374,6 +374,17 @@ class TestEvaluate:
         printed = capsys.readouterr()
         assert printed.out == ""
         assert "Comparing 40 images on either side" in printed.err
+
+    def test_the_device_and_whose_weights_may_be_said(self, run):
+        asked = {"features": "digits", "metrics": "frechet_digits", "notice": lambda text: None}
+
+        def value(**how):
+            return zerosum.evaluate(run.path, **asked, **how)["frechet_digits"].value
+
+        assert value(device=torch.device("cpu")) == value(device="cpu") == value()
+        assert value(ema=False) != value()
+        with pytest.warns(FutureWarning, match="ema=False for raw=True"):
+            assert value(raw=True) == value(ema=False)
 
     def test_an_unknown_flag_gets_the_closest(self, run):
         with pytest.raises(UserError, match=r"no setting 'metric'\. Did you mean 'metrics'"):

@@ -9,7 +9,6 @@ from PIL import Image
 
 import zerosum
 from zerosum.recipes import RECIPES
-from zerosum.training.state import group
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
@@ -61,11 +60,11 @@ def test_both_devices_begin_with_the_same_weights_and_order(train_tiny, tmp_path
         for device in ("cpu", "cuda")
     )
     # One round apart: the draws of z differ between devices, the initial weights do not.
-    for name, tensor in group(newest(cpu), "G").items():
-        assert torch.allclose(tensor, group(newest(gpu), "G")[name], atol=1e-3), name
+    for name, tensor in newest(cpu).group("G").items():
+        assert torch.allclose(tensor, newest(gpu).group("G")[name], atol=1e-3), name
 
 
-@pytest.mark.parametrize("raw", [False, True])
-def test_a_run_of_the_gpu_is_sampled_there(train_tiny, tmp_path, raw):
+@pytest.mark.parametrize("ema", [False, True])
+def test_a_run_of_the_gpu_is_sampled_there(train_tiny, tmp_path, ema):
     run = train_tiny(tmp_path / "run", device="cuda")
-    assert run.sample(5, raw=raw).shape == (5, 8, 8, 1)
+    assert run.sample(5, ema=ema).shape == (5, 8, 8, 1)

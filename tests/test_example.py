@@ -11,7 +11,6 @@ import torch
 import zerosum
 from zerosum.data import load
 from zerosum.hardware import tuned_processor
-from zerosum.training.state import group
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "vanilla_gan.py"
@@ -37,7 +36,7 @@ def test_the_example_and_the_library_reach_identical_weights(tmp_path, capsys):
     snapshot = next(run.directory.checkpoints.newest())[1]
     assert snapshot.facts["progress"]["turns"] == 2 * ROUNDS
     for ours, theirs in (("G", G), ("D", D)):
-        weights = group(snapshot, ours)
+        weights = snapshot.group(ours)
         for name, expected in theirs.state_dict().items():
             assert torch.equal(weights[f"layers.{name}"], expected), f"{ours} {name}"
     assert f"\n{example_line}" in capsys.readouterr().out

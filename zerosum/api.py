@@ -5,7 +5,6 @@ How a training is put together from its parts is settled in `session.py`.
 
 from __future__ import annotations
 
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +29,7 @@ from zerosum.hardware import (
     repeatable_convolutions,
     tuned_processor,
 )
-from zerosum.inference.run import Run
+from zerosum.inference.run import Run, print_notice, takes_raw
 from zerosum.metrics.evaluate import MetricResult
 from zerosum.seeds import own_randomness
 from zerosum.training.interfaces import Callback, Callbacks
@@ -91,6 +90,7 @@ def load(path: Path | str, *, recipe: str | None = None) -> Run:
     return Run(path, recipe=recipe)
 
 
+@takes_raw
 def evaluate(
     source: Path | str,
     *,
@@ -131,15 +131,10 @@ def eval_config_of(source: Path | str, flags: dict[str, Any]) -> EvalConfig:
     for name, separator in (("metrics", ","), ("size", "x")):
         if isinstance(values.get(name), list | tuple):
             values[name] = separator.join(map(str, values[name]))
-    for name, kind in (("reference", str), ("size", str), ("neighbours", Path)):
+    for name, kind in (("reference", str), ("size", str), ("device", str), ("neighbours", Path)):
         if name in values:
             values[name] = kind(values[name])
     return EvalConfig(source=str(source), **values)
-
-
-def print_notice(text: str) -> None:
-    """Say what else there is to know, where it does not mix with what is printed."""
-    print(text, file=sys.stderr)
 
 
 def train_seeds(

@@ -226,12 +226,17 @@ class TestSample:
         assert run(["sample", "runs/vanilla-tiny", "-n", "4", "--out", "walk.gif"]) == 0
         assert frames("walk.gif") > 10
 
-    def test_the_seed_decides_and_raw_differs(self, trained):
-        for name, *flags in (["a"], ["b"], ["c", "--seed", "1"], ["d", "--raw"]):
+    def test_the_seed_decides_and_g_itself_differs(self, trained, capsys):
+        made = {"a": [], "b": ["--device", "cpu"], "c": ["--seed", "1"], "d": ["--no-ema"]}
+        for name, flags in made.items():
             assert run(["sample", "runs/vanilla-tiny", "--out", f"{name}.png", *flags]) == 0
-        a, b, c, d = ((trained.parent.parent / f"{name}.png").read_bytes() for name in "abcd")
+        assert capsys.readouterr().err == ""
+        assert run(["sample", "runs/vanilla-tiny", "--out", "e.png", "--raw"]) == 0
+        assert "NOTE: --raw is now called --no-ema" in capsys.readouterr().err
+        a, b, c, d, e = ((trained.parent.parent / f"{name}.png").read_bytes() for name in "abcde")
         assert a == b
         assert len({a, c, d}) == 3
+        assert d == e
 
     @pytest.mark.parametrize(
         ("tokens", "expected"),
@@ -240,6 +245,7 @@ class TestSample:
             (["runs/vanilla-tiny", "--out", "x.jpg"], "ends in .png, .gif or .npz"),
             (["runs/vanilla-tiny", "-n", "0"], "at least 1"),
             (["runs/vanilla-tiny", "--checkpoint", "7"], "It keeps: "),
+            (["runs/vanilla-tiny", "--device", "cuda:77"], "This machine has: "),
             (["runs/vanilla-tiny", "--out", "runs"], "not empty"),
             (["runs/vanilla-tiny", "--out", "tiny.npz/x.png"], "Choose another place"),
             ([], "--run"),

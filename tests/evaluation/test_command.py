@@ -1,6 +1,7 @@
 """`zerosum evaluate` as a user runs it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from PIL import Image
 
 from zerosum import data
 from zerosum.cli.main import run
-from zerosum.evaluation import selection as instruments
+from zerosum.evaluation import evaluate as evaluation
+from zerosum.metrics import features, registry
 from zerosum.metrics.protocols import PROTOCOLS, Protocol
 from zerosum.metrics.registry import METRICS
 from zerosum.metrics.weight_files import INCEPTION, LPIPS
@@ -55,7 +57,8 @@ class TestRun:
     def test_is_compared_with_its_own_data(self, trained, capsys):
         found = metrics(capsys, "run", "--features", "digits")
         assert found.keys() == {"metrics"}
-        assert found["metrics"].keys() == {"frechet_digits", *METRICS} - {"fid", "high_quality"}
+        of_features = {name for name, metric in METRICS.items() if metric.of_features}
+        assert found["metrics"].keys() == {"frechet_digits", *of_features} - {"fid", "high_quality"}
         assert all(entry.keys() == {"value", "card"} for entry in found["metrics"].values())
         card = found["metrics"]["kid"]["card"]
         assert card["evaluated"]["n"] == card["reference"]["n"] == 40
@@ -74,11 +77,32 @@ class TestRun:
     def test_other_weights_can_be_chosen(self, trained, capsys):
         asked = ("run", "--features", "digits", "--metrics", "fid")
         average = metrics(capsys, *asked)["metrics"]["frechet_digits"]
-        raw = metrics(capsys, *asked, "--raw")["metrics"]["frechet_digits"]
+        raw = metrics(capsys, *asked, "--no-ema")["metrics"]["frechet_digits"]
         older = metrics(capsys, *asked, "--checkpoint", "80")["metrics"]["frechet_digits"]
         assert len({average["value"], raw["value"], older["value"]}) == 3
         assert "G itself" in raw["card"]["evaluated"]["name"]
         assert "checkpoint 80" in older["card"]["evaluated"]["name"]
+
+    def test_the_old_name_of_no_ema_is_known_and_says_the_new_one(self, trained, capsys):
+        asked = ["evaluate", "run", "--features", "digits", "--metrics", "fid", "--json"]
+        assert run([*asked, "--raw"]) == 0
+        old = capsys.readouterr()
+        assert "NOTE: --raw is now called --no-ema" in old.err
+        assert run([*asked, "--no-ema"]) == 0
+        new = capsys.readouterr()
+        assert new.out == old.out
+        assert "NOTE" not in new.err
+
+    def test_a_device_that_is_not_there_is_answered_with_those_that_are(self, trained, capsys):
+        message = refused(capsys, "run", "--device", "cuda:77")
+        assert "'cuda:77' is not there. This machine has: " in message
+
+    def test_all_is_computed_where_it_was_asked_to_be(self, trained, monkeypatch, capsys):
+        """The machine's first choice is a device on which nothing can be computed."""
+        asked = ("run", "--features", "digits", "--metrics", "fid,recall")
+        expected = metrics(capsys, *asked)
+        monkeypatch.setattr("zerosum.hardware.available_devices", lambda: ["meta", "cpu"])
+        assert metrics(capsys, *asked, "--device", "cpu") == expected
 
     def test_without_inception_it_says_how_to_get_it_and_goes_on(self, trained, capsys):
         assert run(["evaluate", "run", "--json"]) == 0
@@ -97,6 +121,126 @@ class TestRun:
         messages = capsys.readouterr().err
         assert "Comparing 40 images on either side: there are no more." in messages
         assert "Do not rely on frechet_digits" in messages
+
+
+class TestNames:
+    def test_what_is_printed_can_be_asked_for(self, digits, capsys):
+        asked = ("digits.npz", "--reference", "mnist", "-n", "20", "--metrics")
+        found = metrics(capsys, *asked, "frechet_random,recall")["metrics"]
+        assert found.keys() == {"frechet_random", "recall"}
+        assert {entry["card"]["features"] for entry in found.values()} == {"random"}
+        again = metrics(capsys, *asked, ",".join(found))["metrics"]
+        assert again == found
+        assert metrics(capsys, *asked, "fid")["metrics"].keys() == {"frechet_digits"}
+
+    def test_another_net_than_the_one_that_was_asked_for_is_refused(self, digits, capsys):
+        asked = ("digits.npz", "--reference", "mnist", "--metrics", "frechet_random")
+        message = refused(capsys, *asked, "--features", "digits")
+        assert "'frechet_random' is the Fréchet distance in the features 'random'" in message
+        message = refused(capsys, *asked, "--protocol", "lucic2018")
+        assert "--features random, where it says inception" in message
+
+    def test_a_net_that_nobody_knows_gets_the_closest(self, digits, capsys):
+        message = refused(
+            capsys, "digits.npz", "--reference", "mnist", "--metrics", "frechet_digit"
+        )
+        assert "Did you mean 'digits'?" in message
+
+
+class TestOnesOwn:
+    """Metrics and a feature net that a user registers."""
+
+    @pytest.fixture(autouse=True)
+    def registered(self):
+        registry.register("brightness", brightness, better="like real", needs="images", unit="%")
+        registry.register("apart", apart, better="lower")
+        yield
+        del METRICS["brightness"], METRICS["apart"]
+
+    def test_come_along_with_their_floors(self, digits, capsys):
+        found = metrics(capsys, "digits.npz", "--reference", "mnist", "-n", "20")["metrics"]
+        images = np.load("digits.npz")["images"]
+        assert found["brightness"]["value"] == pytest.approx(images.mean() / 2.55, rel=0.2)
+        assert found["brightness"]["card"]["floor"] == pytest.approx(
+            data.load("mnist", split="test").images.float().mean().item() / 2.55, rel=0.2
+        )
+        assert found["apart"]["card"]["features"] == "digits"
+        assert found["apart"]["card"]["floor"] > 0
+        assert "20 are few" in found["apart"]["card"]["warning"]
+
+    def test_may_be_asked_for_and_stand_in_the_table(self, digits, capsys):
+        asked = ["evaluate", "digits.npz", "--reference", "mnist", "-n", "20"]
+        assert run([*asked, "--metrics", "apart,brightness"]) == 0
+        shown = " ".join(capsys.readouterr().out.split())
+        assert "brightness (%)" in shown
+        assert "apart" in shown
+        assert "like real" in shown
+
+    def test_are_compared(self, train_tiny, here, capsys):
+        for seed in (0, 1):
+            train_tiny(here / f"run-seed-{seed}", seed=seed, evaluate_every=0)
+        capsys.readouterr()
+        paths = ["run-seed-0", "run-seed-1"]
+        assert (
+            run(
+                [
+                    "compare",
+                    *paths,
+                    "--metrics",
+                    "apart,brightness",
+                    "--checkpoint",
+                    "newest",
+                    "--json",
+                ]
+            )
+            == 0
+        )
+        found = json.loads(capsys.readouterr().out)["metrics"]
+        assert [(each["name"], each["better"]) for each in found] == [
+            ("apart", "lower"),
+            ("brightness", "like real"),
+        ]
+
+    @pytest.mark.parametrize("command", ["evaluate", "compare"])
+    def test_one_that_changes_is_not_remembered(self, command, train_tiny, digits, here, capsys):
+        for seed in (0, 1):
+            train_tiny(here / f"run-seed-{seed}", seed=seed, evaluate_every=0)
+        tokens = {
+            "evaluate": ["digits.npz", "--reference", "mnist", "-n", "20"],
+            "compare": ["run-seed-0", "run-seed-1", "--checkpoint", "newest"],
+        }[command]
+        printed = []
+        for value in (1.0, 2.0):
+            registry.register("apart", lambda pair, value=value: value, better="lower")
+            capsys.readouterr()
+            assert run([command, *tokens, "--metrics", "apart", "--json"]) == 0
+            printed.append(json.loads(capsys.readouterr().out)["metrics"])
+        if command == "compare":
+            assert printed[0] != printed[1]
+        else:
+            assert [found["apart"]["card"]["floor"] for found in printed] == [1, 2]
+
+    def test_a_feature_net_may_be_for_data_of_ones_own(self, digits, monkeypatch, capsys):
+        def load(device):
+            net = features.feature_net("random", device=device)
+            return replace(net, name="thumbnails", sha256=None)
+
+        monkeypatch.setitem(features.FEATURE_NETS, "thumbnails", None)  # to be taken out again
+        features.register("thumbnails", load, data=["digits.npz"])
+        asked = ("digits.npz", "--reference", "digits.npz", "-n", "20", "--metrics", "fid")
+        assert metrics(capsys, *asked)["metrics"].keys() == {"frechet_thumbnails"}
+        asked = ("digits.npz", "--reference", "mnist", "-n", "20", "--metrics")
+        found = metrics(capsys, *asked, "frechet_thumbnails")["metrics"]
+        assert found.keys() == {"frechet_thumbnails"}
+
+
+def brightness(images, *, seed):
+    return images.float().mean().item() / 2.55
+
+
+def apart(pair):
+    fake, real = pair.features
+    return (fake.mean(0) - real.mean(0)).norm().item()
 
 
 class TestFiles:
@@ -142,7 +286,7 @@ class TestFiles:
         assert "real against real: 60 images of mnist, split train" in shown
 
     def test_a_slow_net_says_how_far_it_is(self, digits, monkeypatch, capsys):
-        monkeypatch.setattr(instruments, "PACE_SECONDS", 0)
+        monkeypatch.setattr(evaluation, "PACE_SECONDS", 0)
         figures_asked = ("--reference", "mnist", "-n", "60", "--metrics", "fid")
         assert run(["evaluate", "digits.npz", *figures_asked]) == 0
         assert "digits has seen 180 images" in capsys.readouterr().err

@@ -13,7 +13,6 @@ from zerosum.cli.main import run as command
 from zerosum.data.images import to_array, to_tensor
 from zerosum.inference.run import Run
 from zerosum.metrics import lpips
-from zerosum.metrics import paired as metrics_of_pairs
 from zerosum.metrics.embedding import fingerprint
 from zerosum.metrics.paired import l1, psnr, ssim
 from zerosum.metrics.weight_files import INCEPTION, LPIPS
@@ -164,9 +163,8 @@ class TestMatched:
         assert "Inception" not in said
 
     def test_lpips_comes_of_both_kinds_where_its_weights_are(self, paired, monkeypatch, capsys):
-        monkeypatch.setattr(LPIPS, "locate", lambda: Path("there"))
-        for module in (lpips, metrics_of_pairs):
-            monkeypatch.setattr(module, "lpips_net", lambda name="alex", *, device: Gap())
+        monkeypatch.setattr(LPIPS, "locate", lambda file=None: Path("there"))
+        monkeypatch.setattr(lpips, "lpips_net", lambda name, *, device: Gap())
         found, said = evaluated(capsys, paired)
         assert found.keys() == SETS | PAIRS | {"lpips_diversity", "lpips"}
         assert found["lpips"]["card"]["better"] == "lower"
@@ -177,7 +175,7 @@ class TestMatched:
         asked = ("--metrics", "psnr")
         one = evaluated(capsys, paired, *asked)[0]["psnr"]
         assert one == evaluated(capsys, paired, *asked)[0]["psnr"]
-        changes = (("--raw",), ("--checkpoint", "24"), ("--seed", "1"), ("--split", "test"))
+        changes = (("--no-ema",), ("--checkpoint", "24"), ("--seed", "1"), ("--split", "test"))
         others = [evaluated(capsys, paired, *asked, *change)[0]["psnr"] for change in changes]
         assert len({entry["value"] for entry in (one, *others)}) == 1 + len(changes)
         raw, older, _, test = (entry["card"] for entry in others)
@@ -292,9 +290,9 @@ class TestMistakes:
 
     def test_who_makes_images_of_noise_has_no_pairs(self, train_tiny, here, capsys):
         run = train_tiny(here / "noise")
-        assert "There is no metric 'psnr'" in refused(
-            capsys, run, "--features", "random", "--metrics", "psnr"
-        )
+        message = refused(capsys, run, "--features", "random", "--metrics", "psnr")
+        assert "The metric 'psnr' holds each output" in message
+        assert "of two folders, --paired tells it by the names" in message
 
 
 class TestCompare:

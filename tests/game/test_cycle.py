@@ -17,6 +17,7 @@ from zerosum.game.cycle import (
 )
 from zerosum.game.losses import OBJECTIVES
 from zerosum.game.pool import Pool
+from zerosum.game.sampling import draw_inputs
 from zerosum.game.translation import Views
 
 SHAPE = (2, 4, 6)  # a channel each
@@ -234,7 +235,7 @@ class TestPools:
 class TestWhatIsShown:
     def test_pictures_of_noise_are_refused(self):
         with pytest.raises(UserError, match="zerosum translate RUN IMAGE"):
-            game_of().forward.inputs(3, CPU)
+            draw_inputs(game_of().forward.inputs, 3, CPU)
 
     def test_a_strip_goes_there_and_back_from_either_side(self, batch):
         game = game_of(views=Views(enlarge=2, flips=True))

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from zerosum.errors import UserError
 from zerosum.game.augment import Augmentation
 from zerosum.game.core import Batch, Game, Player
 from zerosum.game.generation import Generation, whole_packs
@@ -99,34 +98,6 @@ class TestGeneration:
             expected = torch.sigmoid(game.D.net(images, torch.empty(6, 0))).mean()
             torch.testing.assert_close(metrics[name], expected.detach())
             assert not metrics[name].requires_grad
-
-
-class TestClasses:
-    DEAL = Generation(latent_size=4, num_classes=3)
-
-    def test_pictures_go_through_all_classes_in_turn(self):
-        _, condition = self.DEAL.inputs(7, CPU)
-        assert condition.argmax(1).tolist() == [0, 1, 2, 0, 1, 2, 0]
-
-    def test_or_are_all_of_the_class_that_was_asked_for(self):
-        _, condition = self.DEAL.inputs(4, CPU, label=2)
-        assert condition.argmax(1).tolist() == [2, 2, 2, 2]
-
-    @pytest.mark.parametrize("label", [-1, 3])
-    def test_a_class_that_is_none(self, label):
-        with pytest.raises(UserError, match=f"The label was {label}: expected 0 to 2"):
-            self.DEAL.inputs(1, CPU, label=label)
-
-    def test_a_label_for_a_G_that_knows_none(self):
-        with pytest.raises(UserError, match="knows no classes"):
-            Generation(latent_size=4).inputs(1, CPU, label=0)
-
-    def test_without_a_label_z_is_what_it_is_with_one(self):
-        drawn = []
-        for label in (None, 1):
-            torch.manual_seed(3)
-            drawn.append(self.DEAL.inputs(5, CPU, label=label)[0])
-        assert drawn[0].equal(drawn[1])
 
 
 class TestPacks:

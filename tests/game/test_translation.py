@@ -7,6 +7,7 @@ from torch import nn
 from zerosum.errors import UserError
 from zerosum.game.core import Batch, Game, Player
 from zerosum.game.losses import discriminator_cross_entropy, generator_cross_entropy
+from zerosum.game.sampling import draw_inputs
 from zerosum.game.translation import Translation, Views
 
 SHAPE = (3, 4, 6)  # one channel of source, two of target
@@ -128,7 +129,7 @@ class TestViews:
 class TestWhatIsShown:
     def test_pictures_of_noise_are_refused_and_the_way_out_is_named(self):
         with pytest.raises(UserError, match=r"nothing of noise.*zerosum translate RUN IMAGE"):
-            game_of().forward.inputs(3, CPU)
+            draw_inputs(game_of().forward.inputs, 3, CPU)
 
     def test_a_strip_is_source_output_target_as_they_are(self, batch):
         game = game_of(views=Views(enlarge=2, flips=True))

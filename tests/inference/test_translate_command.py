@@ -163,10 +163,14 @@ class TestAnImage:
         assert translate(paired, "a.png", "--size", size, "--out", "b.png") == 0
         assert pixels("b.png").shape == shape
 
-    def test_of_the_average_of_g_or_of_g_itself(self, paired, here):
+    def test_of_the_average_of_g_or_of_g_itself(self, paired, here, capsys):
         save_picture(here / "a.png")
         assert translate(paired, "a.png", "--out", "average.png") == 0
+        assert translate(paired, "a.png", "--no-ema", "--out", "itself.png") == 0
+        assert "NOTE" not in capsys.readouterr().err
         assert translate(paired, "a.png", "--raw", "--out", "raw.png") == 0
+        assert "NOTE: --raw is now called --no-ema" in capsys.readouterr().err
+        assert np.array_equal(pixels("itself.png"), pixels("raw.png"))
         assert translate(paired, "a.png", "--checkpoint", "40", "--out", "kept.png") == 0
         assert not np.array_equal(pixels("average.png"), pixels("raw.png"))
         assert np.array_equal(pixels("average.png"), pixels("kept.png"))
@@ -321,6 +325,7 @@ class TestMistakes:
             (["--size", "300000"], "Choose smaller images with --size"),
             (["--checkpoint", "7"], "has no checkpoint '7'"),
             (["--reverse"], "translates one way only. Leave --reverse out"),
+            (["--device", "cuda:77"], "The device 'cuda:77' is not there. This machine has: "),
         ],
     )
     def test_in_a_flag(self, paired, capsys, flags, said):

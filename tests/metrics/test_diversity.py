@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from zerosum.metrics import diversity, lpips
-from zerosum.metrics.evaluate import ImageCollection
+from zerosum.metrics.evaluate import ImageCollection, evaluate_images
 
 
 class Levels:
@@ -35,20 +35,20 @@ def subject(levels):
 
 def test_no_image_is_in_two_pairs():
     net = Levels()
-    diversity.diversity(flat(range(201)), net, seed=0)
+    diversity.diversity(flat(range(201)), net=net, seed=0)
     assert len(net.pairs) == 100
     assert len({level for pair in net.pairs for level in pair}) == 200
 
 
 def test_there_are_enough_pairs_at_1000():
     net = Levels()
-    diversity.diversity(flat([0, 1] * 1500), net, seed=0)
+    diversity.diversity(flat([0, 1] * 1500), net=net, seed=0)
     assert len(net.pairs) == diversity.NUM_PAIRS == 1000
 
 
 def test_two_levels_have_a_closed_form():
     """Half of the pairs are mixed: the mean is 5, and so is the deviation."""
-    found = diversity.diversity(flat([0, 10] * 1000), Levels(), seed=0)
+    found = diversity.diversity(flat([0, 10] * 1000), net=Levels(), seed=0)
     assert found.mean == pytest.approx(5, abs=0.5)
     assert found.deviation == pytest.approx(5, abs=0.1)
 
@@ -56,14 +56,14 @@ def test_two_levels_have_a_closed_form():
 def test_the_seed_decides_the_pairs():
     images = flat(range(200))
     first, again, other = (
-        diversity.diversity(images, Levels(), seed=seed).mean for seed in (1, 1, 2)
+        diversity.diversity(images, net=Levels(), seed=seed).mean for seed in (1, 1, 2)
     )
     assert first == again != other
 
 
 def test_a_collapsed_set_falls_below_its_floor(monkeypatch):
     fake, real = subject([7] * 300), subject(range(250))
-    found = diversity.judge_diversity(fake, real, net=Levels(), seed=0)["lpips_diversity"]
+    found = evaluate_images("lpips_diversity", fake, real, net=Levels(), seed=0)
     assert found.value == 0
     assert found.card["floor"] == pytest.approx(250 / 3, rel=0.15)
     assert found.card["pairs"] == 150
@@ -73,15 +73,17 @@ def test_a_collapsed_set_falls_below_its_floor(monkeypatch):
 
 
 def test_few_pairs_are_doubted():
-    found = diversity.judge_diversity(subject([1] * 20), subject([1] * 20), net=Levels(), seed=0)
-    assert "10 pairs" in found["lpips_diversity"].card["warning"]
+    found = evaluate_images(
+        "lpips_diversity", subject([1] * 20), subject([1] * 20), net=Levels(), seed=0
+    )
+    assert "10 pairs" in found.card["warning"]
 
 
 def test_the_reference_is_looked_at_once(cache):
     fake, real = subject(range(20)), subject(range(100, 160))
     nets = [Levels(), Levels(), Levels()]
     found = [
-        diversity.judge_diversity(fake, real, net=net, seed=seed)["lpips_diversity"]
+        evaluate_images("lpips_diversity", fake, real, net=net, seed=seed)
         for net, seed in zip(nets, (0, 0, 1), strict=True)
     ]
     assert [len(net.pairs) for net in nets] == [40, 10, 40]
@@ -98,5 +100,5 @@ def test_a_real_net_sees_a_collapse():
         0, 256, (20, 1, 28, 28), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
     )
     same = noise[:1].expand(20, -1, -1, -1)
-    assert diversity.diversity(same, net, seed=0).mean == pytest.approx(0, abs=1e-6)
-    assert diversity.diversity(noise, net, seed=0).mean > 1e-3
+    assert diversity.diversity(same, net=net, seed=0).mean == pytest.approx(0, abs=1e-6)
+    assert diversity.diversity(noise, net=net, seed=0).mean > 1e-3

@@ -10,11 +10,10 @@ from zerosum import data
 from zerosum.data.catalog import mixture_of
 from zerosum.errors import UserError
 from zerosum.metrics.channels import with_channels
-from zerosum.metrics.evaluate import ImageCollection, evaluate
+from zerosum.metrics.evaluate import ImageCollection, choose, evaluate
 from zerosum.metrics.features import cheap_net, feature_net, net_for_data
 from zerosum.metrics.modes import count_gaussian_modes
 from zerosum.metrics.plane import deviations, sha256
-from zerosum.metrics.registry import choose
 
 CPU = torch.device("cpu")
 

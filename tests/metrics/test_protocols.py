@@ -4,7 +4,7 @@ import pytest
 
 from zerosum.data import SPLITS
 from zerosum.errors import UserError
-from zerosum.metrics.features import NAMES
+from zerosum.metrics.features import FEATURE_NETS
 from zerosum.metrics.inception import RESIZES
 from zerosum.metrics.protocols import PROTOCOLS, agree
 from zerosum.metrics.registry import METRICS
@@ -21,7 +21,7 @@ class TestEach:
     def test_names_what_there_is(self, name):
         terms = PROTOCOLS[name]
         assert terms.protocol == name
-        assert terms.features in NAMES
+        assert terms.features in FEATURE_NETS
         assert terms.resize in RESIZES
         assert terms.split in SPLITS
         assert set(terms.metrics) <= set(METRICS)

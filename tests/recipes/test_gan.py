@@ -14,6 +14,7 @@ from zerosum.config.specs import parse_attention
 from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError
 from zerosum.game.core import Batch, Play
+from zerosum.game.sampling import Generator, draw_inputs
 from zerosum.nets import dcgan, mlp, r3gan, resnet
 from zerosum.nets.conditions import Projection
 from zerosum.nets.layers import SelfAttention
@@ -135,8 +136,8 @@ class TestMixing:
     )
     def test_every_conditioning_with_any_nets(self, nets, conditioning):
         game = game_of(nets=nets, conditioning=conditioning, num_classes=3)
-        z, condition = game.forward.inputs(3, CPU, label=0)
-        _, others = game.forward.inputs(3, CPU, label=1)
+        z, condition = draw_inputs(game.forward.inputs, 3, CPU, label=0)
+        _, others = draw_inputs(game.forward.inputs, 3, CPU, label=1)
         game.G.net.eval()
         with torch.no_grad():  # gains and shifts that a class picks start out alike
             for weight in game.G.net.parameters():
@@ -166,7 +167,7 @@ class TestMixing:
 class TestLabels:
     def test_samples_are_of_the_class_that_was_asked_for(self, train, tmp_path, capsys):
         run = train("cgan", epochs=1)
-        zeros, ones, both = (run.sample(4, label=label, raw=True) for label in (0, 1, None))
+        zeros, ones, both = (run.sample(4, label=label, ema=False) for label in (0, 1, None))
         assert not np.array_equal(zeros, ones)
         assert np.array_equal(both[::2], zeros[::2])
         assert np.array_equal(both[1::2], ones[1::2])
@@ -278,7 +279,9 @@ class TestFlags:
             for module in player.net.modules():
                 if isinstance(module, SelfAttention):
                     module.register_forward_hook(lambda _, __, maps: found.append(maps.shape[2:]))
-        images = game.G.net(*game.forward.inputs(2, CPU))
+        images = Generator(game.G.net, game.forward.inputs)(
+            torch.randn(2, game.forward.latent_size)
+        )
         assert found == [(side, side) for side in in_G]
         found.clear()
         game.D.net(images, torch.empty(2, 0))

@@ -5,6 +5,7 @@ from zerosum import recipes
 from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError
 from zerosum.game import losses
+from zerosum.game.sampling import Generator, draw_inputs
 from zerosum.recipes import get
 from zerosum.recipes.gan import build
 
@@ -71,8 +72,8 @@ def test_the_settings_arrive_where_they_belong():
     assert game.forward.latent_size == 3
     assert game.G.optimizer.defaults["lr"] == 0.1
     assert game.D.optimizer.defaults["betas"] == (0.1, 0.2)
-    z, condition = game.forward.inputs(2, CPU)
-    assert game.G.net(z, condition).shape == (2, 3, 2, 4)
+    G = Generator(game.G.net, game.forward.inputs)
+    assert G(*draw_inputs(G.inputs, 2, CPU)).shape == (2, 3, 2, 4)
 
 
 def test_the_weights_come_from_the_current_stream():

@@ -9,6 +9,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from zerosum.errors import UserError
 from zerosum.training import checkpoint
 from zerosum.training.checkpoint import FACTS, MANIFEST, TENSORS, Checkpoints, Damaged, Snapshot
 
@@ -152,6 +153,50 @@ class TestDamage:
         size = (checkpoints.path(1) / TENSORS).stat().st_size
         assert str(damage) == f"state.safetensors has 0 bytes, its manifest says {size}"
         assert snapshot.facts["progress"] == {"seen": 1}
+
+
+class TestChoosing:
+    @pytest.fixture
+    def three(self, checkpoints):
+        """The best of three is the oldest, which is kept for that."""
+        for seen, score in ((10, 1.0), (20, 3.0), (30, 2.0)):
+            checkpoints.save(snapshot_of(seen), seen=seen, score=score)
+        return checkpoints
+
+    @pytest.mark.parametrize(("name", "seen"), [("newest", 30), ("best", 10), ("20", 20), (20, 20)])
+    def test_by_name_or_by_the_images_seen(self, three, name, seen):
+        assert three.resolve(name) == seen
+        assert three.load(name, pytest.fail).facts["progress"] == {"seen": seen}
+
+    @pytest.mark.parametrize("name", ["7", "worst", "-20", " 20", ""])
+    def test_one_that_is_not_kept_is_answered_with_those_that_are(self, three, name):
+        with pytest.raises(UserError, match=f"no checkpoint '{name}'. It keeps: 10, 20, 30; "):
+            three.resolve(name)
+
+    def test_none_is_best_where_none_has_a_score(self, checkpoints):
+        checkpoints.save(snapshot_of(), seen=1)
+        with pytest.raises(UserError, match="no checkpoint 'best'"):
+            checkpoints.resolve("best")
+
+    def test_in_place_of_a_damaged_newest_comes_the_one_before(self, three):
+        (three.path(30) / TENSORS).write_bytes(b"")
+        notices = []
+        assert three.load("newest", notices.append).facts["progress"] == {"seen": 20}
+        (notice,) = notices
+        assert notice.startswith(f"WARNING: damaged checkpoint {three.path(30)}: {TENSORS} has 0")
+        assert notice.endswith("Falling back to 20 images.")
+        with pytest.raises(UserError, match=r"30' is damaged: .* the run keeps 10, 20, 30"):
+            three.load(30, pytest.fail)
+
+    def test_without_any_that_is_whole(self, three, tmp_path):
+        for seen in (10, 20, 30):
+            (three.path(seen) / TENSORS).write_bytes(b"")
+        with pytest.raises(UserError, match=r"is whole: .*30: .*20: .*10: .*Restore one"):
+            three.read_newest_whole(pytest.fail)
+        empty = Checkpoints(tmp_path / "nothing")
+        assert empty.read_newest_whole(pytest.fail) is None
+        with pytest.raises(UserError, match="has no checkpoint yet"):
+            empty.load("newest", pytest.fail)
 
 
 class TestKeeping:

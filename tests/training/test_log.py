@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from zerosum.metrics.paired import better
+from zerosum.metrics.registry import better
 from zerosum.training.log import History, is_number
 
 

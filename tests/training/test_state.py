@@ -8,7 +8,7 @@ from zerosum.recipes.gan import build
 from zerosum.training.checkpoint import Snapshot
 from zerosum.training.ema import EMA
 from zerosum.training.round import play_round
-from zerosum.training.state import Progress, State, group, not_finite
+from zerosum.training.state import Progress, State, not_finite
 
 
 def vanilla(**settings):
@@ -70,7 +70,7 @@ def test_a_snapshot_holds_all_that_the_next_round_depends_on(trained):
     assert snapshot.facts["progress"]["turns"] == 6
     # Adam's step counts bias correction: without it a resumed run would leap.
     assert snapshot.tensors["optimizer_G/0.step"] == 3
-    assert len(group(snapshot, "optimizer_D")) == 3 * len(trained.game.D.parameters)
+    assert len(snapshot.group("optimizer_D")) == 3 * len(trained.game.D.parameters)
     assert len(snapshot.tensors["tally/D/cross_entropy"]) == 3
 
 

@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zerosum.data.images import ImageSet, at_rest, to_float
+from zerosum.data.images import ImageSet, to_float
 from zerosum.game.core import Batch, Player
-from zerosum.inference.run import CHUNK, generate
+from zerosum.game.sampling import CHUNK, Generator, draw_inputs, generate
 from zerosum.metrics.classes import class_shares
 from zerosum.metrics.embedding import Embedding, embed, embed_reference
 from zerosum.metrics.features import FeatureNet
@@ -81,7 +81,8 @@ class Monitor:
         entries = images.images[0].numel()
         count = min(SAMPLES, len(images), max(2, SAMPLE_BYTES // entries))
         enter_stream(state.game.device, "checkup", seed)
-        self.inputs = state.game.forward.inputs(count, state.game.device)
+        self.G = Generator(state.ema.net, state.game.forward.inputs)
+        self.inputs = draw_inputs(self.G.inputs, count, state.game.device)
 
     def __call__(self, history: History) -> Evaluation:
         """Look at the players.
@@ -116,8 +117,7 @@ class Monitor:
     def _samples(self) -> Tensor:
         """What the average of G makes of the fixed z, images (n, c, h, w) at rest on the CPU."""
         chunks = zip(*(torch.split(values, CHUNK) for values in self.inputs), strict=True)
-        net = self.state.ema.net
-        return torch.cat([at_rest(generate(net, inputs)).cpu() for inputs in chunks])
+        return torch.cat([generate(self.G, inputs).cpu() for inputs in chunks])
 
     @cached_property
     def _reference(self) -> Embedding:
@@ -170,7 +170,7 @@ class Monitor:
         spread = [embedding.moments.covariance.trace().item() for embedding in (samples, real)]
         return {
             "diversity": spread[0] / max(spread[1], 1e-12),
-            "identical": identical_share(*(features(e)[:ASKED] for e in (samples, real))),
+            "identical": identical_share(*(each.kept_features[:ASKED] for each in (samples, real))),
             "missing": missing,
             "modes": modes,
         }
@@ -180,13 +180,13 @@ class Monitor:
 
         Where nothing is held out, some training images stand in for it, and are not searched.
         """
-        training = features(self._training)
+        training = self._training.kept_features
         if self.held_out:
-            others = features(self._reference)[:ASKED]
+            others = self._reference.kept_features[:ASKED]
         else:
             count = min(ASKED, len(training) // 5)
             others, training = training[:count], training[count:]
-        found = memorization(features(samples)[:ASKED], training, others)
+        found = memorization(samples.kept_features[:ASKED], training, others)
         return {"near": found.near, "ratio": found.ratio}
 
 
@@ -204,12 +204,6 @@ def some(images: ImageSet, count: int) -> Tensor:
 def found_classes(logits: Tensor) -> int:
     """How many classes are the most likely one of some image."""
     return int(logits.argmax(dim=1).bincount().count_nonzero())
-
-
-def features(embedding: Embedding) -> Tensor:
-    """The features (n, d), which were asked to be kept."""
-    assert embedding.features is not None
-    return embedding.features
 
 
 def gradient_norm(player: Player) -> float:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from torch import nn
 
-from zerosum.data.images import is_point
+from zerosum.data.images import is_point, to_array
 from zerosum.game.core import Game
-from zerosum.inference.run import generate, to_samples
+from zerosum.game.sampling import Generator, draw_inputs, generate
 from zerosum.plots.pictures import picture
 from zerosum.seeds import enter_stream
 from zerosum.training.run_directory import RunDirectory
@@ -31,11 +31,12 @@ def painter(
     """
     enter_stream(game.device, "picture", seed)
     count = POINTS if is_point(game.image_shape) else PICTURES
-    inputs = game.forward.inputs(count, game.device)
+    G = Generator(net, game.forward.inputs)
+    inputs = draw_inputs(G.inputs, count, game.device)
     data = directory.read_config()["config"]["data"]
 
     def draw(epoch: float) -> None:
-        samples = to_samples(generate(net, inputs))
+        samples = to_array(generate(G, inputs))
         directory.save_picture(picture(samples, data=data), epoch)
 
     return draw

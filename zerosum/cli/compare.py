@@ -39,6 +39,7 @@ def compare(
     from zerosum.comparison.page import page
     from zerosum.comparison.tables import comparison_json, comparison_tables
     from zerosum.evaluation.evaluate import EvalConfig
+    from zerosum.inference.run import print_notice
     from zerosum.pages import require_html, write_html
 
     if out is not None:
@@ -51,7 +52,7 @@ def compare(
         config = EvalConfig(
             source="", metrics=metrics, count=count, checkpoint=checkpoint, seed=seed
         )
-    comparison = compare_runs(runs, config=config, notice=lambda text: print(text, file=sys.stderr))
+    comparison = compare_runs(runs, config=config, notice=print_notice)
     if as_json:
         print(json.dumps(comparison_json(comparison), indent=2))
     else:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from zerosum.cli.show import show
+from zerosum.cli.show import renamed, show
 
 
 def evaluate(
@@ -25,11 +24,13 @@ def evaluate(
     count: Annotated[int | None, Parameter(name=["--count", "-n"])] = None,
     metrics: str | None = None,
     seed: int = 0,
-    raw: bool = False,
+    no_ema: bool = False,
     checkpoint: str = "newest",
+    device: str = "auto",
     neighbours: Path | None = None,
     paired: bool = False,
     as_json: Annotated[bool, Parameter(name="--json")] = False,
+    raw: Annotated[bool, Parameter(show=False)] = False,
 ) -> None:
     """Measure how close samples come to real images, with a card beside every metric.
 
@@ -49,20 +50,24 @@ def evaluate(
         size: N or HEIGHTxWIDTH, to which images that are read are cropped and resized.
         channels: 1 for gray, 3 for RGB, 4 for RGBA, to which images that are read are brought.
         count: Images on either side; fewer where there are fewer. [default: 10000]
-        metrics: Names with commas between, such as fid,kid,precision. [default: all]
+        metrics: Names with commas between, such as fid,kid,precision, as they are printed too;
+            fid is the Fréchet distance in the features chosen. [default: all]
         seed: Decides the samples, and which images are taken where there are more.
-        raw: Use G's own weights instead of their moving average.
+        no_ema: Use G's own weights instead of their moving average.
         checkpoint: newest, best, or the images seen at a checkpoint that is kept.
+        device: auto, cpu, cuda, cuda:N or mps.
         neighbours: FILE.png for samples beside their nearest training images; tells of copying.
         paired: Compare two folders image by image, matched by name: l1, psnr, ssim, lpips,
             lpips_vgg.
         as_json: Print JSON instead of a table.
+        raw: The old name of --no-ema.
     """
     from zerosum.evaluation.evaluate import EvalConfig, evaluate_source
     from zerosum.evaluation.pairs import evaluate_pairs, pairs_table
     from zerosum.evaluation.tables import results_json, results_table
+    from zerosum.inference.run import print_notice
 
-    question = EvalConfig(
+    config = EvalConfig(
         source=source,
         reference=reference,
         protocol=protocol,
@@ -74,12 +79,13 @@ def evaluate(
         count=count,
         metrics=metrics or "",
         seed=seed,
-        raw=raw,
+        ema=not (no_ema or (raw and renamed("--raw", "--no-ema"))),
         checkpoint=checkpoint,
+        device=device,
         neighbours=neighbours,
     )
     judge, tabulate = (evaluate_pairs, pairs_table) if paired else (evaluate_source, results_table)
-    results = judge(question, notice=lambda text: print(text, file=sys.stderr))
+    results = judge(config, notice=print_notice)
     if as_json:
         print(json.dumps(results_json(results), indent=2))
     else:

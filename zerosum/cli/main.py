@@ -20,7 +20,7 @@ from zerosum.cli.aliases import modern_flags
 from zerosum.cli.compare import compare
 from zerosum.cli.data import data
 from zerosum.cli.evaluate import evaluate
-from zerosum.cli.show import show
+from zerosum.cli.show import renamed, show
 from zerosum.cli.train import train_app
 from zerosum.cli.translate import translate
 from zerosum.config.base import explain
@@ -64,8 +64,10 @@ def sample(
     seed: int = 0,
     out: Path = Path("samples.png"),
     label: int | None = None,
-    raw: bool = False,
+    no_ema: bool = False,
     checkpoint: str = "newest",
+    device: str = "auto",
+    raw: Annotated[bool, Parameter(show=False)] = False,
 ) -> None:
     """Let a run's generator make images.
 
@@ -75,15 +77,18 @@ def sample(
         seed: Decides the images; the same seed gives the same ones.
         out: FILE.png for a grid, FILE.gif for a walk through z, FILE.npz for an array, or a folder.
         label: The class of all of them, counted from 0. [default: all classes in turn]
-        raw: Use G's own weights instead of their moving average.
+        no_ema: Use G's own weights instead of their moving average.
         checkpoint: newest, best, or the images seen at a checkpoint that is kept.
+        device: auto, cpu, cuda, cuda:N or mps.
+        raw: The old name of --no-ema.
     """
     from zerosum.inference.run import Run
-    from zerosum.inference.sample_files import Wish, write_samples
+    from zerosum.inference.sample_files import write_samples
 
-    wish = Wish(count=count, seed=seed, label=label, raw=raw, checkpoint=checkpoint)
-    where = write_samples(Run(run), out, wish)
-    print(f"Wrote {where}.")
+    ema = not (no_ema or (raw and renamed("--raw", "--no-ema")))
+    where = {"checkpoint": checkpoint, "ema": ema, "device": device}
+    write_samples(Run(run), out, count=count, seed=seed, label=label, **where)
+    print(f"Wrote {out}.")
 
 
 @app.command

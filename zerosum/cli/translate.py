@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+
+from zerosum.cli.show import renamed
 
 PathOrPipe = Annotated[str, Parameter(allow_leading_hyphen=True)]
 """A file, a folder or -; without the permission, - would pass for a flag."""
@@ -19,9 +20,11 @@ def translate(
     out: PathOrPipe,
     size: str | None = None,
     seed: int = 0,
-    raw: bool = False,
+    no_ema: bool = False,
     reverse: bool = False,
     checkpoint: str = "newest",
+    device: str = "auto",
+    raw: Annotated[bool, Parameter(show=False)] = False,
 ) -> None:
     """Let a run's generator make an image of an image, or of every image in a folder.
 
@@ -31,16 +34,26 @@ def translate(
         out: FILE.png, .jpg or .webp, a folder, or - for a PNG on standard output.
         size: N or HEIGHTxWIDTH, to which images are cropped and resized. [default: their own]
         seed: Decides the noise, where the run has any; the same seed gives the same image.
-        raw: Use G's own weights instead of their moving average.
+        no_ema: Use G's own weights instead of their moving average.
         reverse: Translate from target to source, where the run learnt both ways.
         checkpoint: newest, best, or the images seen at a checkpoint that is kept.
+        device: auto, cpu, cuda, cuda:N or mps.
+        raw: The old name of --no-ema.
     """
-    from zerosum.inference.run import Run
-    from zerosum.inference.translate_files import Wish, write_translations
+    from zerosum.inference.run import Run, print_notice
+    from zerosum.inference.translate_files import write_translations
 
-    wish = Wish(size=size, seed=seed, raw=raw, reverse=reverse, checkpoint=checkpoint)
     written = write_translations(
-        Run(run), image, out, wish, notice=lambda text: print(text, file=sys.stderr)
+        Run(run),
+        image,
+        out,
+        size=size,
+        notice=print_notice,
+        seed=seed,
+        ema=not (no_ema or (raw and renamed("--raw", "--no-ema"))),
+        reverse=reverse,
+        checkpoint=checkpoint,
+        device=device,
     )
     if out != "-":  # or the image would have words in it
         print(f"Wrote {written}.")

@@ -11,11 +11,18 @@ from typing import Any
 
 from zerosum.comparison.groups import Trained
 from zerosum.errors import UserError
-from zerosum.evaluation.evaluate import EvalConfig, evaluate_source, find_reference, settle
+from zerosum.evaluation.evaluate import (
+    EvalConfig,
+    agreed_protocol,
+    choose_net,
+    evaluate_source,
+    find_reference,
+)
 from zerosum.evaluation.images import RealImages
-from zerosum.evaluation.selection import choose_net
+from zerosum.hardware import choose_device
 from zerosum.metrics import cache
 from zerosum.metrics.evaluate import versions
+from zerosum.metrics.registry import METRICS
 from zerosum.training.checkpoint import MANIFEST
 
 
@@ -38,17 +45,18 @@ def compute_metrics(
     Raises:
         UserError: the run has no such checkpoint, or its data are not there.
     """
-    checkpoint = resolve(run, config.checkpoint)
+    checkpoint = run.run.directory.checkpoints.resolve(config.checkpoint)
     config = replace(config, source=str(run.path), checkpoint=str(checkpoint))
     # Whoever computes says what there is to say of the images and of the net.
     reference = find_reference(config, run.run, lambda text: None)
     key = metrics_key(run, config, checkpoint, reference)
-    known = cache.read_json(key)
+    known = cache.read_json(key) if key else None
     if known is None:
         notice(f"Evaluating '{run.path}' at {checkpoint:,} images.")
         results = evaluate_source(config, notice=notice)
         known = {name: asdict(result) for name, result in results.items()}
-        cache.write_json(key, renamed(known, before=str(run.path), after=""))
+        if key:
+            cache.write_json(key, renamed(known, before=str(run.path), after=""))
     else:
         known = renamed(known, before="", after=str(run.path), reference=reference.name)
     return dict(known)
@@ -75,27 +83,10 @@ def renamed(
     return copied
 
 
-def resolve(run: Trained, checkpoint: str) -> int:
-    """Find which checkpoint is meant: newest, best, or the images seen at one.
-
-    Raises:
-        UserError: the run has none such.
-    """
-    checkpoints = run.run.directory.checkpoints
-    kept = checkpoints.seen()
-    named = {"newest": kept[-1] if kept else None, "best": checkpoints.best()}
-    found = named.get(checkpoint, int(checkpoint) if checkpoint.isdecimal() else None)
-    if found not in kept or found is None:
-        raise UserError(
-            f"The run '{run.path}' has no checkpoint '{checkpoint}'. It keeps: "
-            f"{', '.join(map(str, kept)) or 'none'}; expected one that all runs have, newest or "
-            "best."
-        )
-    return found
-
-
-def metrics_key(run: Trained, config: EvalConfig, checkpoint: int, reference: RealImages) -> str:
-    """Name the metrics by all that decides them.
+def metrics_key(
+    run: Trained, config: EvalConfig, checkpoint: int, reference: RealImages
+) -> str | None:
+    """Name the metrics by all that decides them, or None where code of the user's own does.
 
     Raises:
         UserError: the reference images are not there.
@@ -105,16 +96,19 @@ def metrics_key(run: Trained, config: EvalConfig, checkpoint: int, reference: Re
         content = hashlib.sha256(manifest.read_bytes()).hexdigest()
     except OSError as error:
         raise UserError(f"The checkpoint '{manifest.parent}' is damaged: {error}.") from None
-    terms = settle(config, run.run)
+    protocol = agreed_protocol(config, run.run)
     # Which net it is depends on what is installed.
-    net = choose_net(terms, reference, lambda text: None)
+    device = choose_device(config.device)
+    net = choose_net(protocol, reference, lambda text: None, device)
+    if net.sha256 is None or not all(METRICS[name].ours for name in protocol.metrics):
+        return None
     asked = {**asdict(config), "source": None, "reference": None}
     return cache.content_key(
         "measured",  # as 0.1 called them
         content,
         json.dumps(asked, default=str, sort_keys=True),
         run.data_sha256,
-        reference.fingerprint(terms.split),
+        reference.fingerprint(protocol.split),
         net.name,
         net.sha256,
         net.resize,

@@ -15,10 +15,9 @@ from zerosum.comparison.caveats import caveats, on_cards
 from zerosum.comparison.checkpoints import compute_metrics
 from zerosum.comparison.groups import Group, grouped, open_runs
 from zerosum.comparison.significance import Difference, Estimate, difference, estimate
-from zerosum.errors import UserError, unknown_name
+from zerosum.errors import UserError
 from zerosum.evaluation.evaluate import EvalConfig
-from zerosum.metrics.paired import NAMES, better
-from zerosum.metrics.registry import BESIDE, METRICS
+from zerosum.metrics.registry import METRICS, better, read_names
 from zerosum.training.log import History, Point, is_number
 
 Notice = Callable[[str], None]
@@ -123,11 +122,8 @@ def require_single_values(metrics: str) -> None:
     Raises:
         UserError: there is such a metric.
     """
-    known = (*METRICS, *BESIDE, *NAMES)
-    single = [name for name in known if name not in BY_CLASS]
-    for name in (name.strip() for name in metrics.split(",") if name.strip()):
-        if name not in known:
-            raise unknown_name("metric", name, single)
+    single = [name for name in METRICS if name not in BY_CLASS]
+    for name in read_names(metrics.split(","))[0]:
         if name not in single:
             raise UserError(
                 f"The metric '{name}' is a metric for each class, of which there is no mean over "

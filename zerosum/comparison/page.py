@@ -8,7 +8,7 @@ from typing import Any
 from zerosum.comparison.compare import ComparedMetric, Comparison
 from zerosum.comparison.groups import Group, Trained, shown_setting
 from zerosum.comparison.tables import difference_lines, estimate_cells, metric_title, seed_shown
-from zerosum.metrics.paired import better
+from zerosum.metrics.registry import better
 from zerosum.pages import picture_url, render, svg_url
 from zerosum.plots.charts import Line, Row, curves, dots
 from zerosum.plots.film import read_frame

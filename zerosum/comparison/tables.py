@@ -13,7 +13,7 @@ from rich.text import Text
 from zerosum.comparison.compare import ComparedMetric, Comparison
 from zerosum.comparison.groups import Group, Trained
 from zerosum.comparison.significance import CONFIDENCE, Difference, Estimate, Interval
-from zerosum.metrics.paired import better
+from zerosum.metrics.registry import better
 from zerosum.plots.tables import table
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from zerosum.config.specs import read_size
 from zerosum.data.catalog import DATASETS, mixture_of
+from zerosum.data.images import to_array, to_tensor
 from zerosum.errors import UserError
 from zerosum.evaluation.images import (
     Notice,
@@ -15,25 +21,33 @@ from zerosum.evaluation.images import (
     agreed_counts,
     draw,
     draw_others,
-    make_samples,
-    require_seed,
 )
 from zerosum.evaluation.neighbours import find_copies
-from zerosum.evaluation.selection import Wanted, choose_instruments
-from zerosum.evaluation.translation import HELD_OUT, Targets, choose_kinds, translate, why_no_pairs
-from zerosum.hardware import tuned_processor
+from zerosum.evaluation.translation import HELD_OUT, Targets
+from zerosum.hardware import choose_device, tuned_processor
 from zerosum.inference.run import Run
-from zerosum.metrics import diversity
-from zerosum.metrics.evaluate import ImageCollection, MetricResult
+from zerosum.metrics import lpips
+from zerosum.metrics.evaluate import (
+    ImageCollection,
+    MetricResult,
+    choose,
+    evaluate,
+    evaluate_images,
+)
+from zerosum.metrics.features import Answer, FeatureNet, feature_net, net_for_data
+from zerosum.metrics.paired import judge_pairs, load_pair_metrics
 from zerosum.metrics.protocols import Protocol, agree
-from zerosum.metrics.registry import LEAST_IMAGES
-from zerosum.metrics.weight_files import LPIPS
+from zerosum.metrics.registry import LEAST_IMAGES, METRICS, read_names
+from zerosum.metrics.weight_files import INCEPTION, LPIPS
 from zerosum.training.run_directory import RunDirectory, no_run_here
+
+MOST_SEEDS = 2**32
+PACE_SECONDS = 30
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvalConfig:
-    """What the user wants to know; the flags of the command."""
+    """What to evaluate, against what, by what; the flags of the command."""
 
     source: str
     reference: str | None = None
@@ -46,169 +60,101 @@ class EvalConfig:
     count: int | None = None
     metrics: str = ""
     seed: int = 0
-    raw: bool = False
+    ema: bool = True
     checkpoint: str = "newest"
+    device: str = "auto"
     neighbours: Path | None = None
 
 
-def evaluate_source(question: EvalConfig, *, notice: Notice) -> dict[str, MetricResult]:
+def evaluate_source(config: EvalConfig, *, notice: Notice) -> dict[str, MetricResult]:
     """Evaluate a run, a folder or a file.
 
     Args:
-        question: what to evaluate, against what, by what.
+        config: what to evaluate, against what, by what.
         notice: told what the user should know besides.
 
     Raises:
         UserError: something named is not there or cannot be compared.
     """
-    require_seed(question.seed)
-    run = Run(question.source) if is_run(question.source) else None
-    terms = settle(question, run)
-    reference = find_reference(question, run, notice)
-    wanted, targets = Wanted(terms.metrics), None
-    if mixture_of(reference.name) is not None:
-        require_no_images(question, terms)
+    # numpy's generator, whose subsets torch-fidelity draws, takes no others.
+    if not 0 <= config.seed < MOST_SEEDS:
+        raise UserError(f"The seed was {config.seed}: expected 0 to {MOST_SEEDS - 1}.")
+    device = choose_device(config.device)
+    run = Run(config.source) if is_run(config.source) else None
+    protocol = agreed_protocol(config, run)
+    reference = find_reference(config, run, notice)
+    targets = None
     if run is not None and run.source_channels:
         targets = reference if isinstance(reference, Targets) else Targets(run, notice)
-        wanted = want_of_translations(question, terms, targets, notice)
+    names, missing = choose_metrics(config, protocol, reference, targets, notice)
+    of_features: Sequence[str] = [name for name in names if METRICS[name].of_features]
+    of_pairs = [name for name in names if METRICS[name].needs == "pairs"]
+    net = None
     with tuned_processor():
-        instruments = choose_instruments(wanted, terms, reference, notice)
-        if targets is not None:
-            of_sets = wanted.sets is not None
-            sides = translations(question, terms, targets, reference, notice, of_sets=of_sets)
-        else:
-            sides = subjects(question, terms, run, reference, notice)
-        results = instruments.judge(*sides, seed=question.seed)
-        if question.neighbours is not None:
-            assert instruments.net is not None
-            results |= find_copies(
-                sides[0],
-                reference,
-                net=instruments.net,
-                out=question.neighbours,
-                seed=question.seed,
-                notice=notice,
+        if of_features or config.neighbours:
+            net = telling_pace(choose_net(protocol, reference, notice, device), notice)
+            if of_features:
+                of_features = choose(of_features if protocol.metrics else (), net)
+        nets = {
+            name: lpips.lpips_net(net_name, device=device)
+            for name in names
+            if METRICS[name].needs == "images" and (net_name := METRICS[name].lpips)
+        }
+        pair_metrics = load_pair_metrics(of_pairs, device) if of_pairs else {}
+        fake, real, others = draw_sides(
+            config, protocol, run, reference, targets, notice, of_sets=len(of_pairs) < len(names)
+        )
+        results: dict[str, MetricResult] = {}
+        if net is not None and of_features:
+            results = evaluate(
+                fake, real, net=net, names=of_features, seed=config.seed, others=others
             )
-    if instruments.missing:
-        notice(f"{LPIPS.how_to_get} Went on without {' and '.join(instruments.missing)}.")
+        for name in names:
+            if METRICS[name].needs == "images":
+                results[name] = evaluate_images(
+                    name, fake, real, seed=config.seed, net=nets.get(name)
+                )
+        if pair_metrics:
+            results |= judge_pairs(fake, real, pair_metrics=pair_metrics, seed=config.seed)
+        if net is not None and config.neighbours is not None:
+            results |= find_copies(
+                fake, reference, net=net, out=config.neighbours, seed=config.seed, notice=notice
+            )
+    if missing:
+        notice(f"{LPIPS.how_to_get} Went on without {' and '.join(missing)}.")
     for name, result in results.items():
         if warning := result.card["warning"]:
             notice(f"Do not rely on {name}: {warning}")
     return {
-        name: replace(result, card={"protocol": terms.protocol, **result.card})
+        name: replace(result, card={"protocol": protocol.protocol, **result.card})
         for name, result in results.items()
     }
 
 
-def settle(question: EvalConfig, run: Run | None) -> Protocol:
-    """Settle the terms of a question.
+def agreed_protocol(config: EvalConfig, run: Run | None) -> Protocol:
+    """Settle what a comparison is made by.
 
     Args:
-        question: what is asked.
+        config: what is asked.
         run: the run that it is asked of, if it is one.
 
     Raises:
-        UserError: as `agree`.
+        UserError: as `agree`, or a metric is unknown.
     """
-    split = question.split
+    metrics, features = read_names(config.metrics.split(","), config.features)
+    split = config.split
     if run is not None and run.source_channels:
-        if question.reference is not None:  # whose splits are called otherwise, if it has any
+        if config.reference is not None:  # whose splits are called otherwise, if it has any
             split = "test" if split == "val" else split
-        elif question.protocol is None:
+        elif config.protocol is None:
             split = split or HELD_OUT
     return agree(
-        question.protocol,
-        features=question.features,
-        resize=question.resize,
+        config.protocol,
+        features=features,
+        resize=config.resize,
         split=split,
-        count=question.count,
-        metrics=tuple(name.strip() for name in question.metrics.split(",") if name.strip()),
-    )
-
-
-def require_no_images(question: EvalConfig, terms: Protocol) -> None:
-    """Refuse to ask of points in the plane what only images have.
-
-    Raises:
-        UserError: it was asked.
-    """
-    if diversity.NAME in terms.metrics or question.neighbours is not None:
-        what = "--neighbours" if question.neighbours else diversity.NAME
-        raise UserError(
-            f"Points in the plane are no images to look at, as {what} does. Leave it out."
-        )
-
-
-def want_of_translations(
-    question: EvalConfig, terms: Protocol, targets: Targets, notice: Notice
-) -> Wanted:
-    """Choose the metrics of a run that translates images.
-
-    Raises:
-        UserError: something was asked that such a run does not answer.
-    """
-    if question.neighbours is not None:
-        raise UserError(
-            f"The run '{question.source}' makes images of images, and --neighbours is for images "
-            "made of noise. Leave it out."
-        )
-    shaped = question.size is not None or question.channels is not None
-    if shaped and question.reference is None:
-        raise UserError(
-            f"The run '{question.source}' is given its own data as it was trained on them, and "
-            "--size and --channels are for another --reference. Leave them out."
-        )
-    obstacle = why_no_pairs(targets, reference=question.reference, protocol=question.protocol)
-    return choose_kinds(terms.metrics, targets, split=terms.split, obstacle=obstacle, notice=notice)
-
-
-def translations(
-    question: EvalConfig,
-    terms: Protocol,
-    targets: Targets,
-    reference: RealImages,
-    notice: Notice,
-    *,
-    of_sets: bool,
-) -> tuple[ImageCollection, ImageCollection, ImageCollection | None]:
-    """Choose sources and translate them; then as `subjects`, but of pairs alone there is no floor.
-
-    Outputs stand in the order of the reference, so that each keeps its own target.
-    """
-    reals = reference.load(terms.split)
-    split = terms.split if reference is targets else question.split or HELD_OUT
-    sources = targets.sources(split)
-    there = len(sources.images), len(reals.images)
-    least = LEAST_IMAGES if of_sets else 1
-    count, num_reals = agreed_counts(terms, *there, notice, least=least)
-    seed = question.seed
-    others = None
-    if of_sets:
-        others = draw_others(reference, reals, terms, seed=seed, taken=num_reals, count=count)
-    sources = draw(sources, count, "reference", seed)
-    fake = translate(targets, sources, seed=seed, raw=question.raw, checkpoint=question.checkpoint)
-    return fake, draw(reals, num_reals, "reference", seed), others
-
-
-def subjects(
-    question: EvalConfig, terms: Protocol, run: Run | None, reference: RealImages, notice: Notice
-) -> tuple[ImageCollection, ImageCollection, ImageCollection | None]:
-    """Choose samples, reference images, and other real ones for the floor, if there are any."""
-    reals = reference.load(terms.split)
-    if run is None:
-        shape = (read_size(question.size), question.channels)
-        fakes = Source(question.source, *shape, notice).load("train")
-    else:
-        most, _ = terms.counts(len(reals.images))
-        fakes = make_samples(
-            run, most, seed=question.seed, raw=question.raw, checkpoint=question.checkpoint
-        )
-    num_fakes, num_reals = agreed_counts(terms, len(fakes.images), len(reals.images), notice)
-    seed = question.seed
-    return (
-        draw(fakes, num_fakes, "samples", seed),
-        draw(reals, num_reals, "reference", seed),
-        draw_others(reference, reals, terms, seed=seed, taken=num_reals, count=num_fakes),
+        count=config.count,
+        metrics=metrics,
     )
 
 
@@ -217,21 +163,21 @@ def is_run(source: str) -> bool:
     return RunDirectory(source).exists()
 
 
-def find_reference(question: EvalConfig, run: Run | None, notice: Notice) -> RealImages:
+def find_reference(config: EvalConfig, run: Run | None, notice: Notice) -> RealImages:
     """Take the reference that was named, or else what the run was trained on.
 
     Raises:
         UserError: there is neither.
     """
-    size, channels = read_size(question.size), question.channels
-    if question.reference is not None:
-        return Source(question.reference, size, channels, notice)
-    named = question.source in DATASETS
-    if run is None and not named and not Path(question.source).expanduser().exists():
-        raise UserError(no_run_here(Path(question.source)))
+    size, channels = read_size(config.size), config.channels
+    if config.reference is not None:
+        return Source(config.reference, size, channels, notice)
     if run is None:
+        named = config.source in DATASETS
+        if not named and not Path(config.source).expanduser().exists():
+            raise UserError(no_run_here(Path(config.source)))
         raise UserError(
-            f"'{question.source}' is no run, so the real images to compare with are not known. "
+            f"'{config.source}' is no run, so the real images to compare with are not known. "
             "Name them with --reference: a data set such as mnist, a folder or an .npz file."
         )
     if run.source_channels:
@@ -240,3 +186,189 @@ def find_reference(question: EvalConfig, run: Run | None, notice: Notice) -> Rea
     return Source(
         settings.data, size or read_size(settings.size), channels or settings.channels, notice
     )
+
+
+def choose_metrics(
+    config: EvalConfig,
+    protocol: Protocol,
+    reference: RealImages,
+    targets: Targets | None,
+    notice: Notice,
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Choose the metrics: those that were named, or else all that can be had.
+
+    Args:
+        config: what is asked.
+        protocol: which names the metrics.
+        reference: the real images.
+        targets: what the outputs of a run that translates images should be.
+        notice: told if images are too few for metrics of sets.
+
+    Returns:
+        Names in `METRICS`; where none was named, among them some that a feature net may not allow.
+        And those that would be among them if the LPIPS weights were on this machine.
+
+    Raises:
+        UserError: something was asked that cannot be answered of such images.
+    """
+    refuse_foreign(config, protocol, reference, targets)
+    obstacle = None  # in the way of holding each output against its own target
+    if targets is None:
+        obstacle = "here nobody knows which that is; of two folders, --paired tells it by the names"
+    elif not targets.matched:
+        obstacle = f"the run '{config.source}' was trained without pairs, so there is none"
+    elif config.reference is not None:
+        obstacle = f"which one of '{config.reference}' that is, is not known"
+    elif config.protocol is not None:
+        obstacle = f"the protocol '{config.protocol}' has no such metrics"
+    for name in protocol.metrics:
+        if METRICS[name].needs == "pairs" and obstacle:
+            raise UserError(
+                f"The metric '{name}' holds each output against the very image that it should be, "
+                f"and {obstacle}. Leave it out."
+            )
+    if protocol.metrics:
+        return protocol.metrics, ()
+    of_sets = True
+    if targets is not None and not obstacle:
+        count = len(targets.load(protocol.split).images)
+        of_sets = count >= LEAST_IMAGES
+        if not of_sets:
+            notice(f"{count} images are too few for metrics of sets: these are of pairs alone.")
+    points = mixture_of(reference.name) is not None
+    return without_weights(
+        [
+            name
+            for name, metric in METRICS.items()
+            if (not obstacle if metric.needs == "pairs" else of_sets)
+            and not (points and metric.needs == "images")
+        ]
+    )
+
+
+def without_weights(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Part metrics that nobody asked for into those that can be had, and those that lack weights.
+
+    The weights are LPIPS's. A metric that is never computed unless it is named is in neither part.
+    """
+    welcome = [name for name in names if METRICS[name].by_default]
+    missing = tuple(
+        name
+        for name in welcome
+        if (net := METRICS[name].lpips) and LPIPS.locate(lpips.TRUNKS[net].file) is None
+    )
+    return tuple(name for name in welcome if name not in missing), missing
+
+
+def refuse_foreign(
+    config: EvalConfig, protocol: Protocol, reference: RealImages, targets: Targets | None
+) -> None:
+    """Refuse what points in the plane, or outputs of a run that translates, cannot be asked.
+
+    Raises:
+        UserError: it was asked.
+    """
+    looked_at = [name for name in protocol.metrics if METRICS[name].needs == "images"]
+    if config.neighbours is not None:
+        looked_at.append("--neighbours")
+    if looked_at and mixture_of(reference.name) is not None:
+        raise UserError(
+            f"Points in the plane are no images to look at, as {looked_at[-1]} does. Leave it out."
+        )
+    if targets is None:
+        return
+    if config.neighbours is not None:
+        raise UserError(
+            f"The run '{config.source}' makes images of images, and --neighbours is for images "
+            "made of noise. Leave it out."
+        )
+    if config.reference is None and (config.size is not None or config.channels is not None):
+        raise UserError(
+            f"The run '{config.source}' is given its own data as it was trained on them, and "
+            "--size and --channels are for another --reference. Leave them out."
+        )
+
+
+def choose_net(
+    protocol: Protocol, reference: RealImages, notice: Notice, device: torch.device
+) -> FeatureNet:
+    """Take the feature net that was named, or one for the data, of those on this machine."""
+    name = protocol.features or net_for_data(reference.name)
+    if protocol.features is None and name == "random":
+        notice(f"{INCEPTION.how_to_get} Going on with random features, which are no FID.")
+    return feature_net(name, device=device, resize=protocol.resize)
+
+
+def telling_pace(net: FeatureNet, notice: Notice) -> FeatureNet:
+    """A net that says now and then how far it is: Inception on a CPU takes its time."""
+    began = said = time.monotonic()
+    seen = 0
+
+    def look(images: Tensor) -> Answer:
+        nonlocal said, seen
+        answer = net.look(images)
+        seen += len(images)
+        now = time.monotonic()
+        if now - said >= PACE_SECONDS:
+            said = now
+            notice(f"{net.name} has seen {seen:,} images, {seen / (now - began):,.1f} a second.")
+        return answer
+
+    return replace(net, look=look)
+
+
+def draw_sides(
+    config: EvalConfig,
+    protocol: Protocol,
+    run: Run | None,
+    reference: RealImages,
+    targets: Targets | None,
+    notice: Notice,
+    *,
+    of_sets: bool,
+) -> tuple[ImageCollection, ImageCollection, ImageCollection | None]:
+    """Choose samples, reference images, and other real ones for the floor, if there are any.
+
+    Outputs of a run that translates images stand in the order of the reference, so that each keeps
+    its own target. Of pairs alone there is no floor.
+    """
+    seed, device = config.seed, config.device
+    weights = "average of G" if config.ema else "G itself"
+    made_by = f"{Path(config.source)} ({weights}, checkpoint {config.checkpoint})"
+    reals = reference.load(protocol.split)
+    if targets is not None:
+        split = protocol.split if reference is targets else config.split or HELD_OUT
+        fakes = targets.sources(split)
+    elif run is not None:
+        most, _ = protocol.counts(len(reals.images))
+        samples = run.sample(
+            most, seed=seed, ema=config.ema, checkpoint=config.checkpoint, device=device
+        )
+        fakes = ImageCollection(name=made_by, split=None, images=to_tensor(samples))
+    else:
+        shape = read_size(config.size), config.channels
+        fakes = Source(config.source, *shape, notice).load("train")
+    num_fakes, num_reals = agreed_counts(
+        protocol,
+        len(fakes.images),
+        len(reals.images),
+        notice,
+        least=LEAST_IMAGES if of_sets else 1,
+    )
+    fakes = draw(fakes, num_fakes, "reference" if targets else "samples", seed)
+    if targets is not None:
+        outputs = targets.run.translate(
+            to_array(fakes.images),
+            seed=seed,
+            ema=config.ema,
+            checkpoint=config.checkpoint,
+            device=device,
+        )
+        name = f"{made_by}, {' to '.join(targets.way)}"
+        fakes = replace(fakes, name=name, images=to_tensor(outputs))
+    others = None
+    if of_sets:
+        others = draw_others(
+            reference, reals, protocol, seed=seed, taken=num_reals, count=num_fakes
+        )
+    return fakes, draw(reals, num_reals, "reference", seed), others

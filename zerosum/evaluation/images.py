@@ -8,17 +8,15 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from zerosum import data
-from zerosum.data.images import ImageSet, to_tensor
+from zerosum.data.images import ImageSet
+from zerosum.data.sources import has_splits, load
 from zerosum.errors import UserError
-from zerosum.inference.run import Run
 from zerosum.metrics.evaluate import ImageCollection
 from zerosum.metrics.protocols import Protocol
 from zerosum.metrics.registry import LEAST_IMAGES
 from zerosum.seeds import stream_seed
 
 Notice = Callable[[str], None]
-MOST_SEEDS = 2**32
 
 
 class RealImages(typing.Protocol):
@@ -55,7 +53,7 @@ class Source:
     @property
     def has_splits(self) -> bool:
         """Whether train and test images differ."""
-        return data.has_splits(self.name)
+        return has_splits(self.name)
 
     def load(self, split: str) -> ImageCollection:
         """Load a split, or all there is of a source that has none."""
@@ -73,21 +71,11 @@ class Source:
         return self._load(split).fingerprint()
 
     def _load(self, split: str) -> ImageSet:
-        return data.load(self.name, split=split, size=self.size, channels=self.channels)
-
-
-def require_seed(seed: int) -> None:
-    """Refuse a seed that numpy's generator, whose subsets torch-fidelity draws, does not take.
-
-    Raises:
-        UserError: it is below 0 or too large.
-    """
-    if not 0 <= seed < MOST_SEEDS:
-        raise UserError(f"The seed was {seed}: expected 0 to {MOST_SEEDS - 1}.")
+        return load(self.name, split=split, size=self.size, channels=self.channels)
 
 
 def agreed_counts(
-    terms: Protocol, fakes: int, reals: int, notice: Notice, *, least: int = LEAST_IMAGES
+    protocol: Protocol, fakes: int, reals: int, notice: Notice, *, least: int = LEAST_IMAGES
 ) -> tuple[int, int]:
     """Choose how many samples and reference images to compare, of those that are there.
 
@@ -102,31 +90,19 @@ def agreed_counts(
             f"There are {there} images to compare: expected at least {least} on either "
             "side, and thousands for metrics to rely on."
         )
-    num_fakes, num_reals = terms.counts(reals)
-    terms.require_samples(num_fakes, fakes)
-    if terms.protocol is not None:
+    num_fakes, num_reals = protocol.counts(reals)
+    protocol.require_samples(num_fakes, fakes)
+    if protocol.protocol is not None:
         return num_fakes, num_reals
-    if there < (terms.samples or there):
+    if there < (protocol.samples or there):
         notice(f"Comparing {there:,} images on either side: there are no more.")
     return min(num_fakes, there), min(num_reals, there)
-
-
-def make_samples(run: Run, count: int, *, seed: int, raw: bool, checkpoint: str) -> ImageCollection:
-    """Let a run make samples."""
-    samples = run.sample(count, seed=seed, raw=raw, checkpoint=checkpoint)
-    name = made_by(run, raw=raw, checkpoint=checkpoint)
-    return ImageCollection(name=name, split=None, images=to_tensor(samples))
-
-
-def made_by(run: Run, *, raw: bool, checkpoint: str) -> str:
-    """What cards call a run's images."""
-    return f"{run.path} ({'G itself' if raw else 'average of G'}, checkpoint {checkpoint})"
 
 
 def draw_others(
     source: RealImages,
     reals: ImageCollection,
-    terms: Protocol,
+    protocol: Protocol,
     *,
     seed: int,
     taken: int,
@@ -137,7 +113,7 @@ def draw_others(
     Args:
         source: the reference.
         reals: what was loaded of it.
-        terms: which split that was.
+        protocol: which split that was.
         seed: decided which of them are the reference.
         taken: how many of them are the reference.
         count: how many others to choose.
@@ -146,7 +122,7 @@ def draw_others(
         there = len(reals.images) >= taken + count
         return draw(reals, count, "reference", seed, skip=taken) if there else None
     try:
-        others = source.load("test" if terms.split == "train" else "train")
+        others = source.load("test" if protocol.split == "train" else "train")
     except UserError:  # a folder of IDX files may hold one split only
         return None
     return draw(others, count, "floor", seed) if len(others.images) >= count else None

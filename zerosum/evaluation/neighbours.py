@@ -13,7 +13,7 @@ from torch import Tensor
 from zerosum.errors import UserError
 from zerosum.evaluation.images import Notice, RealImages, draw
 from zerosum.metrics.channels import with_channels
-from zerosum.metrics.embedding import Embedding, embed, embed_reference
+from zerosum.metrics.embedding import embed, embed_reference
 from zerosum.metrics.evaluate import ImageCollection, MetricResult, circumstances
 from zerosum.metrics.features import FeatureNet
 from zerosum.metrics.memorization import NEAR, Memorization, memorization
@@ -92,13 +92,13 @@ def judge_copies(
         `memorization_pixels` with a picture of the closest pairs in pixels.
     """
     samples, held_out = thinned(samples), thinned(held_out)
-    sets = [subject.images for subject in (samples, training, held_out)]
-    answers = (
+    sets = [each.images for each in (samples, training, held_out)]
+    seen = (
         embed(net, samples.images, keep_features=True),
         embed_reference(net, training.images, keep_features=True, keep_logits=False),
         embed_reference(net, held_out.images, keep_features=True, keep_logits=False),
     )
-    by_features = memorization(*(features(answer) for answer in answers))
+    by_features = memorization(*(each.kept_features for each in seen))
     card = circumstances(samples, training, held_out, net=net, seed=seed)
     results = {"memorization_features": result(by_features, card)}
     if len({images.shape[1:] for images in sets}) > 1:
@@ -109,17 +109,11 @@ def judge_copies(
     return results, pairs_sheet(samples.images, training.images, by_pixels)
 
 
-def thinned(subject: ImageCollection) -> ImageCollection:
+def thinned(whole: ImageCollection) -> ImageCollection:
     """Take 1,000 images at even distances, since a folder may hold one class after another."""
-    there = len(subject.images)
+    there = len(whole.images)
     chosen = torch.linspace(0, there - 1, min(there, MOST_SAMPLES)).round().long()
-    return replace(subject, images=subject.images[chosen])
-
-
-def features(embedding: Embedding) -> Tensor:
-    """The features (n, d), which were asked to be kept."""
-    assert embedding.features is not None
-    return embedding.features
+    return replace(whole, images=whole.images[chosen])
 
 
 def result(found: Memorization, card: dict[str, Any]) -> MetricResult:

@@ -22,19 +22,20 @@ from zerosum.data.decode import Format, Undecodable, decode
 from zerosum.data.folder import read_file
 from zerosum.data.gather import printable
 from zerosum.data.matching import match_folders
-from zerosum.errors import UserError, and_more
-from zerosum.evaluation.evaluate import EvalConfig, is_run
+from zerosum.errors import UserError, and_more, unknown_name
+from zerosum.evaluation.evaluate import PACE_SECONDS, EvalConfig, is_run, without_weights
 from zerosum.evaluation.images import Notice
-from zerosum.evaluation.selection import PACE_SECONDS
 from zerosum.evaluation.tables import shown, titled
 from zerosum.hardware import choose_device, tuned_processor
 from zerosum.metrics.channels import with_channels
 from zerosum.metrics.evaluate import MetricResult, versions
-from zerosum.metrics.paired import PairMetric, choose_pair_metrics, mean_result
+from zerosum.metrics.paired import PairMetric, load_pair_metrics, mean_result
+from zerosum.metrics.registry import METRICS
+from zerosum.metrics.weight_files import LPIPS
 from zerosum.plots.tables import table
 from zerosum.seeds import stream_seed
 
-FOREIGN = ("protocol", "split", "features", "resize", "raw", "checkpoint", "neighbours")
+FOREIGN = ("protocol", "split", "features", "resize", "ema", "checkpoint", "neighbours")
 """What a user may ask of sets of images but not of pairs."""
 
 
@@ -64,24 +65,25 @@ class Side:
         }
 
 
-def evaluate_pairs(question: EvalConfig, *, notice: Notice) -> dict[str, MetricResult]:
+def evaluate_pairs(config: EvalConfig, *, notice: Notice) -> dict[str, MetricResult]:
     """Compare each image of a folder with the one of the same name in the reference folder.
 
     Args:
-        question: what to compare with what, by what.
+        config: what to compare with what, by what.
         notice: told what the user should know besides.
 
     Raises:
         UserError: something named is not there, asks what pairs cannot answer, or no pair can be
             compared.
     """
-    refuse_foreign(question)
-    pairs, alone = find_pairs(question, notice)
-    wanted = Format(size=read_size(question.size), channels=question.channels)
-    sides = Side(question.source), Side(str(question.reference))
+    refuse_foreign(config)
+    pairs, alone = find_pairs(config, notice)
+    wanted = Format(size=read_size(config.size), channels=config.channels)
+    sides = Side(config.source), Side(str(config.reference))
     with tuned_processor():
-        names = [name for name in question.metrics.split(",") if name]
-        pair_metrics = choose_pair_metrics(names, device=choose_device("auto"), notice=notice)
+        pair_metrics = load_pair_metrics(
+            choose_metrics(config, notice), choose_device(config.device)
+        )
         values, skipped = compare(pairs, pair_metrics, wanted, sides=sides, notice=notice)
     if skipped:
         notice(f"Left out, because they cannot be decoded: {and_more(skipped)}.")
@@ -89,10 +91,10 @@ def evaluate_pairs(question: EvalConfig, *, notice: Notice) -> dict[str, MetricR
         "evaluated": sides[0].card(),
         "reference": sides[1].card(),
         "floor_of": None,
-        "size": question.size,
+        "size": config.size,
         "without_partner": alone,
         "undecodable": len(skipped),
-        "seed": question.seed,
+        "seed": config.seed,
         "versions": versions(),
     }
     results = {
@@ -104,42 +106,62 @@ def evaluate_pairs(question: EvalConfig, *, notice: Notice) -> dict[str, MetricR
     return results
 
 
-def refuse_foreign(question: EvalConfig) -> None:
+def choose_metrics(config: EvalConfig, notice: Notice) -> tuple[str, ...]:
+    """Choose the metrics: those that were named, or else all that can be had.
+
+    Raises:
+        UserError: one is unknown, or is none of pairs.
+    """
+    known = [name for name, metric in METRICS.items() if metric.needs == "pairs"]
+    names = tuple(name.strip() for name in config.metrics.split(",") if name.strip())
+    for name in names:
+        if name not in known:
+            raise unknown_name("metric of pairs", name, known)
+    if names:
+        return names
+    found, missing = without_weights(known)
+    if missing:
+        notice(f"{LPIPS.how_to_get} Going on without {' and '.join(missing)}.")
+    return found
+
+
+def refuse_foreign(config: EvalConfig) -> None:
     """Refuse a run, and flags that say nothing of pairs, rather than ignore them."""
-    if is_run(question.source):
+    if is_run(config.source):
         raise UserError(
-            f"'{question.source}' is a run, and --paired compares two folders. Leave it out: of a "
+            f"'{config.source}' is a run, and --paired compares two folders. Leave it out: of a "
             "run that has learnt from pairs their metrics come along."
         )
-    if question.reference is None:
+    if config.reference is None:
         raise UserError("--paired compares two folders: name the second one with --reference.")
-    for field in fields(question):
-        if field.name in FOREIGN and getattr(question, field.name) != field.default:
+    for field in fields(config):
+        if field.name in FOREIGN and getattr(config, field.name) != field.default:
+            flag = "no-ema" if field.name == "ema" else field.name
             raise UserError(
-                f"--{field.name} has no meaning with --paired, which compares the images of two "
-                "folders one by one. Leave one of the two out."
+                f"--{flag} has no meaning with --paired, which compares the images of two folders "
+                "one by one. Leave one of the two out."
             )
-    if question.count is not None and question.count < 1:
-        raise UserError(f"The number of pairs was {question.count}: expected at least 1.")
+    if config.count is not None and config.count < 1:
+        raise UserError(f"The number of pairs was {config.count}: expected at least 1.")
 
 
-def find_pairs(question: EvalConfig, notice: Notice) -> tuple[Sequence[tuple[Path, Path]], int]:
+def find_pairs(config: EvalConfig, notice: Notice) -> tuple[Sequence[tuple[Path, Path]], int]:
     """Match the two folders, and say which files have no partner.
 
     Returns:
         The pairs, of which as many are drawn as were asked for, and the number of files without a
         partner.
     """
-    folders = (Path(str(name)).expanduser() for name in (question.source, question.reference))
+    folders = (Path(str(name)).expanduser() for name in (config.source, config.reference))
     match = match_folders(*folders)
     if match.alone:
         names = [printable(str(path)) for path in match.alone]
         notice(f"Left out for want of a partner: {and_more(names)}.")
     pairs = match.pairs
-    if question.count is not None and question.count < len(pairs):
-        seed = stream_seed("evaluate", "pairs", question.seed)
+    if config.count is not None and config.count < len(pairs):
+        seed = stream_seed("evaluate", "pairs", config.seed)
         order = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(seed))
-        pairs = tuple(pairs[index] for index in sorted(order[: question.count].tolist()))
+        pairs = tuple(pairs[index] for index in sorted(order[: config.count].tolist()))
     return pairs, len(match.alone)
 
 
@@ -151,13 +173,13 @@ def compare(
     sides: tuple[Side, Side],
     notice: Notice,
 ) -> tuple[dict[str, list[float]], list[str]]:
-    """Decode and measure pair by pair.
+    """Decode and compare pair by pair.
 
     Returns:
-        Each measure's values, and why pairs were skipped.
+        Each metric's values, and why pairs were skipped.
 
     Raises:
-        UserError: a pair differs in size or cannot be measured, or none can be decoded.
+        UserError: a pair differs in size or cannot be compared, or none can be decoded.
     """
     values: dict[str, list[float]] = {name: [] for name in pair_metrics}
     skipped = []
@@ -170,9 +192,9 @@ def compare(
             continue
         for side, image in zip(sides, images, strict=True):
             side.add(image)
-        for name, measure in pair_metrics.items():
+        for name, metric in pair_metrics.items():
             try:
-                values[name].append(measure.of(*images))
+                values[name].append(metric.of(*images))
             except UserError as error:
                 raise UserError(f"{printable(str(paths[0]))}: {error}") from None
         if time.monotonic() - said >= PACE_SECONDS:

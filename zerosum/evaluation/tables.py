@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 from rich.table import Table
 
 from zerosum.metrics.evaluate import MetricResult
-from zerosum.metrics.registry import Value
+from zerosum.metrics.registry import METRICS, Value
 from zerosum.plots.tables import table
 
 MOST_SHARES = 20  # in one cell of a table
 EXTREME_SHARES = 3
-UNITS = {"l1": "of pixels in [-1, 1]", "psnr": "dB"}
 
 
 def results_json(results: dict[str, MetricResult]) -> dict[str, Any]:
@@ -25,54 +23,38 @@ def results_json(results: dict[str, MetricResult]) -> dict[str, Any]:
 def results_table(results: dict[str, MetricResult]) -> Table:
     """One row a metric, with the floor beside it; below, what all the cards have in common."""
     made = table("metric", "value", "spread", "real against real", "better")
+    first = next(iter(results.values())).card
+    others = []
     for name, result in results.items():
         card = result.card
         spread = "" if card["spread"] is None else f"± {shown(card['spread'])}"
         # Pairs that are the same have no error, and so no finite ratio of signal to error.
         value = "infinite" if name == "psnr" and result.value is None else shown(result.value)
-        made.add_row(titled(name), value, spread, floor_shown(card), card["better"])
-    first = next(iter(results.values())).card
-    made.caption = "\n".join([caption(first), *exceptions(results, first)])
+        floor = "" if card.get("paired") else shown(card["floor"])  # which pairs have none of
+        made.add_row(titled(name), value, spread, floor, card["better"])
+        if card["features"] != first["features"]:
+            floor_of = card["floor_of"]
+            floor = f"; real against real: {described(floor_of)}" if floor_of else ""
+            others.append(f"{name}: {seen_by(card)}{floor}")
+    fake, real, floor_of = first["evaluated"], first["reference"], first["floor_of"]
+    protocol = f", protocol {first['protocol']}" if first.get("protocol") else ""
+    lines = [
+        f"{fake['n']:,} images of {fake['name']}",
+        f"against {described(real)}, seed {first['seed']}{protocol}",
+        f"features: {seen_by(first)}",
+    ]
+    if not first.get("paired"):
+        unknown = "unknown, for want of as many other real images"
+        lines.append(f"real against real: {described(floor_of) if floor_of else unknown}")
+    made.caption = "\n".join([*lines, *others])
     made.caption_justify = "left"
     return made
 
 
 def titled(name: str) -> str:
     """A metric's name, with its unit or scale if it has one."""
-    unit = UNITS.get(name)
-    return f"{name} ({unit})" if unit else name
-
-
-def floor_shown(card: dict[str, Any]) -> str:
-    """The floor, where a metric can have one: of pairs it is none."""
-    if card.get("paired"):
-        return ""
-    return "unknown" if card["floor"] is None else shown(card["floor"])
-
-
-def caption(card: dict[str, Any]) -> str:
-    """The circumstances of all metrics in a few lines."""
-    fake, real, others = card["evaluated"], card["reference"], card["floor_of"]
-    protocol = f", protocol {card['protocol']}" if card.get("protocol") else ""
-    lines = [
-        f"{fake['n']:,} images of {fake['name']}",
-        f"against {described(real)}, seed {card['seed']}{protocol}",
-        f"features: {seen_by(card)}",
-    ]
-    if not card.get("paired"):
-        unknown = "unknown, for want of as many other real images"
-        lines.append(f"real against real: {described(others) if others else unknown}")
-    return "\n".join(lines)
-
-
-def exceptions(results: dict[str, MetricResult], first: dict[str, Any]) -> Iterator[str]:
-    """What the metrics were seen by that were not seen by the same net as the first is."""
-    for name, result in results.items():
-        card = result.card
-        if card["features"] != first["features"]:
-            others = card["floor_of"]
-            floor = f"; real against real: {described(others)}" if others else ""
-            yield f"{name}: {seen_by(card)}{floor}"
+    metric = METRICS.get(name)
+    return f"{name} ({metric.unit})" if metric and metric.unit else name
 
 
 def seen_by(card: dict[str, Any]) -> str:

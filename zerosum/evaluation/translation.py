@@ -1,4 +1,4 @@
-"""What `zerosum evaluate` compares of a run that translates images: outputs with their targets.
+"""The images of a run that translates: what its outputs should be, or be like.
 
 Matched, each output has a target of its own, and there are metrics of pairs besides those of sets.
 """
@@ -13,14 +13,10 @@ from torch import Tensor
 from zerosum import recipes
 from zerosum.config.translation import TranslationSettings
 from zerosum.data.domains import has_validation
-from zerosum.data.images import ImageSet, to_array, to_tensor
-from zerosum.errors import UserError, unknown_name
-from zerosum.evaluation.images import Notice, made_by
-from zerosum.evaluation.selection import Wanted
+from zerosum.data.images import ImageSet
+from zerosum.evaluation.images import Notice
 from zerosum.inference.run import Run
 from zerosum.metrics.evaluate import ImageCollection
-from zerosum.metrics.paired import NAMES
-from zerosum.metrics.registry import BESIDE, LEAST_IMAGES, METRICS
 from zerosum.tasks import TASKS
 from zerosum.tasks.translation import Translation, in_channels_of
 
@@ -64,11 +60,11 @@ class Targets:
 
     def load(self, split: str) -> ImageCollection:
         """Load a split's targets."""
-        return self._subject(split, slice(self.run.source_channels, None))
+        return self._collection(split, slice(self.run.source_channels, None))
 
     def sources(self, split: str) -> ImageCollection:
         """Load a split's sources; matched, each stands at the place of its target."""
-        return self._subject(split, slice(self.run.source_channels))
+        return self._collection(split, slice(self.run.source_channels))
 
     def fingerprint(self, split: str) -> str:
         """Hash a split's sources and targets."""
@@ -86,7 +82,7 @@ class Targets:
         assert isinstance(config, TranslationSettings)
         return config
 
-    def _subject(self, split: str, channels: slice) -> ImageCollection:
+    def _collection(self, split: str, channels: slice) -> ImageCollection:
         images = self._pairs(split).images[:, channels]
         if not self.matched:
             images = distinct(images)
@@ -126,76 +122,3 @@ def distinct(images: Tensor) -> Tensor:
     for row, image in enumerate(images):
         rows.setdefault(hashlib.sha256(image.contiguous().numpy().data).digest(), row)
     return images[list(rows.values())]
-
-
-def translate(
-    targets: Targets, sources: ImageCollection, *, seed: int, raw: bool, checkpoint: str
-) -> ImageCollection:
-    """Let a run translate images.
-
-    Args:
-        targets: what the run's outputs should be.
-        sources: what it is given.
-        seed: decides the noise.
-        raw: use G's own weights instead of their moving average.
-        checkpoint: as for `Run.translate`.
-    """
-    outputs = targets.run.translate(
-        to_array(sources.images), seed=seed, raw=raw, checkpoint=checkpoint
-    )
-    name = f"{made_by(targets.run, raw=raw, checkpoint=checkpoint)}, {' to '.join(targets.way)}"
-    return ImageCollection(name=name, split=sources.split, images=to_tensor(outputs))
-
-
-def choose_kinds(
-    metrics: tuple[str, ...], targets: Targets, *, split: str, obstacle: str | None, notice: Notice
-) -> Wanted:
-    """Part the metrics that a user wants into those of sets and those of pairs.
-
-    Args:
-        metrics: their names; () for all that can be had.
-        targets: of the run.
-        split: which of them.
-        obstacle: why there are no metrics of pairs, if there are none.
-        notice: told if images are too few for metrics of sets.
-
-    Raises:
-        UserError: a name is unknown, or a metric of pairs was named and there are none.
-    """
-    known = (*METRICS, *BESIDE, *NAMES)
-    for name in metrics:
-        if name not in known:
-            raise unknown_name("metric", name, known)
-    sets = tuple(name for name in metrics if name not in NAMES)
-    pairs = tuple(name for name in metrics if name in NAMES)
-    if pairs and obstacle:
-        raise UserError(
-            f"The metric '{pairs[0]}' holds each output against the very image that it should be, "
-            f"and {obstacle}. Leave it out."
-        )
-    if metrics:
-        return Wanted(sets=sets or None, pairs=pairs or None)
-    if obstacle:
-        return Wanted(sets=())
-    count = len(targets.load(split).images)
-    if count < LEAST_IMAGES:
-        notice(f"{count} images are too few for metrics of sets: these are of pairs alone.")
-        return Wanted(sets=None, pairs=())
-    return Wanted(sets=(), pairs=())
-
-
-def why_no_pairs(targets: Targets, *, reference: str | None, protocol: str | None) -> str | None:
-    """Say why outputs cannot be held against their own targets, if that is so.
-
-    Args:
-        targets: of the run.
-        reference: the other real images that the user has named, if any.
-        protocol: the one that the user has named, if any.
-    """
-    if not targets.matched:
-        return f"the run '{targets.run.path}' was trained without pairs, so there is none"
-    if reference is not None:
-        return f"which one of '{reference}' that is, is not known"
-    if protocol is not None:
-        return f"the protocol '{protocol}' has no such metrics"
-    return None

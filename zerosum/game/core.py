@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import repeat
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -240,7 +240,7 @@ class Player:
 
 
 class Forward(Protocol):
-    """How a mini-batch becomes a Play, and what G is given to make pictures."""
+    """How a mini-batch becomes a Play, and what G takes to make pictures."""
 
     @property
     def memory(self) -> nn.Module:
@@ -251,16 +251,9 @@ class Forward(Protocol):
         """Deal the Play for the player on turn, "D" or "G"."""
         ...
 
-    def inputs(
-        self, count: int, device: torch.device, *, label: int | None = None
-    ) -> tuple[Tensor, ...]:
-        """Draw G's arguments for `count` pictures from the current stream.
-
-        Args:
-            count: how many.
-            device: where to.
-            label: the class that all of them shall be of; None for all classes in turn.
-        """
+    @property
+    def inputs(self) -> tuple[GeneratorInput, ...]:
+        """What G takes."""
         ...
 
     def scalars(self, play: Any) -> Mapping[str, Tensor]:
@@ -324,6 +317,21 @@ class Game:
         image's own.
         """
         return has_batch_norm(self.D.net)
+
+
+@dataclass(frozen=True)
+class GeneratorInput:
+    """One of the tensors that a G takes.
+
+    Attributes:
+        name: what to call it, such as "z".
+        shape: of one entry of a batch; None for a side that may be of any length.
+        kind: "latent", drawn from N(0, I); "class", a row that is one-hot; "image", in [-1, 1].
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    kind: Literal["latent", "class", "image"]
 
 
 def has_batch_norm(net: nn.Module) -> bool:

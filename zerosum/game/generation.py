@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from zerosum.errors import UserError
 from zerosum.game.augment import Augmentation, flip
-from zerosum.game.core import Batch, Game, Play
+from zerosum.game.core import Batch, Game, GeneratorInput, Play
 from zerosum.game.packing import pack
+from zerosum.game.sampling import noise_inputs
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,24 +69,10 @@ class Generation:
             labels=batch.labels if self.classifier else None,
         )
 
-    def inputs(
-        self, count: int, device: torch.device, *, label: int | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Draw z, float (count, latent_size), and the condition (count, num_classes).
-
-        Raises:
-            UserError: a label was given and there are no classes, or not so many.
-        """
-        if label is not None and not 0 <= label < self.num_classes:
-            raise UserError(
-                f"The label was {label}: expected 0 to {self.num_classes - 1}."
-                if self.num_classes
-                else f"The label was {label}, but this G knows no classes. Leave --label out, or "
-                "train with --conditioning concat."
-            )
-        z = torch.randn(count, self.latent_size, device=device)
-        classes = torch.arange(count, device=device) % max(self.num_classes, 1)
-        return z, self._condition(z, classes if label is None else torch.full_like(classes, label))
+    @property
+    def inputs(self) -> tuple[GeneratorInput, ...]:
+        """z, and the class where there are any."""
+        return noise_inputs(self.latent_size, self.num_classes)
 
     def _condition(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Labels (b,) as one-hot rows (b, num_classes)."""

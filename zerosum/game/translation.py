@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from zerosum.errors import UserError
-from zerosum.game.core import Batch, Game, Play
+from zerosum.game.core import Batch, Game, GeneratorInput, Play
 from zerosum.game.jitter import jitter
+from zerosum.game.sampling import image_inputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,18 +78,10 @@ class Translation:
         """Part images (n, c, h, w) into sources and targets."""
         return images[:, : self.source_channels], images[:, self.source_channels :]
 
-    def inputs(
-        self, count: int, device: torch.device, *, label: int | None = None
-    ) -> tuple[Tensor, ...]:
-        """Refuse: there is nothing to draw pictures from but other pictures.
-
-        Raises:
-            UserError: always.
-        """
-        raise UserError(
-            "This run makes images of images, and nothing of noise. Give it an image or a folder: "
-            "zerosum translate RUN IMAGE --out PATH."
-        )
+    @property
+    def inputs(self) -> tuple[GeneratorInput, ...]:
+        """The source, of any size."""
+        return image_inputs(self.source_channels)
 
     def strip(self, G: nn.Module, images: Tensor) -> tuple[Tensor, ...]:
         """What a person wants to see side by side: source, what G makes of it, target.

@@ -5,31 +5,48 @@ from __future__ import annotations
 import math
 import shlex
 import sys
+import warnings
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from zerosum import recipes
 from zerosum.config.base import Settings, restore
 from zerosum.data.arrays import Pixels, Samples
-from zerosum.data.images import at_rest, to_array
+from zerosum.data.images import to_array
 from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError, unknown_name
-from zerosum.game.core import Game
+from zerosum.game.sampling import CHUNK, Generator, draw_inputs, generate, image_inputs
 from zerosum.hardware import choose_device
 from zerosum.inference.tiles import Translator, one_way
 from zerosum.recipes.own import ORIGINS, is_own, load_own
 from zerosum.seeds import enter_stream, own_randomness
-from zerosum.training.choosing import choose
 from zerosum.training.run_directory import RunDirectory
-from zerosum.training.state import group, load_net
 
-CHUNK = 256
-"""Images made at a time, which bounds the memory; also what makes samples nest, see `sample`."""
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def takes_raw(method: Method) -> Method:
+    """Let a function take `raw=True`, the name that `ema=False` had until 0.1."""
+
+    @wraps(method)
+    def call(*args: Any, **named: Any) -> Any:
+        if "raw" in named:
+            warnings.warn(
+                "raw is now called ema, its opposite: ema=False for raw=True. The next version "
+                "will not know the old name.",
+                FutureWarning,
+                stacklevel=2,
+            )
+            named["ema"] = not named.pop("raw")
+        return method(*args, **named)
+
+    return cast("Method", call)
 
 
 class Run:
@@ -112,14 +129,55 @@ class Run:
         """Read the log: one record a tick, with losses, terms, D(x), D(G(z)) and the pace."""
         return list(self.directory.history().records)
 
+    @takes_raw
+    def generator(
+        self,
+        *,
+        checkpoint: str | int = "newest",
+        ema: bool = True,
+        device: str | torch.device = "auto",
+        reverse: bool = False,
+    ) -> Generator:
+        """G alone, as a module for programs of your own, in eval mode.
+
+        Its `inputs` say what it takes: `G(*draw_inputs(G.inputs, 16, device))` makes 16 images,
+        float (16, c, h, w) in [-1, 1], see `zerosum.game.sampling`.
+
+        Args:
+            checkpoint: "newest", "best", or the images seen at one of those kept.
+            ema: the moving average of G's weights, and not G's own of the last step.
+            device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+            reverse: go from target to source, in a run that learnt both ways.
+
+        Raises:
+            UserError: there is no such checkpoint, device or way back, or the weights do not fit.
+        """
+        where = choose_device(str(device))
+        G = self._untrained(where)
+        snapshot = self.directory.checkpoints.load(checkpoint, print_notice)
+        try:
+            G.net.load_state_dict(snapshot.group("average" if ema else "G"))
+        except RuntimeError as error:
+            raise UserError(
+                f"The weights in '{self.path}' do not fit its config.json: {error}. One of them "
+                "was changed; restore it from a copy."
+            ) from None
+        if self.source_channels or reverse:
+            net = one_way(G.net, reverse=reverse, run=f"The run '{self.path}'")
+            channels = self.source_channels, self.image_shape[0] - self.source_channels
+            G = Generator(net, image_inputs(channels[reverse]))
+        return G.eval()
+
+    @takes_raw
     def sample(
         self,
         count: int = 16,
         *,
         seed: int = 0,
         label: int | None = None,
-        raw: bool = False,
+        ema: bool = True,
         checkpoint: str | int = "newest",
+        device: str | torch.device = "auto",
     ) -> Samples:
         """Let G make images, uint8 (count, h, w, c), or points in the plane, float32 (count, 2).
 
@@ -129,21 +187,23 @@ class Run:
             count: how many.
             seed: decides z.
             label: the class of all of them, counted from 0; None for all classes in turn.
-            raw: use G's own weights instead of their moving average.
+            ema: as `generator` takes it, and so the others.
             checkpoint: "newest", "best", or the images seen at one of those kept.
+            device: where G computes.
 
         Raises:
-            UserError: the count is not positive, or there is no such class or checkpoint.
+            UserError: the count is not positive, or there is no such class, checkpoint or device.
         """
         if count < 1:
             raise UserError(f"The number of images was {count}: expected at least 1.")
-        game = self._game(raw=raw, checkpoint=checkpoint)
+        where = choose_device(str(device))
+        G = self.generator(ema=ema, checkpoint=checkpoint, device=where)
         chunks = []
-        with own_randomness(game.device):
-            for index in range(-(-count // CHUNK)):
-                enter_stream(game.device, "sample", seed, index)
-                inputs = game.forward.inputs(CHUNK, game.device, label=label)
-                chunks.append(to_samples(generate(game.G.net, inputs)))
+        with own_randomness(where):
+            for index in range(-(-count // CHUNK)):  # of one size, so that samples nest
+                enter_stream(where, "sample", seed, index)
+                inputs = draw_inputs(G.inputs, CHUNK, where, label=label)
+                chunks.append(to_array(generate(G, inputs)))
         return np.concatenate(chunks)[:count]
 
     def labels(self, count: int = 16, *, label: int | None = None) -> NDArray[np.int64] | None:
@@ -152,16 +212,15 @@ class Run:
         Raises:
             UserError: there is no such class.
         """
-        device = torch.device("cpu")
-        with own_randomness(device), torch.device("meta"):  # of the game only the deal is asked
-            deal = self._untrained(torch.device("meta")).forward
-        with own_randomness(device):
-            _, *condition = deal.inputs(CHUNK, device, label=label)
-        if not condition or not condition[0].shape[1]:
-            return None
+        with torch.device("meta"):  # of G only its inputs are asked
+            inputs = self._untrained(torch.device("meta")).inputs
+        cpu = torch.device("cpu")
+        with own_randomness(cpu):
+            _, *classes = draw_inputs(inputs, CHUNK, cpu, label=label)
         # Each chunk of samples begins with the first class.
-        return np.resize(condition[0].argmax(dim=1).numpy(), count)
+        return np.resize(classes[0].argmax(dim=1).numpy(), count) if classes else None
 
+    @takes_raw
     def interpolate(
         self,
         steps: int,
@@ -169,8 +228,9 @@ class Run:
         count: int = 16,
         seed: int = 0,
         label: int | None = None,
-        raw: bool = False,
+        ema: bool = True,
         checkpoint: str | int = "newest",
+        device: str | torch.device = "auto",
     ) -> Samples:
         """Walk z around a circle and back to its start: an array as `sample` gives at each step.
 
@@ -182,27 +242,30 @@ class Run:
         """
         if min(steps, count) < 1:
             raise UserError(f"Asked for {steps} steps of {count} images: expected at least 1.")
-        game = self._game(raw=raw, checkpoint=checkpoint)
-        with own_randomness(game.device):
-            enter_stream(game.device, "interpolate", seed)
+        where = choose_device(str(device))
+        G = self.generator(ema=ema, checkpoint=checkpoint, device=where)
+        with own_randomness(where):
+            enter_stream(where, "interpolate", seed)
             (a, *others), (b, *_) = (
-                game.forward.inputs(count, game.device, label=label) for _ in range(2)
+                draw_inputs(G.inputs, count, where, label=label) for _ in range(2)
             )
         frames = []
         for step in range(steps):
             angle = 2 * math.pi * step / steps
             z = math.cos(angle) * a + math.sin(angle) * b
-            frames.append(to_samples(generate(game.G.net, (z, *others))))
+            frames.append(to_array(generate(G, (z, *others))))
         return np.stack(frames)
 
+    @takes_raw
     def translate(
         self,
         images: Pixels,
         *,
         seed: int = 0,
-        raw: bool = False,
+        ema: bool = True,
         checkpoint: str | int = "newest",
         reverse: bool = False,
+        device: str | torch.device = "auto",
     ) -> Pixels:
         """Let G make images of images, uint8 (n, h, w, c) -> uint8 (n, h, w, c of the target).
 
@@ -212,80 +275,75 @@ class Run:
 
         Args:
             images: of as many channels as the run's sources.
-            seed: decides the noise, the dropout in G.
-            raw: use G's own weights instead of their moving average.
-            checkpoint: as for `sample`.
+            seed: as `translator` takes it, and so the others.
+            ema: the moving average of G's weights, and not G's own of the last step.
+            checkpoint: "newest", "best", or the images seen at one of those kept.
             reverse: go from target to source, in a run that learnt both ways.
+            device: where G computes.
 
         Raises:
-            UserError: the run translates no images or not in reverse, the array does not hold
-                such images, or there is no such checkpoint.
+            UserError: as `translator`, or the array does not hold such images.
         """
-        translator = self.translator(seed=seed, raw=raw, checkpoint=checkpoint, reverse=reverse)
+        translator = self.translator(
+            seed=seed, ema=ema, checkpoint=checkpoint, reverse=reverse, device=device
+        )
         return translator.translate_all(images)
 
+    @takes_raw
     def translator(
         self,
         *,
         seed: int = 0,
-        raw: bool = False,
+        ema: bool = True,
         checkpoint: str | int = "newest",
         reverse: bool = False,
+        device: str | torch.device = "auto",
     ) -> Translator:
-        """What `translate` works with, for images of different sizes; it raises the same errors."""
+        """What `translate` works with, for images of different sizes.
+
+        Args:
+            seed: decides the noise, the dropout in G.
+            ema: as `generator` takes it, and so the others.
+            checkpoint: "newest", "best", or the images seen at one of those kept.
+            reverse: go from target to source, in a run that learnt both ways.
+            device: where G computes.
+
+        Raises:
+            UserError: the run translates no images or not in reverse, or there is no such
+                checkpoint or device.
+        """
         if not self.source_channels:
             raise UserError(
                 f"The run '{self.path}' makes images of noise, not of images. Sample it instead: "
                 f"zerosum sample {shlex.quote(str(self.path))}."
             )
-        game = self._game(raw=raw, checkpoint=checkpoint)
+        where = choose_device(str(device))
+        G = self.generator(ema=ema, checkpoint=checkpoint, device=where, reverse=reverse)
         channels = self.source_channels, self.image_shape[0] - self.source_channels
         source_channels, target_channels = reversed(channels) if reverse else channels
         return Translator(
-            net=one_way(game.G.net, reverse=reverse, run=f"The run '{self.path}'"),
+            net=G.net,
             source_channels=source_channels,
             target_channels=target_channels,
-            device=game.device,
+            device=where,
             seed=seed,
         )
 
-    def _game(self, *, raw: bool, checkpoint: str | int) -> Game:
-        """Build the game with the weights of a checkpoint in G."""
-        device = choose_device("auto")
+    def _untrained(self, device: torch.device) -> Generator:
+        """Build G with weights that do not matter."""
         with own_randomness(device):
-            game = self._untrained(device)
-        snapshot = choose(self.directory, checkpoint)
-        try:
-            load_net(game.G.net, group(snapshot, "G" if raw else "average"))
-        except RuntimeError as error:
-            raise UserError(
-                f"The weights in '{self.path}' do not fit its config.json: {error}. One of them "
-                "was changed; restore it from a copy."
-            ) from None
-        game.G.net.eval()
-        return game
-
-    def _untrained(self, device: torch.device) -> Game:
-        """Build the game, with weights from torch's current random stream."""
-        return recipes.build(
-            self.recipe,
-            self.config,
-            DataSpec(
-                shape=self.image_shape,
-                classes=self.classes,
-                source_channels=self.source_channels,
-            ),
-            device=device,
-        )
+            return recipes.build_generator(
+                self.recipe,
+                self.config,
+                DataSpec(
+                    shape=self.image_shape,
+                    classes=self.classes,
+                    source_channels=self.source_channels,
+                ),
+                device=device,
+            )
 
 
-@torch.no_grad()
-def generate(net: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
-    """Let a G, as it stands, make images (n, c, h, w) in [-1, 1]."""
-    images: Tensor = net(*inputs)
-    return images
-
-
-def to_samples(images: Tensor) -> Samples:
-    """Float (n, c, h, w) in [-1, 1] -> uint8 (n, h, w, c), or float32 (n, 2) where n are points."""
-    return to_array(at_rest(images))
+def print_notice(text: str) -> None:
+    """Say what a user must know, where it does not mix with what is printed."""
+    print(text, file=sys.stderr)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,26 +20,7 @@ WALK_STEPS = 60
 WALK_MILLISECONDS = 80
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """Which samples; the flags of the command.
-
-    Attributes:
-        count: how many images; for a walk, how many walk side by side.
-        seed: decides z.
-        label: the class of all of them; None for all classes in turn.
-        raw: use G's own weights instead of their moving average.
-        checkpoint: as `Run.sample` takes it.
-    """
-
-    count: int
-    seed: int
-    label: int | None
-    raw: bool
-    checkpoint: str
-
-
-def write_samples(run: Run, out: Path, wish: Wish) -> Path:
+def write_samples(run: Run, out: Path, *, count: int, label: int | None = None, **how: Any) -> None:
     """Make images and write them in the form that the file's name asks for.
 
     Args:
@@ -51,22 +29,16 @@ def write_samples(run: Run, out: Path, wish: Wish) -> Path:
             through z that ends where it began; `.npz` for the array `images`, uint8 (n, h, w, c),
             or `points`, float32 (n, 2), and where G was told classes `labels`, int64 (n,); without
             a suffix, a folder of PNGs.
-        wish: which samples.
+        count: how many images; for a walk, how many walk side by side.
+        label: the class of all of them; None for all classes in turn.
+        how: what else `Run.sample` takes.
 
     Raises:
         UserError: the suffix is none of these, the folder is not empty, nothing can be written
             there, or the run cannot be sampled.
     """
-    data = run.config.data
-    writers: dict[str, Callable[[Samples, Path], None]] = {
-        ".png": partial(write_picture, data=data),
-        ".npz": lambda samples, out: write_arrays(
-            samples, out, labels=run.labels(wish.count, label=wish.label)
-        ),
-        "": write_folder,
-    }
     suffix = out.suffix.lower()
-    if suffix not in {*writers, ".gif"}:
+    if suffix not in ("", ".png", ".gif", ".npz"):
         raise UserError(
             f"Samples cannot be written as '{out.name}': expected a name that ends in .png, .gif "
             "or .npz, or a folder's name without a suffix."
@@ -79,18 +51,19 @@ def write_samples(run: Run, out: Path, wish: Wish) -> Path:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if suffix == ".gif":
-            frames = run.interpolate(WALK_STEPS, **asdict(wish))
-            write_walk(frames, out, data=data)
+            frames = run.interpolate(WALK_STEPS, count=count, label=label, **how)
+            pictures = [picture(samples, data=run.config.data) for samples in frames]
+            save_film(pictures, out, frame_milliseconds=WALK_MILLISECONDS)
+            return
+        samples = run.sample(count, label=label, **how)
+        if suffix == ".png":
+            picture(samples, data=run.config.data).save(out, format="PNG")
+        elif suffix == ".npz":
+            write_arrays(samples, out, labels=run.labels(count, label=label))
         else:
-            writers[suffix](run.sample(**asdict(wish)), out)
+            write_folder(samples, out)
     except OSError as error:
         raise cannot_write(out, error) from None
-    return out
-
-
-def write_picture(samples: Samples, out: Path, *, data: str) -> None:
-    """Write one picture of all samples."""
-    picture(samples, data=data).save(out, format="PNG")
 
 
 def write_arrays(samples: Samples, out: Path, *, labels: NDArray[np.int64] | None) -> None:
@@ -115,9 +88,3 @@ def write_folder(images: Samples, out: Path) -> None:
     out.mkdir(exist_ok=True)
     for index, image in enumerate(images):
         to_picture(image).save(out / f"{index:06d}.png", format="PNG")
-
-
-def write_walk(frames: Samples, out: Path, *, data: str) -> None:
-    """Write a film of pictures, from uint8 (steps, n, h, w, c), or float32 (steps, n, 2)."""
-    pictures = [picture(samples, data=data) for samples in frames]
-    save_film(pictures, out, frame_milliseconds=WALK_MILLISECONDS)

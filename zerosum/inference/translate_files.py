@@ -6,7 +6,7 @@ import io
 import sys
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.progress import track
@@ -30,34 +30,18 @@ QUALITY = 95
 Notice = Callable[[str], None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """How to translate; the flags of the command.
-
-    Attributes:
-        size: N or HEIGHTxWIDTH, to which images are cropped and resized; None for their own.
-        seed: decides the noise.
-        raw: use G's own weights instead of their moving average.
-        reverse: from target to source.
-        checkpoint: as `Run.sample` takes it.
-    """
-
-    size: str | None = None
-    seed: int = 0
-    raw: bool = False
-    reverse: bool = False
-    checkpoint: str = "newest"
-
-
-def write_translations(run: Run, image: str, out: str, wish: Wish, *, notice: Notice) -> str:
+def write_translations(
+    run: Run, image: str, out: str, *, size: str | None = None, notice: Notice, **how: Any
+) -> str:
     """Translate an image or a folder of them, and write the results.
 
     Args:
         run: whose generator translates.
         image: a file, a folder, or "-" for standard input.
         out: where to, see `plan`.
-        wish: how to translate.
+        size: N or HEIGHTxWIDTH, to which images are cropped and resized; None for their own.
         notice: told which files of a folder cannot be decoded.
+        how: what `Run.translator` takes.
 
     Returns:
         What was written, in words.
@@ -68,16 +52,14 @@ def write_translations(run: Run, image: str, out: str, wish: Wish, *, notice: No
     """
     jobs = plan(image, out)
     of_folder = names_folder(image)
-    size = read_size(wish.size)
-    translator = run.translator(
-        seed=wish.seed, raw=wish.raw, checkpoint=wish.checkpoint, reverse=wish.reverse
-    )
-    wanted = Format(size=size, channels=translator.source_channels)
-    if size is not None:
+    sides = read_size(size)
+    translator = run.translator(**how)
+    wanted = Format(size=sides, channels=translator.source_channels)
+    if sides is not None:
         require_memory(
-            2 * size[0] * size[1] * (translator.source_channels + translator.target_channels),
+            2 * sides[0] * sides[1] * (translator.source_channels + translator.target_channels),
             memory=memory_bytes(),
-            what=f"An image of {size[0]}×{size[1]} pixels",
+            what=f"An image of {sides[0]}×{sides[1]} pixels",
         )
     skipped = []
     for job in with_bar(jobs) if of_folder else jobs:

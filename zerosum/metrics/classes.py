@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from zerosum.metrics.kernel import Spread
+from zerosum.metrics.registry import FEW_IMAGES, Spread, register
+
+if TYPE_CHECKING:
+    from zerosum.metrics.evaluate import Comparison
 
 NUM_PARTS = 10
 
@@ -47,3 +52,31 @@ def classifier_score(logits: Tensor, *, seed: int) -> Spread:
         log_mean = p.mean(dim=0, keepdim=True).log().clamp(min=torch.finfo(p.dtype).min)
         scores.append((p * (log_p - log_mean)).sum(dim=1).mean().exp().item())
     return Spread(float(np.mean(scores)), float(np.std(scores)))
+
+
+def shares_by_class(pair: Comparison) -> dict[str, float]:
+    """The share of each class among the samples."""
+    return dict(zip(pair.net.classes, class_shares(pair.logits).tolist(), strict=True))
+
+
+def few_for_parts(*, count: int, **_: int) -> str | None:
+    """Doubt a score of few images."""
+    if count >= FEW_IMAGES:
+        return None
+    return (
+        f"it is the mean over ten parts, and {count:,} images leave few for each: the score "
+        f"comes out too small. Take {FEW_IMAGES:,} or more."
+    )
+
+
+register(
+    "classifier_score",
+    lambda pair: classifier_score(pair.logits, seed=pair.seed),
+    better="higher",
+    needs="logits",
+    doubt=few_for_parts,
+)
+register(
+    "confidence", lambda pair: mean_confidence(pair.logits), better="like real", needs="logits"
+)
+register("classes", shares_by_class, better="like real", needs="logits")

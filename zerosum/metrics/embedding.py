@@ -30,6 +30,12 @@ class Embedding:
     def __len__(self) -> int:
         return self.moments.count
 
+    @property
+    def kept_features(self) -> Tensor:
+        """The features, which were asked to be kept."""
+        assert self.features is not None
+        return self.features
+
 
 @torch.inference_mode()
 def embed(

@@ -8,19 +8,23 @@ the same metric between two sets of real images of the same size.
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from zerosum._version import __version__
+from zerosum.errors import UserError
 from zerosum.metrics.cache import content_key, read_json, write_json
-from zerosum.metrics.embedding import VERSION, embed, embed_reference, fingerprint
+from zerosum.metrics.embedding import VERSION, Embedding, embed, embed_reference, fingerprint
 from zerosum.metrics.features import FeatureNet
-from zerosum.metrics.registry import METRICS, Comparison, Value, doubt, reported_name
+from zerosum.metrics.lpips import RESIZE, Lpips
+from zerosum.metrics.registry import METRICS, Value, reported_name
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,6 +54,71 @@ class MetricResult:
     card: dict[str, Any]
 
 
+class Comparison:
+    """Samples against the reference as a feature net sees them, which metrics are computed of.
+
+    Attributes:
+        fake: what the net sees in the samples.
+        real: what it sees in the reference.
+        net: the feature net.
+        seed: decides the subsets and parts that some metrics draw.
+    """
+
+    def __init__(self, fake: Embedding, real: Embedding, *, net: FeatureNet, seed: int) -> None:
+        self.fake, self.real, self.net, self.seed = fake, real, net, seed
+        self._known: dict[object, Any] = {}
+
+    @property
+    def features(self) -> tuple[Tensor, Tensor]:
+        """The features (n, d) of the samples and (m, d) of the reference, float32."""
+        return self.fake.kept_features, self.real.kept_features
+
+    @property
+    def logits(self) -> Tensor:
+        """What the net, a classifier, makes of the samples, float32 (n, k)."""
+        assert self.fake.logits is not None
+        return self.fake.logits
+
+    def shared(self, compute: Callable[[Comparison], T]) -> T:
+        """Compute what several metrics have in common, once."""
+        if compute not in self._known:
+            self._known[compute] = compute(self)
+        found: T = self._known[compute]
+        return found
+
+
+def choose(names: Sequence[str], net: FeatureNet) -> tuple[str, ...]:
+    """Make sure that metrics can be computed of what a net sees.
+
+    Args:
+        names: of `METRICS`; none means all of them that the net allows.
+        net: the feature net.
+
+    Raises:
+        UserError: a metric was named that the net does not allow.
+    """
+    has = {"logits": bool(net.classes), "gaussians": net.gaussians}
+    if not names:
+        return tuple(
+            name
+            for name, metric in METRICS.items()
+            if metric.of_features and metric.by_default and has.get(metric.needs, True)
+        )
+    for name in names:
+        needs = METRICS[name].needs
+        if needs == "gaussians" and not net.gaussians:
+            raise UserError(
+                f"The metric '{name}' is of points around known centres, as in the data sets ring "
+                f"and grid; the features are '{net.name}'. Leave it out."
+            )
+        if needs == "logits" and not net.classes:
+            raise UserError(
+                f"The metric '{name}' needs a classifier; '{net.name}' gives features only. Choose "
+                "--features digits, or leave the metric out."
+            )
+    return tuple(names)
+
+
 def evaluate(
     fake: ImageCollection,
     real: ImageCollection,
@@ -59,13 +128,13 @@ def evaluate(
     seed: int,
     others: ImageCollection | None = None,
 ) -> dict[str, MetricResult]:
-    """Compute metrics of samples against a reference.
+    """Compute metrics of what a feature net sees in samples against a reference.
 
     Args:
-        fake: the samples, at least `metrics.LEAST_IMAGES`.
+        fake: the samples, at least `registry.LEAST_IMAGES`.
         real: the reference, as many at least.
         net: in whose features they are compared.
-        names: of `metrics.METRICS`, such as `metrics.choose` gives.
+        names: of `METRICS`, such as `choose` gives.
         seed: decides the subsets and parts that some metrics draw.
         others: as many real images as there are samples, none of them in the reference, for the
             floor; None when there are none.
@@ -73,37 +142,84 @@ def evaluate(
     Returns:
         A result for each name, under the name by which it may be reported.
     """
-    features, logits = needed(names)
-    reference = embed_reference(net, real.images, keep_features=features, keep_logits=logits)
-    samples = embed(net, fake.images, keep_features=features, keep_logits=logits)
-    pair = Comparison(samples, reference, net=net, seed=seed)
-    floors = {} if others is None else floor(others, real, net=net, names=names, seed=seed)
+    metrics = [METRICS[name] for name in names]
+    needs = {metric.needs for metric in metrics}
+    keep = {
+        "keep_features": "features" in needs,
+        "keep_logits": not needs.isdisjoint({"logits", "gaussians"}),
+    }
+    reference = embed_reference(net, real.images, **keep)
+    pair = Comparison(embed(net, fake.images, **keep), reference, net=net, seed=seed)
+    floors: dict[str, Value] = {}
+    if others is not None:
+        sets = fingerprint(others.images), fingerprint(real.images)
+        key = content_key(
+            "floor", VERSION, __version__, net.sha256, net.resize, *sets, *names, seed
+        )
+        # Of a net or a metric of the user's own nobody knows when it changes.
+        lasting = net.sha256 is not None and all(metric.ours for metric in metrics)
+        floors = (read_json(key) if lasting else None) or {}
+        if not floors:
+            seen = embed_reference(net, others.images, **keep)
+            between = Comparison(seen, reference, net=net, seed=seed)
+            floors = {metric.name: metric.spread(between).mean for metric in metrics}
+            if lasting:
+                write_json(key, floors)
     common = circumstances(fake, real, others, net=net, seed=seed)
-    count = min(len(samples), len(reference))
     results = {}
-    for name in names:
-        metric = METRICS[name]
+    for metric in metrics:
+        found = metric.spread(pair)
         card = {
             **common,
             "better": metric.better,
-            "floor": floors.get(name),
-            "spread": metric.spread(pair) if metric.spread else None,
+            "floor": floors.get(metric.name),
+            "spread": found.deviation,
             "basis": metric.basis(pair) if metric.basis else None,
-            "warning": doubt(
-                name,
-                count=count,
+            "warning": metric.doubt(
+                count=min(len(pair.fake), len(pair.real)),
                 num_features=len(reference.moments.mean),
                 num_classes=len(net.classes),
             ),
         }
-        results[reported_name(name, net.name)] = MetricResult(value=metric.value(pair), card=card)
+        results[reported_name(metric.name, net.name)] = MetricResult(value=found.mean, card=card)
     return results
 
 
-def needed(names: Sequence[str]) -> tuple[bool, bool]:
-    """Whether metrics need each image's features, and each image's logits."""
-    needs = {METRICS[name].needs for name in names}
-    return "features" in needs, not needs.isdisjoint({"logits", "gaussians"})
+def evaluate_images(
+    name: str, fake: ImageCollection, real: ImageCollection, *, seed: int, net: Lpips | None = None
+) -> MetricResult:
+    """Compute a metric of the samples alone, and of the reference as what it should be like.
+
+    Args:
+        name: of `METRICS`, one that needs images.
+        fake: the samples, at least 2.
+        real: the reference, at least 2. Its own metric is the floor, which is kept between
+            commands where it is known what decides it.
+        seed: decides what the metric draws.
+        net: the perceptual distance, where the metric takes one.
+    """
+    metric = METRICS[name]
+    how: dict[str, Any] = {"seed": seed} if net is None else {"seed": seed, "net": net}
+    floor = key = None
+    if net is not None and metric.ours:
+        key = content_key(name, VERSION, net.sha256, RESIZE, fingerprint(real.images), seed)
+        floor = read_json(key)
+    if floor is None:
+        floor = metric.spread(real.images, **how).mean
+        if key is not None:
+            write_json(key, floor)
+    found = metric.spread(fake.images, **how)
+    card = {
+        **circumstances(fake, real, real, net=None, seed=seed),
+        **(net.card() if net else {}),
+        "better": metric.better,
+        "floor": floor,
+        "spread": found.deviation,
+        "warning": metric.doubt(count=len(fake.images), num_features=0, num_classes=0),
+    }
+    if found.pairs is not None:
+        card["pairs"] = found.pairs
+    return MetricResult(value=found.mean, card=card)
 
 
 def circumstances(
@@ -125,31 +241,6 @@ def circumstances(
         "seed": seed,
         "versions": versions(),
     }
-
-
-def floor(
-    others: ImageCollection,
-    real: ImageCollection,
-    *,
-    net: FeatureNet,
-    names: Sequence[str],
-    seed: int,
-) -> dict[str, Value]:
-    """Compute the metrics of real images against the reference, or remember them."""
-    sets = fingerprint(others.images), fingerprint(real.images)
-    key = content_key("floor", VERSION, __version__, net.sha256, net.resize, *sets, *names, seed)
-    if net.sha256 is not None and (known := read_json(key)) is not None:
-        return dict(known)
-    features, logits = needed(names)
-    first, second = (
-        embed_reference(net, subject.images, keep_features=features, keep_logits=logits)
-        for subject in (others, real)
-    )
-    pair = Comparison(first, second, net=net, seed=seed)
-    floors = {name: METRICS[name].value(pair) for name in names}
-    if net.sha256 is not None:
-        write_json(key, floors)
-    return floors
 
 
 def versions() -> dict[str, str]:

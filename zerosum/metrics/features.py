@@ -1,15 +1,17 @@
-"""Feature nets: what turns images into points of a space in which sets of them are compared.
+"""Feature nets by name: what turns images into points of a space in which sets are compared.
 
 `digits` and `fashion` are small classifiers that come with zerosum, `inception` is the net of the
 published FIDs, `random` serves any images, `stacked-digits` asks `digits` about each channel,
-`ring` and `grid` take points in the plane as they are, and `module:callable` is the user's own.
+`ring` and `grid` take points in the plane as they are, and `module:callable` is the user's own. One
+of your own that has a name, or knows the classes of your data, is added by `register`.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import safetensors.torch
@@ -59,17 +61,44 @@ SHIPPED = {
         "fashion-mnist", "d033e585d54d1fe4259db5ccbedcbc6c8320ad314c1ec24099789a17811f5206"
     ),
 }
-STACKED = {"stacked-digits": "stacked-mnist"}  # net: the data whose channels it looks at
-PLANES = tuple(name for name in DATASETS if mixture_of(name))  # of points, each a net for its own
-NAMES = (*SHIPPED, *STACKED, *PLANES, "inception", "random")
 WEIGHTS = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A feature net that can be asked for by name.
+
+    Attributes:
+        load: makes it ready on a device.
+        data: the names of the data sets that it is for: it knows their classes.
+    """
+
+    load: Callable[[torch.device], FeatureNet]
+    data: tuple[str, ...] = ()
+
+
+FEATURE_NETS: dict[str, Registered] = {}
+
+
+def register(
+    name: str, load: Callable[[torch.device], FeatureNet], *, data: Sequence[str] = ()
+) -> None:
+    """Add a feature net, or put another one in the place of an earlier one.
+
+    Args:
+        name: for `--features`.
+        load: makes it ready on a device, when it is asked for.
+        data: data sets, as users name them, whose samples are compared by it unless another one is
+            named.
+    """
+    FEATURE_NETS[name] = Registered(load, tuple(data))
 
 
 def feature_net(name: str, *, device: torch.device, resize: str | None = None) -> FeatureNet:
     """Load a net by its name, or import a user's `module:callable`.
 
     Args:
-        name: one of `NAMES`, or module:callable.
+        name: one of `FEATURE_NETS`, or module:callable.
         device: where the net computes.
         resize: how images are brought to Inception, a name in `inception.RESIZES`; None as
             torch-fidelity does.
@@ -78,24 +107,18 @@ def feature_net(name: str, *, device: torch.device, resize: str | None = None) -
         UserError: there is no such net, or its weights are not on this machine, or are others; or
             another net than Inception, which has a way of its own, is to resize.
     """
-    if resize is not None and name != "inception":
+    if resize is not None and name == "inception":
+        return inception_net(device, resize)
+    if resize is not None:
         raise UserError(
             f"The feature net '{name}' brings images to its size in a way of its own, and was "
             f"asked to resize as '{resize}'. Leave --resize out, or choose --features inception."
         )
-    if name in SHIPPED:
-        return shipped_net(name, device)
-    if name in STACKED:
-        return stacked_net(name, device)
-    if name in PLANES:
-        return plane_net(name, device)
-    if name == "inception":
-        return inception_net(device, resize or inception.DEFAULT_RESIZE)
-    if name == "random":
-        return random_net(device)
+    if name in FEATURE_NETS:
+        return FEATURE_NETS[name].load(device)
     if ":" in name:
         return users_net(name, device)
-    raise unknown_name("feature net", name, NAMES)
+    raise unknown_name("feature net", name, FEATURE_NETS)
 
 
 def net_for_data(name: str) -> str:
@@ -109,12 +132,10 @@ def net_for_data(name: str) -> str:
 
 def cheap_net(name: str) -> str:
     """Choose a net that a training can afford: one that knows the data's classes, or `random`."""
-    knows = {shipped.data: net for net, shipped in SHIPPED.items()}
-    knows |= {data: net for net, data in STACKED.items()} | {name: name for name in PLANES}
-    return knows.get(name, "random")
+    return next((net for net, known in FEATURE_NETS.items() if name in known.data), "random")
 
 
-def shipped_net(name: str, device: torch.device) -> FeatureNet:
+def shipped_net(device: torch.device, name: str) -> FeatureNet:
     """Load a classifier that came with the package."""
     path = WEIGHTS / f"{name}.safetensors"
     content = checked(path, SHIPPED[name].sha256, "Install zerosum again.")
@@ -138,12 +159,12 @@ def shipped_net(name: str, device: torch.device) -> FeatureNet:
     )
 
 
-def stacked_net(name: str, device: torch.device) -> FeatureNet:
+def stacked_net(device: torch.device, name: str, data: str) -> FeatureNet:
     """Load the classifier of what is stacked, to be asked about each channel."""
-    about = DATASETS[STACKED[name]]
+    about = DATASETS[data]
     assert about.stack is not None
     channels = about.stack.channels
-    net = shipped_net(cheap_net(about.stack.of), device)
+    net = FEATURE_NETS[cheap_net(about.stack.of)].load(device)
     return FeatureNet(
         name=name,
         sha256=net.sha256,
@@ -154,7 +175,7 @@ def stacked_net(name: str, device: torch.device) -> FeatureNet:
     )
 
 
-def plane_net(name: str, device: torch.device) -> FeatureNet:
+def plane_net(device: torch.device, name: str) -> FeatureNet:
     """Make what looks at points of Gaussians in the plane."""
     mixture = mixture_of(name)
     assert mixture is not None
@@ -169,7 +190,7 @@ def plane_net(name: str, device: torch.device) -> FeatureNet:
     )
 
 
-def inception_net(device: torch.device, resize: str) -> FeatureNet:
+def inception_net(device: torch.device, resize: str = inception.DEFAULT_RESIZE) -> FeatureNet:
     """Load the FID network, gray tiled to RGB; its TorchScript holds no logits."""
     description = inception.described(resize)
     ((file, sha256),) = INCEPTION.files.items()
@@ -247,3 +268,17 @@ def users_net(name: str, device: torch.device) -> FeatureNet:
 def described(answer: object) -> str:
     """Name what a user's function returned, in a message."""
     return f"the shape {tuple(answer.shape)}" if isinstance(answer, Tensor) else repr(type(answer))
+
+
+for _name, _shipped in SHIPPED.items():
+    register(_name, partial(shipped_net, name=_name), data=[_shipped.data])
+register(
+    "stacked-digits",
+    partial(stacked_net, name="stacked-digits", data="stacked-mnist"),
+    data=["stacked-mnist"],
+)
+for _name in DATASETS:
+    if mixture_of(_name):
+        register(_name, partial(plane_net, name=_name), data=[_name])
+register("inception", inception_net)
+register("random", random_net)

@@ -11,6 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from zerosum.metrics.registry import register
+
+IMAGES_PER_FEATURE = 10_000 / 2048
+"""Heusel et al. 2017 ask for 10,000 images at least, for 2,048 features."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Moments:
@@ -81,3 +86,23 @@ def symmetric_root(matrix: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(matrix)
     root: Tensor = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
     return root
+
+
+def few_for_features(*, count: int, num_features: int, **_: int) -> str | None:
+    """Doubt a distance of few images."""
+    least = IMAGES_PER_FEATURE * num_features
+    if count >= least:
+        return None
+    return (
+        f"{count:,} images are few for {num_features:,} features: the Fréchet distance comes "
+        f"out too large. Take {least:,.0f} or more."
+    )
+
+
+register(
+    "fid",
+    lambda pair: distance_of_moments(pair.fake.moments, pair.real.moments),
+    better="lower",
+    needs="moments",
+    doubt=few_for_features,
+)

@@ -6,22 +6,14 @@ and is near 0, on either side, for two sets of one distribution.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
 
+from zerosum.metrics.registry import Spread, register
+
 NUM_SUBSETS = 100
 SUBSET_SIZE = 1000
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A metric that was computed on several parts of a set."""
-
-    mean: float
-    deviation: float | None  # population standard deviation over the parts; None of a single one
 
 
 def kernel_distance(first: Tensor, second: Tensor, *, seed: int) -> Spread:
@@ -73,3 +65,21 @@ def squared_discrepancy(first: Tensor, second: Tensor) -> float:
 def cubic_kernel(first: Tensor, second: Tensor) -> Tensor:
     """(x·y / d + 1)³ for all pairs of (n, d) and (m, d): (n, m)."""
     return (first @ second.T).div_(first.shape[1]).add_(1).pow_(3)
+
+
+def only_one_subset(*, count: int, **_: int) -> str | None:
+    """Doubt a distance of few images."""
+    if count >= SUBSET_SIZE:
+        return None
+    return (
+        f"it is meant as the mean over subsets of {SUBSET_SIZE:,} images, and {count:,} make "
+        "only one, a smaller one."
+    )
+
+
+register(
+    "kid",
+    lambda pair: kernel_distance(*pair.features, seed=pair.seed),
+    better="lower",
+    doubt=only_one_subset,
+)

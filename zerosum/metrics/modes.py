@@ -7,10 +7,20 @@ Gaussians in the plane.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from zerosum.metrics.classes import class_shares
+from zerosum.metrics.plane import deviations
+from zerosum.metrics.registry import register
+
+if TYPE_CHECKING:
+    from zerosum.metrics.evaluate import Comparison
+
+IMAGES_PER_MODE = 26
+"""VEEGAN and PacGAN take 26,000 for the 1,000 modes of Stacked MNIST."""
 GOOD_DEVIATIONS = 3
 
 
@@ -61,7 +71,6 @@ def count_gaussian_modes(points: Tensor, centres: Tensor, *, deviation: float) -
         points: (n, d), n at least 1.
         centres: (k, d), the means of k Gaussians of equal shares.
         deviation: standard deviation of each of them in every direction.
-
     """
     # Not torch.cdist, which for many points multiplies matrices and loses digits.
     distances = (points.double()[:, None] - centres.double()).square().sum(dim=2).sqrt()
@@ -82,3 +91,69 @@ def count_near(distances: Tensor) -> GaussianModes:
         good=good.double().mean().item(),
         divergence=count_modes(nearest.indices, shares=even_shares(distances.shape[1])).divergence,
     )
+
+
+def found_gaussians(pair: Comparison) -> GaussianModes:
+    """The Gaussians that the samples, points in the plane, cover."""
+    return count_near(deviations(pair.logits))
+
+
+def found_modes(pair: Comparison) -> Modes:
+    """The classes as modes. A Gaussian is found by samples within 3 deviations only.
+
+    A class that no reference image belongs to counts as half an image of them, lest one sample
+    of it make the divergence infinite.
+    """
+    if pair.net.gaussians:
+        found = pair.shared(found_gaussians)
+        return Modes(covered=found.covered, divergence=found.divergence)
+    if pair.net.even_classes:
+        expected = even_shares(len(pair.net.classes))
+    else:
+        assert pair.real.logits is not None
+        expected = class_shares(pair.real.logits).clamp(min=0.5 / len(pair.real))
+    return count_modes(pair.logits.argmax(dim=1), shares=expected)
+
+
+def expected_modes(pair: Comparison) -> str:
+    """What the samples' modes are held against."""
+    count = len(pair.net.classes)
+    if pair.net.even_classes:
+        return f"{count:,} modes of equal shares, as the data is made"
+    return f"{count:,} classes, with the shares that the net finds in the reference"
+
+
+def few_for_modes(*, count: int, num_classes: int, **_: int) -> str | None:
+    """Doubt a count of modes among few images."""
+    if count >= IMAGES_PER_MODE * num_classes:
+        return None
+    return (
+        f"{count:,} images are few for {num_classes:,} modes: even of real images some may be "
+        "missed by chance, and shares come out uneven. Published metrics are of "
+        f"{IMAGES_PER_MODE} a mode: take {IMAGES_PER_MODE * num_classes:,} with -n."
+    )
+
+
+register(
+    "modes",
+    lambda pair: pair.shared(found_modes).covered,
+    better="higher",
+    needs="logits",
+    basis=expected_modes,
+    doubt=few_for_modes,
+)
+register(
+    "mode_kl",
+    lambda pair: pair.shared(found_modes).divergence,
+    better="lower",
+    needs="logits",
+    basis=expected_modes,
+    doubt=few_for_modes,
+)
+register(
+    "high_quality",
+    lambda pair: pair.shared(found_gaussians).good,
+    better="like real",
+    needs="gaussians",
+    basis=lambda pair: "the share of samples within 3 standard deviations of a mode",
+)

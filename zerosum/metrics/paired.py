@@ -8,32 +8,26 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from zerosum.errors import UserError, unknown_name
+from zerosum.errors import UserError
+from zerosum.metrics import lpips
 from zerosum.metrics.evaluate import ImageCollection, MetricResult, circumstances
-from zerosum.metrics.kernel import Spread
-from zerosum.metrics.lpips import lpips_net
-from zerosum.metrics.registry import METRICS
-from zerosum.metrics.weight_files import LPIPS
+from zerosum.metrics.registry import METRICS, register
 
 PEAK = 255.0
 WINDOW, SIGMA = 11, 1.5
 K1, K2 = 0.01, 0.03
-
-LPIPS_NETS = {"lpips": "alex", "lpips_vgg": "vgg"}
-BETTER = {
-    "l1": "lower",
-    "psnr": "higher",
-    "ssim": "higher",
-    **dict.fromkeys(LPIPS_NETS, "lower"),
+PIXELS: Mapping[str, str | None] = {
+    "features": "pixels",
+    "features_sha256": None,
+    "resize": "none",
 }
-NAMES = tuple(BETTER)
-DEFAULT_NAMES = ("psnr", "ssim", "lpips")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,49 +35,30 @@ class PairMetric:
     """A metric of one pair, and what its card says of how it looks at images."""
 
     better: str  # "lower" or "higher"
-    of: Callable[[Tensor, Tensor], float]  # uint8 (c, h, w) and the image that it should be
+    of: Callable[[Tensor, Tensor], Any]  # uint8 (c, h, w) and the image that it should be
     card: Mapping[str, str | None]
 
 
-def choose_pair_metrics(
-    names: Sequence[str], *, device: torch.device, notice: Callable[[str], None]
-) -> dict[str, PairMetric]:
-    """Take the metrics that were named, or all whose weights are on this machine.
+def load_pair_metrics(names: Sequence[str], device: torch.device) -> dict[str, PairMetric]:
+    """Make metrics of pairs ready.
 
     Args:
-        names: of `NAMES`; none means `DEFAULT_NAMES`.
+        names: of `METRICS`, such that need pairs.
         device: where LPIPS is computed.
-        notice: told which are left out, and how to get what they need.
 
     Raises:
-        UserError: a name is unknown, or the weights of one that was named are absent.
+        UserError: the weights of one are not on this machine.
     """
+    found = {}
     for name in names:
-        if name not in NAMES:
-            raise unknown_name("metric of pairs", name, NAMES)
-    if names:
-        return {name: measure(name, device) for name in names}
-    if LPIPS.locate() is None:
-        notice(f"{LPIPS.how_to_get} Going on without lpips.")
-        return {name: measure(name, device) for name in DEFAULT_NAMES if name not in LPIPS_NETS}
-    return {name: measure(name, device) for name in DEFAULT_NAMES}
-
-
-def measure(name: str, device: torch.device) -> PairMetric:
-    """Make a measure by its name, one of `NAMES`."""
-    if name in LPIPS_NETS:
-        net = lpips_net(LPIPS_NETS[name], device=device)
-        return PairMetric(
-            better=BETTER[name],
-            of=lambda one, other: net.distance(one[None], other[None]).item(),
-            card=net.card(),
-        )
-    card = {"features": "pixels", "features_sha256": None, "resize": "none"}
-    if name == "l1":
-        card["basis"] = "pixels in [-1, 1], so it is 0 to 2"
-    return PairMetric(
-        better=BETTER[name], of={"l1": l1, "psnr": psnr, "ssim": ssim}[name], card=card
-    )
+        metric, card, compute = METRICS[name], PIXELS, METRICS[name].compute
+        if metric.lpips:
+            net = lpips.lpips_net(metric.lpips, device=device)
+            card, compute = net.card(), partial(metric.compute, net=net)
+        if metric.basis:
+            card = {**card, "basis": metric.basis(None)}
+        found[name] = PairMetric(better=metric.better, of=compute, card=card)
+    return found
 
 
 def judge_pairs(
@@ -98,45 +73,44 @@ def judge_pairs(
     Args:
         fake: at least one image.
         real: as many images of the same shape.
-        pair_metrics: the metrics by name, as `choose_pair_metrics` gives them.
+        pair_metrics: the metrics by name, as `load_pair_metrics` gives them.
         seed: decided which images these are; it is said in the cards.
 
     Raises:
-        UserError: the images are too small for a measure.
+        UserError: the images are too small for one.
     """
     common = {**circumstances(fake, real, None, net=None, seed=seed), "paired": True}
     pairs = list(zip(fake.images, real.images, strict=True))
     return {
-        name: mean_result(measure, [measure.of(*pair) for pair in pairs], common)
-        for name, measure in pair_metrics.items()
+        name: mean_result(metric, [metric.of(*pair) for pair in pairs], common)
+        for name, metric in pair_metrics.items()
     }
 
 
 def mean_result(
-    measure: PairMetric, values: Sequence[float], common: Mapping[str, Any]
+    metric: PairMetric, values: Sequence[float], common: Mapping[str, Any]
 ) -> MetricResult:
     """The mean over pairs, of those that differ where identical ones have infinity.
 
     Args:
-        measure: the metric.
+        metric: the metric.
         values: of each pair, at least one.
         common: what the card says besides of how they were come by.
     """
     finite = [value for value in values if math.isfinite(value)]
-    spread = spread_of(finite) if finite else None
     identical = len(values) - len(finite)
     infinite = (
         f"{identical} of {len(values)} pairs are identical, which is infinitely good. The mean is "
         "over the others."
     )
     return MetricResult(
-        value=spread.mean if spread else None,
+        value=float(np.mean(finite)) if finite else None,
         card={
             **common,
-            **measure.card,
-            "better": measure.better,
+            **metric.card,
+            "better": metric.better,
             "floor": None,
-            "spread": spread.deviation if spread else None,
+            "spread": float(np.std(finite)) if len(finite) > 1 else None,
             "warning": infinite if identical else None,
         },
     )
@@ -209,17 +183,20 @@ def ssim(first: Tensor, second: Tensor) -> float:
     return float((luminance * structure).mean())
 
 
-def spread_of(values: Sequence[float]) -> Spread:
-    """The mean of at least one pair's metrics, and the deviation where there are more."""
-    deviation = float(np.std(values)) if len(values) > 1 else None
-    return Spread(float(np.mean(values)), deviation)
+def perceptual(first: Tensor, second: Tensor, *, net: lpips.Lpips) -> float:
+    """LPIPS of two images, uint8 (c, h, w)."""
+    return net.distance(first[None], second[None]).item()
 
 
-def better(name: str) -> str:
-    """Which way a metric is better: "lower", "higher", or what it should be like.
-
-    Of held-out images a metric is logged under its name behind "val_". Fréchet distances and errors
-    are better when lower, and so is what nobody here knows.
-    """
-    name = name.removeprefix("val_")
-    return METRICS[name].better if name in METRICS else BETTER.get(name, "lower")
+register(
+    "l1",
+    l1,
+    better="lower",
+    needs="pairs",
+    unit="of pixels in [-1, 1]",
+    basis=lambda _: "pixels in [-1, 1], so it is 0 to 2",
+)
+register("psnr", psnr, better="higher", needs="pairs", unit="dB")
+register("ssim", ssim, better="higher", needs="pairs")
+register("lpips", perceptual, better="lower", needs="pairs", lpips="alex")
+register("lpips_vgg", perceptual, better="lower", needs="pairs", lpips="vgg", by_default=False)

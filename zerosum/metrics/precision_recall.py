@@ -13,9 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+from zerosum.metrics.registry import register
+
+if TYPE_CHECKING:
+    from zerosum.metrics.evaluate import Comparison
 
 PRECISION_NEIGHBOURS = 3
 DENSITY_NEIGHBOURS = 5
@@ -99,3 +106,16 @@ def squared_distances(first: Tensor, second: Tensor, squares: Tensor | None = No
 def squared_lengths(points: Tensor) -> Tensor:
     """|x|² of each row of (n, d): (n,)."""
     return points.square().sum(dim=1)
+
+
+def manifolds(pair: Comparison) -> Manifolds:
+    """The four metrics of samples and the reference."""
+    return compare_manifolds(*pair.features)
+
+
+for _name in ("precision", "recall", "density", "coverage"):
+    register(
+        _name,
+        lambda pair, only=attrgetter(_name): only(pair.shared(manifolds)),
+        better="higher",
+    )

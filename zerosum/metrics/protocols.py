@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from zerosum.errors import UserError, unknown_name
-from zerosum.metrics.registry import BESIDE, LEAST_IMAGES, METRICS
+from zerosum.metrics.registry import LEAST_IMAGES, METRICS
 
 DEFAULT_SPLIT = "test"
 DEFAULT_COUNT = 10_000
@@ -142,8 +142,9 @@ def agree(
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS)
     terms = PROTOCOLS[protocol]
-    known = (*METRICS, *BESIDE)
-    surplus = ",".join(name for name in metrics if name in known and name not in terms.metrics)
+    surplus = ",".join(
+        name for name in metrics if METRICS[name].needs != "pairs" and name not in terms.metrics
+    )
     settled: dict[str, tuple[object, object]] = {
         "--features": (features, terms.features),
         "--resize": (resize, terms.resize),

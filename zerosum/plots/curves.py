@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from zerosum.files import write_whole
-from zerosum.metrics.paired import better
+from zerosum.metrics.registry import better
 from zerosum.plots.charts import Line, curves
 from zerosum.training.log import History
 

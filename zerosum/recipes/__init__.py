@@ -14,8 +14,9 @@ from zerosum.recipes.table import RECIPES, Recipe
 if TYPE_CHECKING:
     from zerosum.data.spec import DataSpec
     from zerosum.game.core import Game
+    from zerosum.game.sampling import Generator
 
-__all__ = ["RECIPES", "Recipe", "build", "find", "get"]
+__all__ = ["RECIPES", "Recipe", "build", "build_generator", "find", "get"]
 
 
 def get(name: str) -> Recipe:
@@ -48,3 +49,14 @@ def build(name: str, config: Any, spec: DataSpec, *, device: Any) -> Game:
         device: where the nets live.
     """
     return get(name).build(config, spec, device=device)
+
+
+def build_generator(name: str, config: Any, spec: DataSpec, *, device: Any) -> Generator:
+    """Build G alone, where the recipe can, or else with the rest; it takes what `build` takes."""
+    recipe = get(name)
+    if recipe.build_generator is not None:
+        return recipe.build_generator(config, spec, device=device)
+    from zerosum.game.sampling import Generator
+
+    game = recipe.build(config, spec, device=device)
+    return Generator(game.G.net, game.forward.inputs)

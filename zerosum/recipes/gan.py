@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from zerosum.data.spec import DataSpec
     from zerosum.game.core import Forward, Game
+    from zerosum.game.sampling import Generator
+    from zerosum.nets.layers import Options
 
 
 def build(config: GanSettings, spec: DataSpec, *, device: torch.device) -> Game:
@@ -38,20 +40,14 @@ def build(config: GanSettings, spec: DataSpec, *, device: torch.device) -> Game:
     from zerosum.game.core import Game
     from zerosum.game.losses import classification
 
-    conditional = config.conditioning != "none"
-    if conditional and not spec.num_classes:
-        raise UserError(
-            f"--conditioning {config.conditioning} tells G the class of each image, and these "
-            "images have no labels. Put the images of each class into a subfolder of its own, add "
-            "labels to the .npz, or choose --conditioning none."
-        )
+    num_classes = told_classes(config, spec)
     if spec.are_points and (config.hflip or config.augment != "none"):
         raise UserError(
             "Points in the plane have no pixels to mirror, shift or cut out. Leave --hflip and "
             "--augment out."
         )
-    num_classes = spec.num_classes if conditional else 0
-    G, D = build_nets(config, spec.shape, num_classes)
+    G = make_generator(config, spec.shape, num_classes)
+    D = make_discriminator(config, spec.shape, num_classes)
     objective = build_objective(config, D)
     if config.conditioning == "classifier":
         objective |= classification()
@@ -71,54 +67,96 @@ def build(config: GanSettings, spec: DataSpec, *, device: torch.device) -> Game:
     )
 
 
-def build_nets(
-    config: GanSettings, image_shape: tuple[int, int, int], num_classes: int
-) -> tuple[nn.Module, nn.Module]:
-    """Make G and D, in this order."""
-    from zerosum.nets import dcgan, mlp, r3gan, resnet
-    from zerosum.nets.layers import Options
+def build_generator(config: GanSettings, spec: DataSpec, *, device: torch.device) -> Generator:
+    """Build G alone, with the weights that `build` gives it; it takes and raises the same."""
+    from zerosum.game.sampling import Generator, noise_inputs
 
-    names_classes = config.conditioning == "classifier"
-    attention = {
-        player: resolution or usual_resolution(image_shape)
-        for player, resolution in parse_attention(config.attention).items()
-    }
-    options = {
-        player: Options(
-            width=config.width,
-            full_width_up_to=config.full_width_up_to,
-            condition_size=0 if player == "D" and names_classes else num_classes,
-            conditioning="projection" if config.conditioning == "projection" else "concat",
-            attention=attention.get(player),
-            spectral_norm=config.spectral_norm in ("both", player),
+    num_classes = told_classes(config, spec)
+    G = make_generator(config, spec.shape, num_classes)
+    return Generator(G.to(device), noise_inputs(config.latent_size, num_classes))
+
+
+def told_classes(config: GanSettings, spec: DataSpec) -> int:
+    """How many classes G is told of, of those that the data has.
+
+    Raises:
+        UserError: it has none, and the recipe needs them.
+    """
+    if config.conditioning == "none":
+        return 0
+    if not spec.num_classes:
+        raise UserError(
+            f"--conditioning {config.conditioning} tells G the class of each image, and these "
+            "images have no labels. Put the images of each class into a subfolder of its own, add "
+            "labels to the .npz, or choose --conditioning none."
         )
-        for player in "GD"
-    }
-    outputs = 1 + num_classes if names_classes else 1
-    G: nn.Module
-    D: nn.Module
+    return spec.num_classes
+
+
+def make_generator(
+    config: GanSettings, image_shape: tuple[int, int, int], num_classes: int
+) -> nn.Module:
+    """Make G, which is told one of `num_classes` classes."""
+    from zerosum.nets import dcgan, mlp, r3gan, resnet
+
     if config.nets == "mlp":
-        G = mlp.Generator(
+        return mlp.Generator(
             image_shape,
             latent_size=config.latent_size,
             hidden=config.hidden,
-            condition_size=options["G"].condition_size,
-            spectral_norm=options["G"].spectral_norm,
+            condition_size=num_classes,
+            spectral_norm=config.spectral_norm in ("both", "G"),
         )
-        D = mlp.Discriminator(
+    kind = {"dcgan": dcgan, "resnet": resnet, "r3gan": r3gan}[config.nets]
+    options = make_options(config, "G", image_shape, num_classes)
+    G: nn.Module = kind.Generator(image_shape, latent_size=config.latent_size, options=options)
+    return G
+
+
+def make_discriminator(
+    config: GanSettings, image_shape: tuple[int, int, int], num_classes: int
+) -> nn.Module:
+    """Make D, which is told the class, or has to name it."""
+    from zerosum.nets import dcgan, mlp, r3gan, resnet
+
+    names_classes = config.conditioning == "classifier"
+    condition_size = 0 if names_classes else num_classes
+    outputs = 1 + num_classes if names_classes else 1
+    if config.nets == "mlp":
+        return mlp.Discriminator(
             image_shape,
             hidden=config.hidden[::-1],
-            condition_size=options["D"].condition_size,
+            condition_size=condition_size,
             outputs=outputs,
             pack=config.pack,
-            spectral_norm=options["D"].spectral_norm,
+            spectral_norm=config.spectral_norm in ("both", "D"),
         )
-        return G, D
+    options = make_options(config, "D", image_shape, condition_size)
     kind = {"dcgan": dcgan, "resnet": resnet, "r3gan": r3gan}[config.nets]
-    G = kind.Generator(image_shape, latent_size=config.latent_size, options=options["G"])
-    judge = partial(kind.Discriminator, image_shape, options=options["D"], outputs=outputs)
+    judge = partial(kind.Discriminator, image_shape, options=options, outputs=outputs)
+    D: nn.Module
     D = judge(pack=config.pack, norm=config.d_norm) if kind is dcgan else judge(pack=config.pack)
-    return G, D
+    return D
+
+
+def make_options(
+    config: GanSettings, player: str, image_shape: tuple[int, int, int], condition_size: int
+) -> Options:
+    """Settle what every convolutional net can be asked for, of "G" or of "D"."""
+    from zerosum.nets.layers import Options
+
+    attention = {
+        each: resolution or usual_resolution(image_shape)
+        for each, resolution in parse_attention(config.attention).items()
+    }
+    return Options(
+        width=config.width,
+        full_width_up_to=config.full_width_up_to,
+        condition_size=condition_size,
+        conditioning="projection" if config.conditioning == "projection" else "concat",
+        attention=attention.get(player),
+        spectral_norm=config.spectral_norm in ("both", player),
+    )
 
 
 def usual_resolution(image_shape: tuple[int, int, int]) -> int:

@@ -19,6 +19,7 @@ from zerosum.recipes import gan, translation
 
 if TYPE_CHECKING:
     from zerosum.game.core import Game
+    from zerosum.game.sampling import Generator
 
 Defaults = Mapping[str, Any]
 
@@ -36,6 +37,8 @@ class Recipe:
         settings: the paper's, where they differ from the class's defaults.
         on: what differs from them on data of a kind, "digits", "photographs" or "toys".
         task: what its G does, a name of `zerosum.tasks.TASKS`.
+        build_generator: makes G alone, with the weights that `build` would give it; None where
+            only the whole game can be built.
     """
 
     config: type[Settings]
@@ -45,6 +48,7 @@ class Recipe:
     settings: Defaults = field(default_factory=dict)
     on: Mapping[str, Defaults] = field(default_factory=dict)
     task: Literal["generation", "translation", "unpaired translation"] = "generation"
+    build_generator: Callable[..., Generator] | None = None
 
     def defaults(self, data: str) -> dict[str, Any]:
         """What the recipe sets for a data set, a name or a path, beside the class's defaults."""
@@ -111,6 +115,7 @@ def gan_recipe(
     return Recipe(
         config=GanSettings,
         build=gan.build,
+        build_generator=gan.build_generator,
         summary=summary,
         source=source,
         settings=settings,
@@ -332,6 +337,7 @@ RECIPES: dict[str, Recipe] = {
     "pix2pix": Recipe(
         config=Pix2PixSettings,
         build=translation.build_pix2pix,
+        build_generator=translation.pix2pix_generator,
         summary="Image to image, from pairs: a U-Net against a PatchGAN, and L1.",
         source="Isola et al. 2017",
         task="translation",
@@ -339,6 +345,7 @@ RECIPES: dict[str, Recipe] = {
     "cyclegan": Recipe(
         config=CycleGANSettings,
         build=translation.build_cyclegan,
+        build_generator=translation.cyclegan_generator,
         summary="Image to image without pairs: there and back again.",
         source="Zhu et al. 2017",
         task="unpaired translation",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from zerosum.game.core import Game
     from zerosum.game.cycle import DiscriminatorPair, GeneratorPair
     from zerosum.game.losses import Objective
+    from zerosum.game.sampling import Generator
 
 
 def build_pix2pix(config: Pix2PixSettings, spec: DataSpec, *, device: torch.device) -> Game:
@@ -39,8 +40,17 @@ def build_pix2pix(config: Pix2PixSettings, spec: DataSpec, *, device: torch.devi
     from zerosum.game.core import Game
     from zerosum.game.losses import l1
     from zerosum.game.translation import Translation, Views
+    from zerosum.nets import patchgan
 
-    G, D = pix2pix_nets(config, spec)
+    G = make_unet(config, spec)
+    channels, height, width = spec.shape
+    D = patchgan.Discriminator(
+        (height, width),
+        channels=channels,  # it sees source and target
+        width=config.width,
+        layers=config.d_layers,
+        norm=config.d_norm,
+    )
     objective = build_objective(config, D)
     wishes = weighted(objective.G, config.adversarial)
     if config.l1:
@@ -61,12 +71,21 @@ def build_pix2pix(config: Pix2PixSettings, spec: DataSpec, *, device: torch.devi
     )
 
 
-def pix2pix_nets(config: Pix2PixSettings, spec: DataSpec) -> tuple[nn.Module, nn.Module]:
-    """Make G and D, in this order; D sees source and target."""
-    from zerosum.nets import patchgan, unet
+def pix2pix_generator(
+    config: Pix2PixSettings, spec: DataSpec, *, device: torch.device
+) -> Generator:
+    """Build G alone, with the weights that `build_pix2pix` gives it; it takes the same."""
+    from zerosum.game.sampling import Generator, image_inputs
 
-    channels, height, width = spec.shape
-    G = unet.Generator(
+    return Generator(make_unet(config, spec).to(device), image_inputs(spec.source_channels))
+
+
+def make_unet(config: Pix2PixSettings, spec: DataSpec) -> nn.Module:
+    """Make Pix2Pix's G."""
+    from zerosum.nets import unet
+
+    _, height, width = spec.shape
+    return unet.Generator(
         (height, width),
         source_channels=spec.source_channels,
         target_channels=spec.target_channels,
@@ -74,14 +93,6 @@ def pix2pix_nets(config: Pix2PixSettings, spec: DataSpec) -> tuple[nn.Module, nn
         norm=config.norm,
         dropout=config.dropout,
     )
-    D = patchgan.Discriminator(
-        (height, width),
-        channels=channels,
-        width=config.width,
-        layers=config.d_layers,
-        norm=config.d_norm,
-    )
-    return G, D
 
 
 def build_cyclegan(config: CycleGANSettings, spec: DataSpec, *, device: torch.device) -> Game:
@@ -104,7 +115,7 @@ def build_cyclegan(config: CycleGANSettings, spec: DataSpec, *, device: torch.de
 
     _, *size = spec.shape
     domains = spec.source_channels, spec.target_channels
-    G, D = cyclegan_nets(config, (size[0], size[1]), *domains)
+    G, D = make_both_ways(config, spec), make_both_judges(config, spec)
     objective = cyclegan_terms(config, D, *domains)
     A, B = (Pool(config.pool, (c, size[0], size[1])).to(device) for c in domains)
     rate = config.learning_rate
@@ -124,26 +135,44 @@ def build_cyclegan(config: CycleGANSettings, spec: DataSpec, *, device: torch.de
     )
 
 
-def cyclegan_nets(
-    config: CycleGANSettings, size: tuple[int, int], channels_A: int, channels_B: int
-) -> tuple[GeneratorPair, DiscriminatorPair]:
-    """Make both generators and both discriminators, in this order."""
-    from zerosum.game.cycle import DiscriminatorPair, GeneratorPair
-    from zerosum.nets import patchgan, translator
+def cyclegan_generator(
+    config: CycleGANSettings, spec: DataSpec, *, device: torch.device
+) -> Generator:
+    """Build G alone, both ways, with the weights that `build_cyclegan` gives it."""
+    from zerosum.game.sampling import Generator, image_inputs
 
-    way = partial(translator.Generator, size, width=config.width, blocks=config.blocks)
+    return Generator(make_both_ways(config, spec).to(device), image_inputs(spec.source_channels))
+
+
+def make_both_ways(config: CycleGANSettings, spec: DataSpec) -> GeneratorPair:
+    """Make both generators."""
+    from zerosum.game.cycle import GeneratorPair
+    from zerosum.nets.translator import Generator
+
+    _, height, width = spec.shape
+    A, B = spec.source_channels, spec.target_channels
+    way = partial(Generator, (height, width), width=config.width, blocks=config.blocks)
+    return GeneratorPair(
+        AB=way(source_channels=A, target_channels=B), BA=way(source_channels=B, target_channels=A)
+    )
+
+
+def make_both_judges(config: CycleGANSettings, spec: DataSpec) -> DiscriminatorPair:
+    """Make both discriminators."""
+    from zerosum.game.cycle import DiscriminatorPair
+    from zerosum.nets.patchgan import Discriminator
+
+    _, height, width = spec.shape
     judge = partial(
-        patchgan.Discriminator,
-        size,
+        Discriminator,
+        (height, width),
         width=config.width,
         layers=config.d_layers,
         norm=config.d_norm,
     )
-    G = GeneratorPair(
-        AB=way(source_channels=channels_A, target_channels=channels_B),
-        BA=way(source_channels=channels_B, target_channels=channels_A),
+    return DiscriminatorPair(
+        A=judge(channels=spec.source_channels), B=judge(channels=spec.target_channels)
     )
-    return G, DiscriminatorPair(A=judge(channels=channels_A), B=judge(channels=channels_B))
 
 
 def cyclegan_terms(

@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
+from zerosum.errors import UserError
 from zerosum.files import flush_folder, write_whole
 
 TENSORS, FACTS, MANIFEST = "state.safetensors", "state.json", "manifest.json"
@@ -40,6 +41,15 @@ class Snapshot:
 
     tensors: dict[str, Tensor]
     facts: dict[str, Any]
+
+    def group(self, name: str) -> dict[str, Tensor]:
+        """The tensors whose names begin with `name/`, without that beginning."""
+        prefix = f"{name}/"
+        return {
+            key.removeprefix(prefix): tensor
+            for key, tensor in self.tensors.items()
+            if key.startswith(prefix)
+        }
 
 
 class Checkpoints:
@@ -109,6 +119,78 @@ class Checkpoints:
                 yield seen, read(self.path(seen))
             except Damaged as damage:
                 yield seen, damage
+
+    def resolve(self, name: str | int) -> int:
+        """Find which checkpoint is meant.
+
+        Args:
+            name: "newest", "best", or the images seen at one of those kept.
+
+        Returns:
+            The images seen at it.
+
+        Raises:
+            UserError: there is none, or not that one.
+        """
+        kept = self.seen()
+        if not kept:
+            raise UserError(
+                f"The run '{self.directory.parent}' has no checkpoint yet: train it first, or "
+                "longer."
+            )
+        if name == "newest":
+            return kept[-1]
+        if name == "best" and (best := self.best(kept)) is not None:
+            return best
+        for seen in kept:
+            if str(seen) == str(name):
+                return seen
+        raise UserError(
+            f"The run '{self.directory.parent}' has no checkpoint '{name}'. It keeps: "
+            f"{', '.join(map(str, kept))}; expected one of them, newest or best."
+        )
+
+    def load(self, name: str | int, notice: Callable[[str], None]) -> Snapshot:
+        """Read the checkpoint that is meant, see `resolve`; the newest is the newest whole one.
+
+        Raises:
+            UserError: there is none, not that one, or it is damaged.
+        """
+        if name == "newest" and (snapshot := self.read_newest_whole(notice)):
+            return snapshot
+        seen = self.resolve(name)
+        try:
+            return read(self.path(seen))
+        except Damaged as damage:
+            raise UserError(
+                f"The checkpoint '{self.path(seen)}' is damaged: {damage}. Choose another "
+                f"with --checkpoint; the run keeps {', '.join(map(str, self.seen()))}."
+            ) from None
+
+    def read_newest_whole(self, notice: Callable[[str], None]) -> Snapshot | None:
+        """Read the newest checkpoint that is whole, and say loudly which newer ones are not.
+
+        Returns:
+            The checkpoint, or None if there is none at all.
+
+        Raises:
+            UserError: there are checkpoints, and none of them is whole.
+        """
+        damages: list[str] = []
+        for seen, snapshot in self.newest():
+            if isinstance(snapshot, Snapshot):
+                for damage in damages:
+                    notice(
+                        f"WARNING: damaged checkpoint {damage}. Falling back to {seen:,} images."
+                    )
+                return snapshot
+            damages.append(f"{self.path(seen)}: {snapshot}")
+        if damages:
+            raise UserError(
+                f"No checkpoint of '{self.directory.parent}' is whole: {'; '.join(damages)}. "
+                "Restore one from a copy, or start over with --fresh."
+            )
+        return None
 
     def best(self, among: Sequence[int] | None = None) -> int | None:
         """The images seen at the checkpoint with the lowest score, if any has one."""

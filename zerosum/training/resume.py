@@ -6,7 +6,6 @@ from typing import Any
 
 from zerosum.config.base import Settings, conflicts, restore
 from zerosum.errors import UserError
-from zerosum.training.checkpoint import Damaged
 from zerosum.training.interfaces import Callback
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import State, circumstances
@@ -18,29 +17,17 @@ def restore_newest(state: State, directory: RunDirectory, watcher: Callback) -> 
     Raises:
         UserError: there are checkpoints, and none of them is whole.
     """
-    damages = []
-    for seen, snapshot in directory.checkpoints.newest():
-        if isinstance(snapshot, Damaged):
-            damages.append(f"{directory.checkpoints.path(seen)}: {snapshot}")
-            continue
-        for damage in damages:
-            watcher.notice(
-                f"WARNING: damaged checkpoint {damage}. Falling back to {seen:,} images."
-            )
-        state.restore(snapshot)
-        for name, now in circumstances(state.game.device).items():
-            before = snapshot.facts.get("circumstances", {}).get(name, now)
-            if before != now:
-                watcher.notice(
-                    f"NOTE: {name} was {before} when this run was saved, and is {now}: going on, "
-                    "but its numbers may differ in the last bits from a run in one go."
-                )
+    snapshot = directory.checkpoints.read_newest_whole(watcher.notice)
+    if snapshot is None:
         return
-    if damages:
-        raise UserError(
-            f"No checkpoint of '{directory.path}' is whole: {'; '.join(damages)}. Restore one from "
-            "a copy, or start over with --fresh."
-        )
+    state.restore(snapshot)
+    for name, now in circumstances(state.game.device).items():
+        before = snapshot.facts.get("circumstances", {}).get(name, now)
+        if before != now:
+            watcher.notice(
+                f"NOTE: {name} was {before} when this run was saved, and is {now}: going on, "
+                "but its numbers may differ in the last bits from a run in one go."
+            )
 
 
 def require_same_run(

@@ -82,15 +82,15 @@ class State:
             UserError: its tensors are not those of this game.
         """
         try:
-            load_net(self.game.G.net, group(snapshot, "G"))
-            load_net(self.game.D.net, group(snapshot, "D"))
-            load_net(self.ema.net, group(snapshot, "average"))
-            load_optimizer(self.game.G, group(snapshot, "optimizer_G"))
-            load_optimizer(self.game.D, group(snapshot, "optimizer_D"))
-            load_net(self.game.forward.memory, group(snapshot, "deal"))
+            load_net(self.game.G.net, snapshot.group("G"))
+            load_net(self.game.D.net, snapshot.group("D"))
+            load_net(self.ema.net, snapshot.group("average"))
+            load_optimizer(self.game.G, snapshot.group("optimizer_G"))
+            load_optimizer(self.game.D, snapshot.group("optimizer_D"))
+            load_net(self.game.forward.memory, snapshot.group("deal"))
             device = self.game.device
             self.stats.restore(
-                {name: values.to(device) for name, values in group(snapshot, "tally").items()}
+                {name: values.to(device) for name, values in snapshot.group("tally").items()}
             )
             self.progress = Progress(**snapshot.facts["progress"])
         except (RuntimeError, LookupError, TypeError, ValueError) as error:
@@ -115,16 +115,6 @@ def not_finite(snapshot: Snapshot) -> str | None:
         if tensor.is_floating_point() and not tensor.isfinite().all():
             return name
     return None
-
-
-def group(snapshot: Snapshot, name: str) -> dict[str, Tensor]:
-    """The tensors whose names begin with `name/`, without that beginning."""
-    prefix = f"{name}/"
-    return {
-        key.removeprefix(prefix): tensor
-        for key, tensor in snapshot.tensors.items()
-        if key.startswith(prefix)
-    }
 
 
 def load_net(net: nn.Module, tensors: Mapping[str, Tensor]) -> None:
