@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from zerosum.config.base import read_size
+from zerosum.config.specs import read_size
 from zerosum.errors import UserError
 from zerosum.evaluation.images import Source, agreed_counts, draw, draw_others
 from zerosum.metrics.evaluate import ImageCollection

@@ -10,6 +10,7 @@ from zerosum.errors import UserError
 from zerosum.evaluation.evaluate import EvalConfig, agreed_protocol, choose_metrics
 from zerosum.evaluation.translation import Targets, distinct
 from zerosum.metrics.registry import METRICS
+from zerosum.metrics.weight_files import LPIPS
 
 
 def save_images(folder, count, *, gray=False):
@@ -87,7 +88,7 @@ class TestChosenMetrics:
     @pytest.fixture
     def chosen(self, make, monkeypatch):
         """The names of the metrics of a run, and what was said."""
-        monkeypatch.setattr("zerosum.metrics.lpips.locate", lambda name: "there")
+        monkeypatch.setattr(LPIPS, "locate", lambda file=None: "there")
 
         def choose(metrics, *, recipe="pix2pix", reference=None, protocol=None, **settings):
             targets, notices = make(recipe, **settings)

@@ -6,6 +6,7 @@ import torch
 
 from zerosum import recipes
 from zerosum.data.images import to_array
+from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError
 from zerosum.game import core
 from zerosum.game.sampling import draw_inputs, generate
@@ -59,17 +60,17 @@ class TestGenerator:
 def test_alone_it_is_the_g_of_the_game(name):
     """The same weights of the same random stream, and the inputs that the game draws."""
     recipe = recipes.RECIPES[name]
-    small = {"width": 2, "latent_size": 4, "hidden": (4,), "batch_size": 2, "size": "32"}
-    fields = recipe.config.model_fields
-    config = recipe.config(**{key: value for key, value in small.items() if key in fields}).settled(
-        1
-    )
-    told = {"source_channels": 3} if name in SHAPES else {"num_classes": 3}
-    shape = SHAPES.get(name, (1, 28, 28))
+    small = {"data": "mine", "batch_size": 2, "size": "32"}
+    small |= {"hidden": (4,)} if name == "vanilla" else {"width": 2}
+    config = recipe.configure(small).settled(1)
+    if name in SHAPES:
+        spec = DataSpec(shape=SHAPES[name], source_channels=3)
+    else:
+        spec = DataSpec(shape=(1, 28, 28), classes=("a", "b", "c"))
     torch.manual_seed(3)
-    game = recipes.build(name, config, image_shape=shape, device=CPU, **told)
+    game = recipes.build(name, config, spec, device=CPU)
     torch.manual_seed(3)
-    G = recipes.build_generator(name, config, image_shape=shape, device=CPU, **told)
+    G = recipes.build_generator(name, config, spec, device=CPU)
     expected = game.G.net.state_dict()
     assert G.net.state_dict().keys() == expected.keys()
     assert all(torch.equal(G.net.state_dict()[key], expected[key]) for key in expected)
@@ -88,8 +89,8 @@ def test_a_recipe_of_ones_own_needs_no_builder_of_g(monkeypatch):
             source="",
         ),
     )
-    config = recipe.config(hidden=(4,), latent_size=3)
-    G = recipes.build_generator("mine", config, image_shape=(1, 2, 2), device=CPU)
+    config = recipe.configure({"hidden": (4,), "latent_size": 3})
+    G = recipes.build_generator("mine", config, DataSpec(shape=(1, 2, 2)), device=CPU)
     assert G(torch.randn(5, 3)).shape == (5, 1, 2, 2)
 
 

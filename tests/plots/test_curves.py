@@ -63,7 +63,7 @@ def test_a_curve_that_cannot_be_written_leaves_the_one_before(make_run, monkeypa
     draw_curve(directory.history(), directory.curve_path)
     first = (directory.path / CURVE).read_text()
     directory.append_log({"epoch": 5, "seen": 50, "loss_D": 3.0, "loss_G": 3.0})
-    monkeypatch.setattr("pathlib.Path.write_text", refuse)
+    monkeypatch.setattr("pathlib.Path.replace", refuse)
     with pytest.raises(OSError, match="full"):
         draw_curve(directory.history(), directory.curve_path)
     assert (directory.path / CURVE).read_text() == first

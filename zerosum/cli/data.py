@@ -9,7 +9,6 @@ from cyclopts import App
 from zerosum.cli.show import show
 from zerosum.data.catalog import DATASETS, folders, is_here, locate
 from zerosum.errors import UserError, unknown_name
-from zerosum.metrics.weight_files import ON_REQUEST
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,14 +34,16 @@ def get(name: str) -> None:
     Args:
         name: fashion-mnist or cifar10; others are here, or say how to get them.
     """
-    if name in ON_REQUEST:
+    if name not in DATASETS:
+        from zerosum.metrics.weight_files import ON_REQUEST  # with torch, which takes a while
+
+        if name not in ON_REQUEST:
+            raise unknown_name("data set", name, (*DATASETS, *ON_REQUEST))
         weights = ON_REQUEST[name]
         if (path := weights.locate()) is None:
             raise UserError(weights.how_to_get)
         print(f"The {weights.name} weights are here already: {path}")
         return
-    if name not in DATASETS:
-        raise unknown_name("data set", name, (*DATASETS, *ON_REQUEST))
     about = DATASETS[name]
     if about.mixture is not None:
         print(f"There is nothing to get of '{name}'. {about.origin}")
