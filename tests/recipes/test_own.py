@@ -84,6 +84,19 @@ def test_its_code_is_run_only_where_it_is_named(here, capsys):
     assert "is not as it was" in capsys.readouterr().err
 
 
+def test_the_commands_take_its_name(here, capsys):
+    assert run(TRAIN) == 0
+    forget()
+    path, named = "runs/my_module-SMALL-tiny", ["--recipe", "my_module.py:SMALL"]
+    assert run(["sample", path, "--out", "a.png"]) == 2
+    assert "--recipe my_module.py:SMALL" in capsys.readouterr().err
+    assert run(["sample", path, "--out", "a.png", *named]) == 0
+    forget()
+    evaluate = ["evaluate", path, "--features", "random", "--metrics", "fid", "-n", "20"]
+    assert run(evaluate) == 2
+    assert run([*evaluate, *named]) == 0
+
+
 def test_a_changed_module_does_not_go_on(here, capsys):
     assert run(TRAIN) == 0
     forget()

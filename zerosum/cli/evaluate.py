@@ -30,6 +30,7 @@ def evaluate(
     neighbours: Path | None = None,
     paired: bool = False,
     as_json: Annotated[bool, Parameter(name="--json")] = False,
+    recipe: str | None = None,
     raw: Annotated[bool, Parameter(show=False)] = False,
 ) -> None:
     """Measure how close samples come to real images, with a card beside every metric.
@@ -60,6 +61,7 @@ def evaluate(
         paired: Compare two folders image by image, matched by name: l1, psnr, ssim, lpips,
             lpips_vgg.
         as_json: Print JSON instead of a table.
+        recipe: Of a run of your own recipe, the file that holds it, as FILE.py:RECIPE; it is run.
         raw: The old name of --no-ema.
     """
     from zerosum.evaluation.evaluate import EvalConfig, evaluate_source
@@ -78,6 +80,7 @@ def evaluate(
         channels=channels,
         count=count,
         metrics=metrics or "",
+        recipe=recipe,
         seed=seed,
         ema=not (no_ema or (raw and renamed("--raw", "--no-ema"))),
         checkpoint=checkpoint,

@@ -67,6 +67,7 @@ def sample(
     no_ema: bool = False,
     checkpoint: str = "newest",
     device: str = "auto",
+    recipe: str | None = None,
     raw: Annotated[bool, Parameter(show=False)] = False,
 ) -> None:
     """Let a run's generator make images.
@@ -80,6 +81,7 @@ def sample(
         no_ema: Use G's own weights instead of their moving average.
         checkpoint: newest, best, or the images seen at a checkpoint that is kept.
         device: auto, cpu, cuda, cuda:N or mps.
+        recipe: Of a run of your own recipe, the file that holds it, as FILE.py:RECIPE; it is run.
         raw: The old name of --no-ema.
     """
     from zerosum.inference.run import Run
@@ -87,7 +89,7 @@ def sample(
 
     ema = not (no_ema or (raw and renamed("--raw", "--no-ema")))
     where = {"checkpoint": checkpoint, "ema": ema, "device": device}
-    write_samples(Run(run), out, count=count, seed=seed, label=label, **where)
+    write_samples(Run(run, recipe=recipe), out, count=count, seed=seed, label=label, **where)
     print(f"Wrote {out}.")
 
 

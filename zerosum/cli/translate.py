@@ -24,6 +24,7 @@ def translate(
     reverse: bool = False,
     checkpoint: str = "newest",
     device: str = "auto",
+    recipe: str | None = None,
     raw: Annotated[bool, Parameter(show=False)] = False,
 ) -> None:
     """Let a run's generator make an image of an image, or of every image in a folder.
@@ -38,13 +39,14 @@ def translate(
         reverse: Translate from target to source, where the run learnt both ways.
         checkpoint: newest, best, or the images seen at a checkpoint that is kept.
         device: auto, cpu, cuda, cuda:N or mps.
+        recipe: Of a run of your own recipe, the file that holds it, as FILE.py:RECIPE; it is run.
         raw: The old name of --no-ema.
     """
     from zerosum.inference.run import Run, print_notice
     from zerosum.inference.translate_files import write_translations
 
     written = write_translations(
-        Run(run),
+        Run(run, recipe=recipe),
         image,
         out,
         size=size,

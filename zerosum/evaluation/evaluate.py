@@ -59,6 +59,7 @@ class EvalConfig:
     channels: int | None = None
     count: int | None = None
     metrics: str = ""
+    recipe: str | None = None
     seed: int = 0
     ema: bool = True
     checkpoint: str = "newest"
@@ -80,7 +81,7 @@ def evaluate_source(config: EvalConfig, *, notice: Notice) -> dict[str, MetricRe
     if not 0 <= config.seed < MOST_SEEDS:
         raise UserError(f"The seed was {config.seed}: expected 0 to {MOST_SEEDS - 1}.")
     device = choose_device(config.device)
-    run = Run(config.source) if is_run(config.source) else None
+    run = Run(config.source, recipe=config.recipe) if is_run(config.source) else None
     protocol = agreed_protocol(config, run)
     reference = find_reference(config, run, notice)
     targets = None
