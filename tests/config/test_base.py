@@ -130,7 +130,7 @@ class TestToml:
 
 
 def test_a_gain_must_be_seen_to_be_missed():
-    with pytest.raises(UserError, match=r"--patience: .* --evaluate-every above 0"):
+    with pytest.raises(UserError, match=r"--evaluate-every above 0 beside --patience"):
         validate(GanSettings, {"patience": 10, "evaluate_every": 0})
 
 
