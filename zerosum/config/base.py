@@ -62,8 +62,8 @@ class Settings(BaseModel):
     batch_size: Count = Field(128, description="Real images a turn.")
     seed: int = Field(0, ge=0, description="Decides every random number of the run.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
-    precision: Literal["fp32", "bf16"] = Field(
-        "fp32", description="bf16 is faster where the hardware multiplies it natively."
+    precision: Literal["fp32", "bf16", "auto"] = Field(
+        "fp32", description="bf16 is faster on some hardware; auto measures it, and takes it there."
     )
     ema_half_life: int = Field(
         20_000, ge=0, description="Images over which the average of G forgets half; 0: no average."
