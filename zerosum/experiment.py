@@ -104,6 +104,8 @@ def settle_precision(
         products = heaviest_products(outline, batch)
         pace = bf16_pace(products, device) if products else 1.0
     found = f"bf16 runs at {pace:.2f} times the pace of fp32 in this recipe's largest products here"
+    if not products:
+        found = "this recipe's nets have no products that could be measured"
     if config.precision == "auto":
         config = config.model_copy(update={"precision": "bf16" if pace >= WORTH else "fp32"})
         callback.notice(f"Precision {config.precision}: {found}.")

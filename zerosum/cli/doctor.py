@@ -44,8 +44,8 @@ def bf16_row(device: torch.device) -> tuple[str, str, str]:
         advice = "--precision bf16 is faster"
     else:
         advice = "--precision auto measures which is faster for a recipe"
-    found = ", ".join(f"{pace:.2f} times the pace in {name}" for name, pace in paces.items())
-    return f"bf16 against fp32, {device}", found, advice
+    found = ", ".join(f"{pace:.2f} in {name}" for name, pace in paces.items())
+    return f"bf16 against fp32, {device}", found.replace(" in", " times the pace in", 1), advice
 
 
 def facts() -> Iterator[tuple[str, str, str]]:

@@ -35,20 +35,27 @@ HEAVIEST = 4
 """Products that are measured: those on which a round spends the most arithmetic."""
 SECONDS = 0.4
 """For all of them together."""
+LEAST = 3
+"""Repetitions in each precision, of which the fastest counts, whatever time it takes."""
 FIRST_WORK, GROWTH = 2e7, 8
 """Floating point operations of the first piece of a product, and how much larger the next one is:
 a fifth of a millisecond where a core is fast, and 20 where bf16 is at its slowest."""
 
-SHAPING = {
+FUNCTIONS: dict[str, Callable[..., Tensor]] = {
+    "linear": F.linear,
+    "conv2d": F.conv2d,
+    "conv_transpose2d": F.conv_transpose2d,
+}
+"""torch's products of a batch by a weight."""
+ARGUMENTS = {
     "linear": (),
     "conv2d": ("stride", "padding", "dilation", "groups"),
     "conv_transpose2d": ("stride", "padding", "output_padding", "groups", "dilation"),
 }
-"""torch's products by a weight, and their arguments behind input, weight and bias, in its order."""
-FUNCTIONS: dict[str, Callable[..., Tensor]] = {name: getattr(F, name) for name in SHAPING}
+"""What they take behind input, weight and bias, in their order."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Product:
     """A product or convolution of a batch by a weight.
 
@@ -93,17 +100,12 @@ def shorter(sides: Sequence[int], share: float, least: int = 1) -> tuple[int, ..
 
 
 STANDARD: Mapping[str, Product] = {
-    "products": Product(
-        function="linear",
-        batch=(4096, 1024),
-        weight=(1024, 1024),
-        work=6 * 4096 * 1024 * 1024,
-    ),
+    "products": Product("linear", (4096, 1024), (1024, 1024), work=6 * 4096 * 1024**2),
     "convolutions": Product(
-        function="conv2d",
-        batch=(256, 64, 28, 28),
-        weight=(64, 64, 3, 3),
-        work=6 * 256 * 28 * 28 * 64 * 64 * 9,
+        "conv2d",
+        (256, 64, 28, 28),
+        (64, 64, 3, 3),
+        work=6 * 256 * 28**2 * 64**2 * 9,
         shaping=(("padding", 1),),
     ),
 }
@@ -121,25 +123,20 @@ class Listener(TorchFunctionMode):
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Compute as torch would, and take note."""
-        named = kwargs or {}
-        result = func(*args, **named)
+        result = func(*args, **(kwargs or {}))
         for name, function in FUNCTIONS.items():
             if func is function:
-                batch, weight, *_ = args
-                # Each number of the larger side meets one column of the weight, forward once and
-                # backward twice, which is a product and a sum each time.
+                given = zip(("input", "weight", "bias", *ARGUMENTS[name]), args, strict=False)
+                values = {**dict(given), **(kwargs or {})}
+                batch, weight = values.pop("input"), values.pop("weight")
+                values.pop("bias", None)  # which is not worth its while
+                # A number of the output, of the input where it is transposed, meets one column of
+                # the weight: forward once and backward twice, with a product and a sum each time.
                 met = batch if name == "conv_transpose2d" else result
-                shaping = dict(zip(SHAPING[name], args[3:], strict=False)) | {
-                    key: value for key, value in named.items() if key in SHAPING[name]
-                }
-                product = Product(
-                    function=name,
-                    batch=tuple(batch.shape),
-                    weight=tuple(weight.shape),
-                    work=6 * met.numel() * weight.numel() / max(weight.shape[0], 1),
-                    shaping=tuple(shaping.items()),
-                )
-                self.heard[product] += product.work > 0
+                work = 6 * met.numel() * weight.numel() / max(weight.shape[0], 1)
+                shapes = tuple(batch.shape), tuple(weight.shape)
+                shaping = tuple(values.items())
+                self.heard[Product(name, *shapes, work=work, shaping=shaping)] += 1
         return result
 
 
@@ -160,8 +157,8 @@ def heaviest_products(outline: Game, batch: Batch) -> dict[Product, int]:
                 for term in outline.player(turn).objective.values():
                     with suppress(RuntimeError):
                         term(play)
-    by_work = sorted(listener.heard.items(), key=lambda item: -item[0].work * item[1])
-    return dict(by_work[:HEAVIEST])
+    by_work = sorted(listener.heard.items(), key=lambda heard: -heard[0].work * heard[1])
+    return {product: times for product, times in by_work[:HEAVIEST] if product.work}
 
 
 def bf16_pace(products: Mapping[Product, int], device: torch.device) -> float:
@@ -211,16 +208,19 @@ def fastest(product: Product, device: torch.device, *, deadline: float) -> tuple
     Args:
         product: the whole of it, to which the seconds refer whatever piece was run.
         device: where.
-        deadline: by `perf_counter`, until which the last piece is repeated, once at least.
+        deadline: by `perf_counter`, until which the last piece is repeated.
     """
     work: float = FIRST_WORK
     while True:
         piece = product.within(work)
         repeat = stopwatch(piece, device)
         repeat(False), repeat(True)  # the first ones warm up
-        single, half = repeat(False), repeat(True)
+        single = half = math.inf
+        for _ in range(LEAST):
+            single, half = min(single, repeat(False)), min(half, repeat(True))
         work *= GROWTH
-        if piece == product or perf_counter() + 2 * GROWTH * (single + half) > deadline:
+        next_one = (1 + LEAST) * GROWTH * (single + half)
+        if piece == product or perf_counter() + next_one > deadline:
             break
     while perf_counter() < deadline:
         single, half = min(single, repeat(False)), min(half, repeat(True))
