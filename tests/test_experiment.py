@@ -119,7 +119,7 @@ class TestExplicit:
         assert kept == "bf16"
         assert told == [
             "WARNING: bf16 runs at 0.52 times the pace of fp32 in this recipe's largest products "
-            "here. --precision fp32 is faster, auto chooses the faster."
+            "here. --precision fp32 is faster; auto measures and chooses."
         ]
 
     @pytest.mark.parametrize("pace", [0.95, 1.0, 3.0])

@@ -110,7 +110,7 @@ def settle_precision(
         config = config.model_copy(update={"precision": "bf16" if pace >= WORTH else "fp32"})
         callback.notice(f"Precision {config.precision}: {found}.")
     elif pace < SLOWER:
-        callback.notice(f"WARNING: {found}. --precision fp32 is faster, auto chooses the faster.")
+        callback.notice(f"WARNING: {found}. --precision fp32 is faster; auto measures and chooses.")
     return config
 
 

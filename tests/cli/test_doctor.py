@@ -35,7 +35,7 @@ def row(device="cpu"):
     ("paces", "advice"),
     [
         ((0.52, 0.6), "--precision fp32, the default, is faster"),
-        ((1.05, 0.99), "--precision fp32, the default, is faster"),
+        ((1.05, 0.99), "--precision auto measures which is faster for a recipe"),
         ((1.5, 1.1), "--precision bf16 is faster"),
         ((1.5, 0.6), "--precision auto measures which is faster for a recipe"),
     ],
