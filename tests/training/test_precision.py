@@ -114,8 +114,7 @@ class TestListener:
 def outline_of(recipe, **settings):
     """A recipe's game on "meta", and a mini-batch."""
     translates = recipes.get(recipe).task != "generation"
-    config = recipes.get(recipe).config(**settings)
-    config = config.settled(10_000)
+    config = recipes.get(recipe).configure(settings).settled(10_000)
     count, channels = config.batch_size, 6 if translates else 1
     images = ImageSet(
         images=torch.zeros(count, channels, 64, 64, dtype=torch.uint8),
@@ -150,7 +149,7 @@ class TestHeaviest:
         assert work == sorted(work, reverse=True)
 
     def test_batches_in_parts_are_measured_in_parts(self):
-        outline, batch = outline_of("vanilla", batch_size=32, parts=4)
+        outline, batch = outline_of("vanilla", batch_size=32, grad_accumulation=4)
         assert {product.batch[0] for product in heaviest_products(outline, batch)} <= {8, 16}
 
     def test_random_numbers_stay_as_they_were(self):
