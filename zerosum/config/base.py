@@ -69,8 +69,8 @@ class Settings(BaseModel):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = Field(
         "auto", description="auto, cpu, cuda, cuda:N or mps."
     )
-    precision: Literal["fp32", "bf16"] = Field(
-        "fp32", description="bf16 is faster where the hardware multiplies it natively."
+    precision: Literal["fp32", "bf16", "auto"] = Field(
+        "fp32", description="bf16 is faster on some hardware; auto measures it, and takes it there."
     )
     ema_half_life: int = Field(
         20_000, ge=0, description="Images over which the average of G forgets half; 0: no average."
