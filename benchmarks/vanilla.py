@@ -31,7 +31,7 @@ from zerosum import recipes
 from zerosum.data import load
 from zerosum.data.images import ImageSet
 from zerosum.data.loader import Loader
-from zerosum.hardware import multiplies_bf16, tuned_processor
+from zerosum.hardware import tuned_processor
 from zerosum.seeds import enter_stream
 from zerosum.training.ema import EMA
 from zerosum.training.round import play_round
@@ -166,10 +166,9 @@ def main() -> None:
     contestants = {
         "plain script": plain_script(images),
         "zerosum fp32": zerosum_rounds(images, bf16=False),
+        "zerosum bf16": zerosum_rounds(images, bf16=True),
+        "floor (fp32 products)": floor(),
     }
-    if multiplies_bf16():
-        contestants["zerosum bf16"] = zerosum_rounds(images, bf16=True)
-    contestants["floor (fp32 products)"] = floor()
 
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for play in contestants.values():

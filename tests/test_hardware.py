@@ -12,9 +12,12 @@ from zerosum.hardware import (
     available_devices,
     cgroup_quota,
     choose_device,
+    device_identity,
+    device_name,
     exhaustion_explained,
     flushes_denormals,
     memory_bytes,
+    processor_facts,
     processor_share,
     repeatable_convolutions,
     require_memory,
@@ -132,6 +135,64 @@ class TestProcessorShare:
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(processors)))
         monkeypatch.setattr(hardware, "cgroup_quota", lambda: quota)
         assert processor_share() == share
+
+
+CPUINFO = """\
+processor\t: 0
+vendor_id\t: AuthenticAMD
+cpu family\t: 25
+model\t\t: 17
+model name\t: AMD EPYC
+cpu MHz\t\t: 2596.148
+flags\t\t: fpu avx2 avx512_bf16
+
+processor\t: 1
+model name\t: another
+"""
+
+
+class TestNames:
+    @pytest.fixture
+    def linux(self, monkeypatch, tmp_path):
+        """Makes this machine one of whose processors Linux tells this."""
+
+        def tell(text):
+            (tmp_path / "cpuinfo").write_text(text)
+            found = processor_facts(tmp_path / "cpuinfo")
+            monkeypatch.setattr(hardware, "processor_facts", lambda: found)
+
+        return tell
+
+    def test_a_processor_is_named_with_what_tells_it_from_others(self, linux):
+        linux(CPUINFO)
+        assert device_name(torch.device("cpu")) == "AMD EPYC (family 25, model 17)"
+
+    @pytest.mark.parametrize("other", ["fpu avx2", "fpu avx2 avx512_bf16 amx_bf16"])
+    def test_of_one_name_those_with_other_features_are_others(self, linux, other):
+        linux(CPUINFO)
+        identity = device_identity(torch.device("cpu"))
+        linux(CPUINFO.replace("2596", "3100"))
+        assert device_identity(torch.device("cpu")) == identity
+        linux(CPUINFO.replace("fpu avx2 avx512_bf16", other))
+        assert device_identity(torch.device("cpu")) != identity
+
+    def test_so_are_those_of_arm_which_have_no_name(self, linux):
+        text = "processor : 0\nFeatures : fp asimd bf16\nCPU part : 0xd40\n"
+        linux(text)
+        assert device_name(torch.device("cpu"))
+        identity = device_identity(torch.device("cpu"))
+        linux(text.replace("0xd40", "0xd4f"))
+        assert device_identity(torch.device("cpu")) != identity
+
+    def test_where_linux_does_not_tell_there_is_a_name_too(self, monkeypatch, tmp_path):
+        assert processor_facts(tmp_path / "none") == {}
+        monkeypatch.setattr(hardware, "processor_facts", dict)
+        assert device_name(torch.device("cpu"))
+
+    def test_a_gpu_is_asked(self, monkeypatch):
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"H100 {device.index}")
+        assert device_name(torch.device("cuda:1")) == "H100 1"
+        assert device_identity(torch.device("cuda:1"))[:2] == ("cuda", "H100 1")
 
 
 class TestTunedProcessor:

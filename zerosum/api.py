@@ -23,7 +23,14 @@ from zerosum.data.images import safe_name
 from zerosum.errors import UserError, unknown_name
 from zerosum.evaluation.evaluate import EvalConfig, evaluate_source
 from zerosum.evaluation.pairs import evaluate_pairs
-from zerosum.experiment import build_game, describe, load_images, open_run, run_loop
+from zerosum.experiment import (
+    build_game,
+    describe,
+    load_images,
+    open_run,
+    run_loop,
+    settle_precision,
+)
 from zerosum.hardware import (
     choose_device,
     repeatable_convolutions,
@@ -212,7 +219,10 @@ def train_config(
         game = build_game(recipe, config, images, device=device)
         directory.claim()
         with directory.locked():  # before anything in it is read, changed or removed
-            open_run(directory, describe(recipe, config, images), config, fresh=fresh)
+            if fresh:
+                directory.remove()
+            config = settle_precision(recipe, config, images, directory, device, callback)
+            open_run(directory, describe(recipe, config, images), config)
             run_loop(recipe, game, config, images, directory, callback=callback)
     return Run(directory.path)
 

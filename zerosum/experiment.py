@@ -20,7 +20,7 @@ from zerosum.config.base import Settings
 from zerosum.data.images import ImageSet, is_point
 from zerosum.data.loader import Loader, Position
 from zerosum.errors import and_more
-from zerosum.game.core import Game
+from zerosum.game.core import Batch, Game
 from zerosum.hardware import exhaustion_explained, memory_bytes, require_memory
 from zerosum.plots.curves import draw_curve
 from zerosum.plots.film import FRAME_MILLISECONDS, read_frame, save_film
@@ -32,6 +32,7 @@ from zerosum.training.ema import EMA
 from zerosum.training.interfaces import Callback, Evaluation
 from zerosum.training.log import History
 from zerosum.training.loop import Loop, Schedule
+from zerosum.training.precision import SLOWER, WORTH, bf16_pace, heaviest_products
 from zerosum.training.resume import require_same_run, restore_newest
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import Progress, State
@@ -52,7 +53,7 @@ def load_images(recipe: str, config: Settings, callback: Callback) -> ImageSet:
 
 
 def build_game(recipe: str, config: Settings, images: ImageSet, *, device: torch.device) -> Game:
-    """Build the game, after making sure that this machine can hold it.
+    """Build the game, after making sure that this machine can hold it; on "meta", its outline.
 
     Raises:
         UserError: it cannot.
@@ -63,10 +64,11 @@ def build_game(recipe: str, config: Settings, images: ImageSet, *, device: torch
         config,
         images.spec,
     )
+    if device.type == "meta":  # where weights have shapes and take no memory
+        with device:
+            return make(device=device)
     if device.type == "cpu":
-        # On the "meta" device weights have shapes and take no memory.
-        with torch.device("meta"):
-            outline = make(device=torch.device("meta"))
+        outline = build_game(recipe, config, images, device=torch.device("meta"))
         require_memory(
             BYTES_PER_WEIGHT * outline.num_weights,
             memory=memory_bytes(),
@@ -77,16 +79,47 @@ def build_game(recipe: str, config: Settings, images: ImageSet, *, device: torch
     return make(device=device)
 
 
-def open_run(
-    directory: RunDirectory, description: dict[str, Any], config: Settings, *, fresh: bool
-) -> None:
+def settle_precision(
+    recipe: str,
+    config: Settings,
+    images: ImageSet,
+    directory: RunDirectory,
+    device: torch.device,
+    callback: Callback,
+) -> Settings:
+    """Put what is faster here in the place of `--precision auto`, and warn where bf16 is slower.
+
+    A run keeps what was chosen when it began, on whatever machine it goes on.
+    """
+    if config.precision == "auto" and directory.checkpoints.seen():
+        kept = directory.read_config().get("config", {}).get("precision", "fp32")
+        return config.model_copy(update={"precision": kept})
+    if config.precision == "fp32":
+        return config
+    meta, size = torch.device("meta"), min(config.batch_size, len(images))
+    outline = build_game(recipe, config, images, device=meta)
+    labels = None if images.labels is None else torch.empty(size, dtype=torch.int64, device=meta)
+    batch = Batch(torch.empty(size, *images.shape, device=meta), labels)
+    with exhaustion_explained(f"batches of {size} images", advice=needs_less(config)):
+        products = heaviest_products(outline, batch)
+        pace = bf16_pace(products, device) if products else 1.0
+    found = f"bf16 runs at {pace:.2f} times the pace of fp32 in this recipe's largest products here"
+    if not products:
+        found = "this recipe's nets have no products that could be measured"
+    if config.precision == "auto":
+        config = config.model_copy(update={"precision": "bf16" if pace >= WORTH else "fp32"})
+        callback.notice(f"Precision {config.precision}: {found}.")
+    elif pace < SLOWER:
+        callback.notice(f"WARNING: {found}. --precision fp32 is faster; auto measures and chooses.")
+    return config
+
+
+def open_run(directory: RunDirectory, description: dict[str, Any], config: Settings) -> None:
     """Begin a run, or make sure that the one which is there is the same.
 
     Raises:
         UserError: it is another run, or the directory cannot be written.
     """
-    if fresh:
-        directory.remove()
     if directory.exists():
         require_same_run(directory, description, config)
     directory.write_config(description)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,11 +105,32 @@ def flushes_denormals() -> bool:
     return (denormal * 1).item() == 0
 
 
-def multiplies_bf16() -> bool:
-    """Whether the CPU multiplies bfloat16 natively; elsewhere bf16 is slower than fp32."""
-    features = Path("/proc/cpuinfo")
-    flags = features.read_text() if features.exists() else ""
-    return any(flag in flags for flag in ("avx512_bf16", "amx_bf16", " bf16"))
+def device_name(device: torch.device) -> str:
+    """What a device calls itself, such as "AMD EPYC (family 25, model 17)"."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    facts = processor_facts()
+    name = facts.get("model name") or platform.processor() or platform.machine()
+    if "cpu family" in facts:  # virtual machines often keep the rest of the name to themselves
+        name += f" (family {facts['cpu family']}, model {facts['model']})"
+    return name
+
+
+def device_identity(device: torch.device) -> tuple[str, ...]:
+    """Names a device so that others of the same identity are as fast, memory and load aside."""
+    facts = processor_facts() if device.type == "cpu" else {}
+    features = facts.get("flags") or facts.get("Features") or ""
+    return device.type, device_name(device), facts.get("CPU part", ""), features
+
+
+def processor_facts(path: Path = Path("/proc/cpuinfo")) -> dict[str, str]:
+    """What Linux tells of the first processor, by its own names; elsewhere nothing."""
+    try:
+        first = path.read_text(errors="replace").partition("\n\n")[0]
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def memory_bytes() -> int | None:

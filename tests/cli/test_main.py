@@ -333,7 +333,7 @@ class TestMistakes:
             (["train", "--epoch", "3"], "Did you mean --epochs?"),
             (["train", "--epochs", "none"], "--epochs: received 'none', expected a valid integer"),
             (["train", "--epochs", "0"], "--epochs: received '0', expected greater than"),
-            (["train", "--precision", "fp16"], "'fp32' or 'bf16'"),
+            (["train", "--precision", "fp16"], "'fp32', 'bf16' or 'auto'"),
             (["train", "--device", "gpu"], "expected auto, cpu, cuda"),
             (["train", "--device", "cuda:99"], "This machine has: "),
             (["train", "--size", "3q"], "HEIGHTxWIDTH"),

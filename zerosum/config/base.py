@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -33,6 +33,11 @@ from zerosum.errors import UserError, unknown_name
 def number_in_text(value: object) -> object:
     """Read a flag's text as the number it is; pydantic does so for `int`, not for `Literal`."""
     return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+def number_as_text(value: object) -> object:
+    """Take 14 for "14", as Python and TOML have it; True is no number."""
+    return str(value) if type(value) is int else value
 
 
 Count = Annotated[int, Field(ge=1)]
@@ -61,9 +66,11 @@ class Settings(BaseModel):
     )
     batch_size: Count = Field(128, description="Real images a turn.")
     seed: int = Field(0, ge=0, description="Decides every random number of the run.")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
-    precision: Literal["fp32", "bf16"] = Field(
-        "fp32", description="bf16 is faster where the hardware multiplies it natively."
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = Field(
+        "auto", description="auto, cpu, cuda, cuda:N or mps."
+    )
+    precision: Literal["fp32", "bf16", "auto"] = Field(
+        "fp32", description="bf16 is faster on some hardware; auto measures it, and takes it there."
     )
     ema_half_life: int = Field(
         20_000, ge=0, description="Images over which the average of G forgets half; 0: no average."
@@ -84,19 +91,12 @@ class Settings(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _there_is_a_budget(self) -> Settings:
+    def _fit_together(self) -> Self:
         if self.epochs is None and self.images is None:
             raise ValueError("expected --epochs or --images")
+        if self.patience is not None and self.evaluate_every == 0:
+            raise ValueError("expected --evaluate-every above 0 beside --patience")
         return self
-
-    @field_validator("patience")
-    @classmethod
-    def _metrics_are_measured(cls, epochs: int | None, others: ValidationInfo) -> int | None:
-        if epochs is not None and others.data.get("evaluate_every") == 0:
-            raise ValueError(
-                "expected --evaluate-every above 0 beside it, or nothing is ever measured"
-            )
-        return epochs
 
     @field_validator("size", mode="before")
     @classmethod
@@ -114,14 +114,6 @@ class Settings(BaseModel):
         # A pathlib.Path or a torch.device, from Python.
         named = isinstance(value, os.PathLike) or type(value).__name__ == "device"
         return str(value) if named else value
-
-    @field_validator("device")
-    @classmethod
-    def _device_is_readable(cls, text: str) -> str:
-        kind, _, index = text.partition(":")
-        if kind not in ("auto", "cpu", "cuda", "mps") or (index and not index.isdecimal()):
-            raise ValueError("expected auto, cpu, cuda, cuda:N or mps")
-        return text
 
     def budget(self, num_images: int) -> int:
         """Real images to train on in all, with so many in the data set."""
@@ -251,6 +243,16 @@ def modern_names(
     return found
 
 
+def checked_by(parse: Callable[[str], object]) -> AfterValidator:
+    """Let a setting be a text that can be parsed."""
+
+    def check(text: str) -> str:
+        parse(text)
+        return text
+
+    return AfterValidator(check)
+
+
 @dataclass(frozen=True)
 class ReadBy:
     """Marks a setting that not everything reads: who does, and whether that is so of settings."""
@@ -290,6 +292,8 @@ def explain(error: ValidationError) -> str:
     lines = []
     for problem in error.errors():
         message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+        if problem["type"] == "string_pattern_mismatch":  # what the pattern means, in words
+            message = "auto, cpu, cuda, cuda:N or mps"
         if problem["loc"]:
             flag = str(problem["loc"][0]).replace("_", "-")
             received = f"--{flag}: received {problem['input']!r},"

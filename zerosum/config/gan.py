@@ -8,9 +8,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from zerosum.config.base import Beta, Count, Rate, ReadBy, Settings, number_in_text
+from zerosum.config.base import (
+    Beta,
+    Count,
+    Rate,
+    ReadBy,
+    Settings,
+    checked_by,
+    number_as_text,
+    number_in_text,
+)
 from zerosum.config.specs import Loss, parse_attention, parse_augment, parse_penalties
 
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
@@ -57,7 +66,9 @@ class AdversarialSettings(Settings):
         (0.0, 1.0, 1.0),
         description="For least-squares: what D should say of fakes, of reals, and what G wants.",
     )
-    penalty: str = Field("none", description="Gradient penalty on D, such as r1:0.1,r2:0.1.")
+    penalty: Annotated[str, checked_by(parse_penalties)] = Field(
+        "none", description="Gradient penalty on D, such as r1:0.1,r2:0.1."
+    )
     clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         None, description="Weight clipping: keep each of D's weights within this of 0."
     )
@@ -86,12 +97,6 @@ class AdversarialSettings(Settings):
             lambda s: s.anneal is not None and s.optimizer == "adam",
         ),
     ] = Field(None, description="Final beta2 of Adam.")
-
-    @field_validator("penalty")
-    @classmethod
-    def _penalty_is_readable(cls, text: str) -> str:
-        parse_penalties(text)
-        return text
 
     def settled(self, budget: int) -> Self:
         """Put numbers in the place of what follows from the budget, in images."""
@@ -141,7 +146,7 @@ class GanSettings(AdversarialSettings):
         Literal["batch", "none"],
         ReadBy("--nets dcgan, whose D may have BatchNorm", lambda s: s.nets == "dcgan"),
     ] = Field("none", description="Normalisation in D; not batch with a penalty.")
-    attention: str = Field(
+    attention: Annotated[str, BeforeValidator(number_as_text), checked_by(parse_attention)] = Field(
         "none", description="Self-attention at a resolution, such as auto, 14, G:14 or G:14,D:7."
     )
     conditioning: Literal["none", "concat", "projection", "classifier"] = Field(
@@ -149,7 +154,7 @@ class GanSettings(AdversarialSettings):
         description="How the class is told to G and D; with classifier, D has to name it.",
     )
     pack: Count = Field(1, description="Images that D judges together (PacGAN).")
-    augment: str = Field(
+    augment: Annotated[str, checked_by(parse_augment)] = Field(
         "none", description="Differentiable augmentation: color,translation,cutout."
     )
     augment_target: float | None = Field(
@@ -163,30 +168,13 @@ class GanSettings(AdversarialSettings):
         1, description="Play a batch in so many parts before the step, to need less memory."
     )
 
-    @field_validator("augment")
-    @classmethod
-    def _augment_is_readable(cls, text: str) -> str:
-        parse_augment(text)
-        return text
-
-    @field_validator("attention", mode="before")
-    @classmethod
-    def _attention_is_readable(cls, text: object) -> object:
-        if isinstance(text, str | int):
-            parse_attention(str(text))
-            return str(text)
-        return text
-
-    @field_validator("pack")
-    @classmethod
-    def _packs_divide_the_batch(cls, pack: int, others: ValidationInfo) -> int:
-        batch_size = others.data.get("batch_size", pack)
-        if batch_size % pack:
-            raise ValueError(f"expected a divisor of the batch of {batch_size} images")
-        return pack
-
     @model_validator(mode="after")
     def _all_fit_together(self) -> GanSettings:
+        if self.batch_size % self.pack:
+            raise ValueError(
+                f"expected --pack to divide the batch of {self.batch_size} images, received "
+                f"{self.pack}"
+            )
         if self.attention != "none" and self.nets == "mlp":
             raise ValueError("expected --nets dcgan, resnet or r3gan beside --attention")
         if self.conditioning == "projection" and self.nets == "mlp":

@@ -42,31 +42,24 @@ class StorageFailed(UserError):
 
 
 class RunDirectory:
-    """The files of one run."""
+    """The files of one run.
+
+    Attributes:
+        path: the folder.
+        config_path: the configuration, JSON.
+        log_path: one JSON object a line, one line a tick.
+        film_path: the film of all pictures.
+        curve_path: the chart of metrics and losses.
+        checkpoints: the checkpoints.
+    """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        self.config_path = self.path / CONFIG
+        self.log_path = self.path / LOG
+        self.film_path = self.path / FILM
+        self.curve_path = self.path / CURVE
         self.checkpoints = Checkpoints(self.path / "checkpoints")
-
-    @property
-    def config_path(self) -> Path:
-        """Where the configuration is."""
-        return self.path / CONFIG
-
-    @property
-    def log_path(self) -> Path:
-        """Where the log is: one JSON object a line, one line a tick."""
-        return self.path / LOG
-
-    @property
-    def film_path(self) -> Path:
-        """Where the film of all pictures is."""
-        return self.path / FILM
-
-    @property
-    def curve_path(self) -> Path:
-        """Where the chart of metrics and losses is."""
-        return self.path / CURVE
 
     def exists(self) -> bool:
         """Whether there is a run here."""
