@@ -36,6 +36,7 @@ class TestTrain:
         assert [record["epoch"] for record in run.log()] == [1, 2, 3]
         assert repr(run) == f"Run('{run.path}', recipe='vanilla')"
 
+    @pytest.mark.slow
     def test_tells_the_watcher_everything(self, train_tiny, tmp_path, recorder):
         run = train_tiny(tmp_path / "run", callbacks=[recorder])
         assert recorder.began == [{"seen": 0, "budget": 120, "images_per_epoch": 40}]
@@ -54,6 +55,7 @@ class TestTrain:
         assert f"health    {verdict}" in summary
         assert run.directory.curve_path.is_file()
 
+    @pytest.mark.slow
     def test_evaluations_change_nothing_that_is_learnt(self, train_tiny, tmp_path):
         with_and_without = [
             train_tiny(tmp_path / name, evaluate_every=every).sample(40, ema=False)
@@ -61,6 +63,7 @@ class TestTrain:
         ]
         assert np.array_equal(*with_and_without)
 
+    @pytest.mark.slow
     def test_stops_when_nothing_is_gained_and_goes_on_when_asked_to(
         self, train_tiny, tmp_path, recorder
     ):

@@ -24,6 +24,7 @@ def load_example():
     return module
 
 
+@pytest.mark.slow
 def test_the_example_and_the_library_reach_identical_weights(tmp_path, capsys):
     images = load("mnist").images[: ROUNDS * 128]
     np.savez(tmp_path / "digits.npz", images=images.squeeze(1).numpy())
@@ -51,6 +52,7 @@ def test_the_example_imports_nothing_of_the_package():
     assert "from zerosum" not in EXAMPLE.read_text()
 
 
+@pytest.mark.slow
 def test_a_game_of_ones_own_is_trained_by_the_librarys_loop(tiny_images, tmp_path):
     """The example defines a net and a loss, and touches nothing of the library."""
     settings = [f"data={tiny_images}", "size=16", "epochs=2", "batch_size=8", "sample_every=1"]

@@ -42,6 +42,7 @@ COMMANDS = {  # as they were spelled in 0.1
 }
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(
         torch.__version__.split("+")[0] != "2.13.0", reason="the hashes are those of torch 2.13.0"
     ),

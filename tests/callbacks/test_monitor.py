@@ -85,6 +85,7 @@ def checkup_of(state, digits, *, held_out=True):
     return Monitor(state, training, others if held_out else None, net=net, seed=0)
 
 
+@pytest.mark.slow
 class TestAlarms:
     def test_real_digits_that_were_not_trained_on_are_healthy(self, state, digits):
         G = Shows(to_float(thinned("train", 30_000).images[1::2]))

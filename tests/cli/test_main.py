@@ -129,6 +129,7 @@ class TestTrain:
     def test_a_number_of_seeds_that_is_none(self, here, capsys):
         assert "expected at least 1" in refused([*TRAIN, "--seeds", "0"], capsys)
 
+    @pytest.mark.slow
     def test_every_flag_takes_a_value(self, here):
         few = {"data": "tiny.npz", "device": "cpu", "epochs": "1", "evaluate-every": "0"}
         commands = [
@@ -168,6 +169,7 @@ class TestTrain:
         config = json.loads((here / "runs/vanilla-tiny/config.json").read_text())["config"]
         assert (config["epochs"], config["batch_size"]) == (2, 16)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
     def test_a_signal_saves_and_says_how_to_go_on(self, here, number, code):
         command = [*TRAIN, "--epochs", "100000", "--out", "run"]
@@ -185,6 +187,7 @@ class TestTrain:
         process.kill()
         process.communicate()
 
+    @pytest.mark.slow
     def test_a_reader_that_goes_away_is_no_traceback(self, here):
         process = zerosum(*TRAIN, "--epochs", "2000")
         process.stdout.readline()
@@ -406,6 +409,7 @@ class TestMistakes:
         assert "and 2 more" in printed
         assert "bad0.png" in refused(["train", *flags, "--strict", "--fresh"], capsys)
 
+    @pytest.mark.slow
     @pytest.mark.skipif(not hasattr(os, "setrlimit") and os.name == "nt", reason="needs rlimits")
     def test_a_disk_that_fills_up_loses_nothing(self, here):
         import resource

@@ -32,6 +32,7 @@ def shown_defaults(tokens, capsys):
     return found
 
 
+@pytest.mark.slow
 def test_help_shows_what_the_same_command_uses(capsys):
     shown = shown_defaults(["train", "dcgan", "--help"], capsys)
     assert (shown["batch-size"], shown["width"], shown["epochs"]) == ("64", "32", "12")

@@ -13,6 +13,8 @@ from zerosum.evaluation.images import Source
 from zerosum.inference.run import Run
 from zerosum.metrics.evaluate import MetricResult
 
+pytestmark = pytest.mark.slow  # runs are trained for it
+
 CARD = {
     "better": "higher",
     "warning": None,

@@ -234,6 +234,7 @@ class TestStackedMnist:
         assert (len(train), len(test)) == (30, 20)
         assert not (train.labels[:20] == test.labels).all()
 
+    @pytest.mark.slow
     def test_other_sizes_are_made_of_resized_digits(self, few):
         made = data.load(NAME, split="test", size=(14, 10), channels=3)
         digits = data.load("mnist", split="test", size=(14, 10)).images

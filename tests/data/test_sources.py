@@ -182,6 +182,7 @@ class TestRegisteredReader:
         with pytest.raises(UserError, match=r"Expected one of: a folder of \.bin files; a folder"):
             load(source / "train.bin")
 
+    @pytest.mark.slow
     def test_it_can_be_trained_on(self, source, reader, tmp_path):
         register_reader(reader)
         run = zerosum.train(

@@ -201,6 +201,7 @@ class TestOnesOwn:
             ("brightness", "like real"),
         ]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("command", ["evaluate", "compare"])
     def test_one_that_changes_is_not_remembered(self, command, train_tiny, digits, here, capsys):
         for seed in (0, 1):

@@ -18,6 +18,8 @@ from zerosum.metrics.paired import l1, psnr, ssim
 from zerosum.metrics.weight_files import INCEPTION, LPIPS
 from zerosum.training.run_directory import RunDirectory
 
+pytestmark = pytest.mark.slow  # runs are trained for it
+
 SETS = {"frechet_random", "kid", "precision", "recall", "density", "coverage"}
 PAIRS = {"l1", "psnr", "ssim"}
 

@@ -47,6 +47,7 @@ def test_every_name_has_its_function_in_the_order_of_the_names():
 # For each of them.
 
 
+@pytest.mark.slow
 @SHAPE
 @CHANGE
 def test_it_is_differentiable_and_twice(change, shape):
@@ -318,6 +319,7 @@ def test_each_policy_meets_each_image_with_probability_p_whatever_the_others_do(
         assert abs(share.float().mean() - expected) < 5 * deviation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 4])
 def test_gradients_pass_twice_through_what_is_applied_to_some(channels):
     augment = adaptive(0.5, channels=channels).double()

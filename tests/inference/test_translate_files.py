@@ -12,6 +12,8 @@ import zerosum
 from zerosum.cli.main import run
 from zerosum.inference import translate_files as translation_files
 
+pytestmark = pytest.mark.slow  # runs are trained for it
+
 ORIENTATION = 0x0112
 TURNED = 6
 """EXIF's word for a picture that has to be turned to the right by 90 degrees to be upright."""

@@ -66,6 +66,7 @@ class TestDirections:
         assert found["precision"] == found["recall"] == found["coverage"] == 1
         assert found["density"] == pytest.approx(1)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("worsen", "strengths"),
         # Beyond half, noise is so unlike a digit that the net's answer no longer grows with it.

@@ -46,6 +46,7 @@ class TestShipped:
             feature_net(name, device=CPU)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_accuracy_that_the_model_card_claims(name):
     source = SHIPPED[name].data

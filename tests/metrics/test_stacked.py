@@ -142,6 +142,7 @@ class TestFigures:
         assert results["modes"].value == 1
 
 
+@pytest.mark.slow
 def test_train_sample_and_evaluate(tmp_path, monkeypatch, capsys):
     """Through the real commands, with 160 and 60 images instead of 128,000 and 26,000."""
     monkeypatch.chdir(tmp_path)

@@ -270,6 +270,7 @@ json.dump({
 """
 
 
+@pytest.mark.slow
 def test_in_a_process_without_home_or_display_it_leaves_nothing_behind(tmp_path):
     """No folder for matplotlib's settings can be made below a file."""
     file = tmp_path / "file"

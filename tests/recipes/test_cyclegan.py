@@ -149,6 +149,7 @@ class TestWhatIsBuilt:
             game_of(d_norm="batch", penalty="r2:1")
 
 
+@pytest.mark.slow
 class TestTraining:
     @pytest.mark.parametrize("batch", [3, 5, 6])
     def test_interrupted_it_ends_as_if_it_had_not_been(self, train, outcome, interrupt, batch):
@@ -259,6 +260,7 @@ class TestCommand:
         assert command(flags()) == 0
         assert "is complete" in capsys.readouterr().out
 
+    @pytest.mark.slow
     def test_the_budget_that_it_is_annealed_over_is_saved_and_stays(self, flags, tmp_path, capsys):
         assert command(flags()) == 0
         saved = json.loads((tmp_path / "run" / "config.json").read_text())

@@ -79,6 +79,7 @@ def state_of(run):
 
 @pytest.mark.parametrize("name", FAMILY)
 class TestEveryRecipe:
+    @pytest.mark.slow
     def test_trains_resumes_bit_for_bit_and_samples(self, train, name):
         anneals = configured(name).anneal is not None
         settings = {"anneal": 96} if anneals else {}  # and not over a budget that is to grow
@@ -94,6 +95,7 @@ class TestEveryRecipe:
         config = configured(name)
         assert restore(type(config), config.model_dump()) == config
 
+    @pytest.mark.slow
     def test_it_is_a_command(self, name, images, tmp_path, monkeypatch, capsys):
         monkeypatch.chdir(tmp_path)
         flags = ["--data", str(images), "--images", "256", "--batch-size", "16"]
@@ -114,6 +116,7 @@ class TestEveryRecipe:
 
 
 class TestMixing:
+    @pytest.mark.slow
     @pytest.mark.parametrize("loss", ["minimax", "least-squares", "wasserstein", "relativistic"])
     @pytest.mark.parametrize("nets", ["mlp", "dcgan", "resnet", "r3gan"])
     def test_any_nets_with_any_loss_and_penalty(self, train, nets, loss):
@@ -148,6 +151,7 @@ class TestMixing:
         run = train("cgan", pack=2, epochs=1)
         assert run.sample(2).shape == (2, 28, 28, 1)
 
+    @pytest.mark.slow
     def test_augmentation_flips_and_parts(self, train):
         settings = {
             "augment": "color,cutout",
@@ -160,6 +164,7 @@ class TestMixing:
         again = train("dragan", "parted", **settings)
         assert state_of(run) == state_of(again)
 
+    @pytest.mark.slow
     def test_bf16(self, train):
         assert np.isfinite(train("wgan-gp", precision="bf16").log()[-1]["loss_D"])
 

@@ -123,6 +123,7 @@ def test_mistakes_are_one_message(here, name, message, capsys):
     assert "Traceback" not in error
 
 
+@pytest.mark.slow
 def test_as_a_user_runs_it(here):
     """In a process of its own, in an otherwise empty directory."""
     folder = here / "new"

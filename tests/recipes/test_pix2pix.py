@@ -121,6 +121,7 @@ class TestWhatIsBuilt:
             game_of(l1=0, adversarial=0)
 
 
+@pytest.mark.slow
 class TestTraining:
     def test_interrupted_in_mid_epoch_it_ends_as_if_it_had_not_been(
         self, train_pairs, outcome, interrupt
@@ -221,6 +222,7 @@ class TestCommand:
         assert command(flags) == 0
         assert "is complete" in capsys.readouterr().out
 
+    @pytest.mark.slow
     def test_the_budget_that_it_is_annealed_over_is_saved_and_stays(self, pairs, tmp_path, capsys):
         out = tmp_path / "run"
         assert command(flags_of(pairs, out)) == 0

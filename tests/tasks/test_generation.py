@@ -50,6 +50,7 @@ def test_a_run_draws_checks_and_keeps_itself(trained):
         assert film.size == (SIDE, SIDE + CAPTION)
 
 
+@pytest.mark.slow
 def test_it_resumes_to_the_same_points(trained):
     shutil.copytree(RUN, "whole")
     assert train("--epochs", "3", "--evaluate-every", "1") == 0
@@ -66,6 +67,7 @@ def test_samples_are_floats(trained):
     assert trained.interpolate(3, count=4).shape == (3, 4, 2)
 
 
+@pytest.mark.slow
 def test_samples_as_files(trained, capsys):
     assert run(["sample", RUN, "-n", "20", "--out", "points.npz"]) == 0
     assert np.array_equal(np.load("points.npz")["points"], trained.sample(20))
@@ -101,6 +103,7 @@ def test_real_points_of_a_file_are_as_good_as_real_ones(here, capsys):
     assert found["high_quality"]["value"] == pytest.approx(0.989, abs=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [

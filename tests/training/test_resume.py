@@ -236,6 +236,7 @@ class Trainings:
         self.server.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_killed_again_and_again_a_run_ends_as_one_that_was_not(tiny_images, tmp_path):
     trainings = Trainings(
