@@ -308,7 +308,7 @@ class TestFlagsFitWhatTheyMeet:
 
     def test_a_refusal_names_the_batch_of_the_data(self, capsys):
         assert run(["train", "dcgan", "--pack", "3"]) == 2
-        assert "expected a divisor of the batch of 64 images" in capsys.readouterr().err
+        assert "expected --pack to divide the batch of 64 images" in capsys.readouterr().err
 
 
 def test_what_is_on_by_default_can_be_turned_off(monkeypatch):
