@@ -1,6 +1,7 @@
 # make train                      sets up and trains the vanilla GAN on MNIST
 # make train ARGS="--epochs 5"    passes arguments on to `zerosum train`
-# make test                       sets up and runs the tests
+# make test                       sets up and runs the tests, one process a core
+# make test ARGS="-m 'not slow'"  leaves out those that take seconds
 # make lint                       sets up and checks style and types
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ train: $(VENV)/.runs
 	$(BIN)/zerosum train $(ARGS)
 
 test: $(VENV)/.develops
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 lint: $(VENV)/.develops
 	$(BIN)/ruff check .

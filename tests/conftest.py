@@ -174,6 +174,7 @@ def make_run(tmp_path, monkeypatch):
                 record["metrics"] = {"frechet_digits": metrics[epoch // 2 - 1]}
                 record["health"] = {
                     "verdict": health,
+                    "why": "",
                     "alarm": health not in ("healthy", "forming"),
                 }
             directory.append_log(record)

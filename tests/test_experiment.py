@@ -1,13 +1,22 @@
-"""What is settled before a training begins: in which precision it will be."""
+"""A training as a whole: the precision that is settled before it, and what it says of itself."""
+
+from dataclasses import replace
 
 import pytest
 import torch
 
 import zerosum
 from zerosum.callbacks import Callback
+from zerosum.data import load
+from zerosum.data.images import ImageSet
+from zerosum.experiment import build_game, finished, header, summary, what_they_are
 from zerosum.hardware import flushes_denormals
+from zerosum.recipes import RECIPES
+from zerosum.tasks import TASKS
 from zerosum.training import precision
 from zerosum.training.checkpoint import TENSORS
+from zerosum.training.log import History
+from zerosum.training.state import Progress
 
 
 @pytest.fixture(autouse=True)
@@ -184,3 +193,76 @@ def test_measuring_disturbs_nothing(tiny_images, tmp_path, monkeypatch, recipe, 
     assert len(paces) == 1
     assert inside[0] == inside[1]
     assert states[0] == states[1]
+
+
+def images_of(*shape, **about):
+    pixels = torch.zeros(shape, dtype=torch.uint8)
+    return ImageSet(name="", images=pixels, labels=None, classes=(), **about)
+
+
+class TestWords:
+    """What a training says before it begins, where nothing is left to do, and at its end."""
+
+    @pytest.mark.parametrize(
+        ("shape", "words"),
+        [
+            ((3, 1, 28, 20), "images of 28×20 gray"),
+            ((3, 3, 28, 20), "images of 28×20 RGB"),
+            ((3, 4, 28, 20), "images of 28×20 RGBA"),
+            ((3, 5, 28, 20), "images of 28×20 pixels, 5 channels"),
+            ((3, 2, 1, 1), "points in the plane"),
+        ],
+    )
+    def test_what_images_are(self, shape, words):
+        assert what_they_are(images_of(*shape)) == words
+
+    def test_so_are_pairs(self):
+        pairs = images_of(3, 4, 8, 8, source_channels=1)
+        assert what_they_are(pairs) == "pairs of images of 8×8"
+        assert what_they_are(replace(pairs, matched=False)) == "unpaired images of 8×8"
+
+    def test_the_header_counts_weights_images_and_epochs(self, tiny_images):
+        config = RECIPES["vanilla"].configure(
+            {"data": str(tiny_images), "images": 60, "batch_size": 10, "hidden": (4,)}
+        )
+        images = load(tiny_images)
+        game = build_game("vanilla", config, images, device=torch.device("cpu"))
+        first, second = header("vanilla", config, images, game).splitlines()
+        assert first == f"vanilla on {tiny_images}: 40 images of 8×8 gray, 2 classes"
+        weights = [sum(w.numel() for w in p.net.parameters()) for p in (game.G, game.D)]
+        assert second.startswith(
+            f"G {weights[0]:,} weights, D {weights[1]:,}; cpu, 1 thread, fp32;"
+        )
+        assert second.endswith("60 images (1.5 epochs) in batches of 10")
+
+    @pytest.mark.parametrize(
+        ("changes", "seen", "scores", "reason"),
+        [
+            ({"epochs": 4}, 39, (), None),
+            ({"epochs": 4}, 40, (), "Raise --epochs"),
+            ({"images": 40}, 40, (), "Raise --images"),
+            ({"images": 40, "anneal": 40, "lr_end": 0.5}, 40, (), "where its schedules end"),
+            ({"images": 40, "anneal": 80, "lr_end": 0.5}, 40, (), "Raise --images"),
+            ({"epochs": 4, "patience": 2}, 30, (5.0, 6.0, 7.0), "Raise --patience"),
+            ({"epochs": 4, "patience": 2}, 30, (5.0, 6.0, 4.0), None),
+        ],
+    )
+    def test_why_nothing_is_left_to_train(self, changes, seen, scores, reason):
+        records = [
+            {"epoch": index + 1, "seen": 10 * (index + 1), "metrics": {"fid": score}}
+            for index, score in enumerate(scores)
+        ]
+        config = RECIPES["vanilla"].configure(changes)
+        history = History(records=tuple(records), damaged=0)
+        found = finished(config, 40, Progress(seen=seen), history)
+        assert (found is None) if reason is None else (reason in found)
+
+    def test_the_summary_names_the_best_and_the_newest_metric(self, make_run):
+        directory = make_run("my run", metrics=(4.0, 9.0))
+        task = TASKS["generation"]
+        text = summary(directory, Progress(seen=500, seconds=2.0), task)
+        assert text.startswith("Done: 500 images in 2 s (250 images/s).")
+        assert "frechet_digits 4 at epoch 2 (now 9); use it with --checkpoint best" in text
+        assert "'my run'" in text  # as a shell needs it
+        unscored = summary(make_run("b", metrics=()), Progress(seen=1, seconds=1.0), task)
+        assert "--checkpoint best" not in unscored

@@ -258,7 +258,12 @@ class TestSample:
 class TestTables:
     @pytest.mark.parametrize(
         ("command", "expected"),
-        [("recipes", "vanilla"), ("data", "mnist"), ("doctor", "processors")],
+        [
+            ("recipes", "vanilla"),
+            ("data", "mnist"),
+            ("data", "stacked-mnist"),
+            ("doctor", "processors"),
+        ],
     )
     def test_they_list_what_there_is(self, capsys, command, expected):
         assert run([command]) == 0

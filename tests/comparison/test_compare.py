@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 
 from zerosum.comparison.compare import compare
-from zerosum.comparison.tables import seed_shown
 from zerosum.errors import UserError
 
 NOISE = (0.0, 0.3, -0.2, 0.1, -0.1)
@@ -130,51 +129,6 @@ def test_other_data_are_warned_of_and_never_judged(make_groups, make_run):
     assert difference.verdict == "not comparable: trained on other data"
     assert not difference.shown
     assert comparison.caveats[0].startswith("WARNING: these groups were trained on different data")
-
-
-class TestCaveats:
-    def test_a_run_without_metrics(self, make_run):
-        make_run("a")
-        make_run("b", seed=1, metrics=())
-        assert "'b' has logged no metric" in caveats_of("a", "b")
-
-    def test_damaged_lines(self, make_run):
-        make_run("a")
-        with make_run("b", seed=1).log_path.open("a") as log:
-            log.write("{...\n")
-        assert "in the log of 'b' 1 damaged line was left out" in caveats_of("a", "b")
-
-    def test_forming_is_no_alarm(self, make_run):
-        make_run("a")
-        make_run("b", seed=1, health="forming")
-        comparison = compare([Path("a"), Path("b")])
-        assert "forming" not in "\n".join(comparison.caveats)
-        assert seed_shown(comparison.groups[0].runs[1], 8.0) == "1: 8"
-
-    def test_alarms_that_were_over_in_the_end(self, make_run):
-        make_run("a")
-        directory = make_run("b", seed=1)
-        for epoch, verdict in ((5, "D has won"), (10, "D has won"), (15, "healthy")):
-            health = {"verdict": verdict, "alarm": verdict != "healthy"}
-            directory.append_log({"epoch": epoch, "seen": 10 * epoch, "health": health})
-        text = caveats_of("a", "b")
-        assert "'b' had alarms in mid-run: 'D has won' at epochs 5 to 10." in text
-        assert "last judged" not in text
-        directory.append_log({"epoch": 20, "seen": 200, "health": {"verdict": "collapsing"}})
-        text = caveats_of("a", "b")
-        assert "mid-run: 'D has won' at epochs 5 to 10." in text
-        assert "'b' was last judged 'collapsing'" in text
-
-    def test_versions(self, make_run):
-        make_run("a")
-        make_run("b", seed=1, version="0.1")
-        assert "different versions of zerosum: 0.1, 0.2" in caveats_of("a", "b")
-
-    def test_an_image_budget(self, make_run):
-        make_run("a", images=40)
-        make_run("b", images=50, seed=1)
-        assert "of 50 images: unfinished" in caveats_of("a", "b")
-        assert "'a' stands" not in caveats_of("a", "b")
 
 
 class TestMistakes:

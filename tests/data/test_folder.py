@@ -7,7 +7,6 @@ from PIL import Image
 from zerosum.data import gather, load
 from zerosum.data.decode import Format
 from zerosum.data.folder import load_folder
-from zerosum.data.gather import find_classes, natural_key
 from zerosum.errors import UserError
 
 
@@ -27,31 +26,6 @@ def test_subfolders_are_classes_however_deep_files_lie_in_them(paint):
     assert images.classes == ("ant", "c9", "c10", "cat")
     assert images.labels.tolist() == [0, 1, 2, 3, 3]
     assert images.labels.dtype.is_signed
-
-
-@pytest.mark.parametrize(
-    ("names", "classes", "labels"),
-    [
-        (["a/1", "b/1"], ("a", "b"), [0, 1]),
-        (["top/a/1", "top/b/1"], ("a", "b"), [0, 1]),
-        (["x/y/a/1", "x/y/b/1", "x/y/b/c/2"], ("a", "b"), [0, 1, 1]),
-        (["only/1", "only/2"], (), []),
-        (["1", "a/2"], (), []),
-        (["top/1", "top/a/2"], (), []),
-    ],
-)
-def test_classes_are_the_first_folder_in_which_files_differ(names, classes, labels):
-    assert find_classes(names) == (classes, labels)
-
-
-def test_natural_order_is_total():
-    assert sorted(["a10", "a9", "a1b10", "a09", "a1b2"], key=natural_key) == [
-        "a1b2",
-        "a1b10",
-        "a09",
-        "a9",
-        "a10",
-    ]
 
 
 def test_hidden_files_and_other_suffixes_are_ignored(paint):

@@ -161,7 +161,7 @@ def test_a_batch_needs_an_image():
         make(10, 0)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_every_device_is_dealt_the_same():
     gpu = Loader(numbered(50), batch_size=7, seed=0, device=torch.device("cuda"))
     assert deal(gpu, 20) == deal(make(50, 7), 20)

@@ -1,99 +1,21 @@
-"""The named data sets: as they were published, drawn, or composed of another."""
+"""The named data sets that are made here: drawn, or composed of another."""
 
-import gzip
 import hashlib
 import math
-import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from zerosum import data
-from zerosum.data import DATASETS, catalog, load
-from zerosum.data.catalog import IDX_FILES, folders, is_here, locate, mixture_of
+from zerosum.data import catalog
+from zerosum.data.catalog import is_here, locate, mixture_of
 from zerosum.data.images import ImageSet
-from zerosum.data.mixture import Mixture, grid, ring
+from zerosum.data.mixture import Mixture, ring
 from zerosum.data.named import draw_points, stacked
 from zerosum.errors import UserError
 from zerosum.metrics.modes import count_gaussian_modes
-
-MNIST = folders("mnist")[0]
-
-
-CHECKSUMS = (
-    "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-)
-
-
-def attribution() -> str:
-    return (MNIST / "ATTRIBUTION.md").read_text()
-
-
-@pytest.mark.parametrize(("file", "checksum"), [*zip(IDX_FILES, CHECKSUMS, strict=True)])
-def test_mnist_is_the_original_and_its_attribution_says_so(file, checksum):
-    content = gzip.decompress((MNIST / file).read_bytes())
-    assert hashlib.sha256(content).hexdigest() == checksum
-    name = file.removesuffix(".gz")
-    row = next(line for line in attribution().splitlines() if f"`{name}`" in line)
-    assert checksum in row
-
-
-def test_the_attribution_names_authors_and_licence():
-    for words in ("Yann LeCun", "Corinna Cortes", "CC BY-SA 3.0"):
-        assert words in attribution()
-
-
-@pytest.mark.parametrize(
-    ("split", "num_images", "first"),
-    [("train", 60_000, [5, 0, 4, 1]), ("test", 10_000, [7, 2, 1, 0])],
-)
-def test_mnist(split, num_images, first):
-    images = load("mnist", split=split)
-    assert (len(images), images.shape, images.name) == (num_images, (1, 28, 28), "mnist")
-    assert images.labels.bincount().shape == (10,)
-    assert images.labels[:4].tolist() == first
-    assert images.classes == tuple("0123456789")
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path))
-    return tmp_path / "fashion-mnist"
-
-
-def test_fashion_mnist_is_read_from_the_cache(cache):
-    shutil.copytree(MNIST, cache)
-    images = load("fashion-mnist", split="test")
-    assert (len(images), images.name) == (10_000, "fashion-mnist")
-    assert images.classes[9] == "ankle boot"
-
-
-def test_the_cache_comes_before_debians_package_and_has_a_default(cache, monkeypatch):
-    assert folders("fashion-mnist") == (cache, Path("/usr/share/datasets/fashion-mnist"))
-    monkeypatch.delenv("ZEROSUM_CACHE")
-    assert folders("fashion-mnist")[0] == Path.home() / ".cache/zerosum/fashion-mnist"
-
-
-def test_a_data_set_that_is_nowhere_says_how_to_get_it(cache, monkeypatch):
-    monkeypatch.setattr("zerosum.data.catalog.folders", lambda name: (cache,))
-    cache.mkdir()
-    shutil.copy(MNIST / IDX_FILES[1], cache)  # one file of four does not do
-    assert locate("fashion-mnist") is None
-    with pytest.raises(
-        UserError, match=r"not on this machine: looked for .*zerosum data get fashion-mnist"
-    ):
-        load("fashion-mnist")
-
-
-def test_every_data_set_has_a_licence_and_an_origin():
-    assert all(about.licence and about.origin and about.classes for about in DATASETS.values())
-
 
 # Name: modes, and PacGAN's length and deviation (its synthetic_data_experiments/*/config.py).
 PACGAN = {"ring": (8, 1, 0.01), "grid": (25, 4, 0.05)}
@@ -102,21 +24,6 @@ FINGERPRINTS = {
     "grid": "9a9ed1e40f27dc0be99483bce14abd9e25061fc5ca2a3d0cf9653d01e0ae17b7",
 }
 TRIANGLE = Mixture(centres=ring(3, radius=0.5), deviation=0.1, counts={})
-
-
-def test_a_ring_lies_at_even_angles():
-    places = np.array(ring(8, radius=2))
-    assert np.hypot(*places.T) == pytest.approx(np.full(8, 2))
-    assert places[[0, 2]] == pytest.approx(np.array([[2, 0], [0, 2]]))
-    assert places[1] == pytest.approx(np.full(2, math.sqrt(2)))
-    neighbours = np.linalg.norm(places - np.roll(places, 1, axis=0), axis=1)
-    assert neighbours == pytest.approx(np.full(8, 4 * math.sin(math.pi / 8)))
-
-
-def test_a_grid_is_a_square_around_zero():
-    ticks = (-4, -2, 0, 2, 4)
-    assert grid(5, spacing=2) == tuple((x, y) for x in ticks for y in ticks)
-    assert grid(2, spacing=1) == ((-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5))
 
 
 class TestDrawPoints:
@@ -216,11 +123,6 @@ class TestToys:
         assert is_here(name)
         assert locate(name) is None
         assert data.has_splits(name)
-
-
-def test_only_names_of_toys_have_gaussians():
-    assert mixture_of("mnist") is None
-    assert mixture_of("no/such/folder") is None
 
 
 NAME = "stacked-mnist"

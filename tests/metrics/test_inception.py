@@ -146,7 +146,7 @@ def test_it_serves_what_no_other_net_knows_once_it_is_installed(monkeypatch, tmp
     assert net_for_data("photos") == "inception"
 
 
-@pytest.mark.skipif(INCEPTION.locate() is None, reason="the Inception weights are not installed")
+@pytest.mark.skipif(INCEPTION.locate() is None, reason="the Inception weights are not here")
 def test_the_real_network():
     found = []
     for resize in inception.RESIZES:

@@ -1,12 +1,15 @@
 """The digits net asked about each channel, and the modes of Stacked MNIST that it counts."""
 
+import json
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from zerosum import data
+from zerosum.cli.main import run
 from zerosum.metrics.embedding import embed_reference
 from zerosum.metrics.evaluate import ImageCollection, evaluate
 from zerosum.metrics.features import cheap_net, feature_net, net_for_data
@@ -137,3 +140,29 @@ class TestFigures:
         results = found(black, "modes", "mode_kl", net=made_up)
         assert results["mode_kl"].value == pytest.approx(math.log(60))
         assert results["modes"].value == 1
+
+
+def test_train_sample_and_evaluate(tmp_path, monkeypatch, capsys):
+    """Through the real commands, with 160 and 60 images instead of 128,000 and 26,000."""
+    monkeypatch.chdir(tmp_path)
+    about = data.DATASETS["stacked-mnist"]
+    few = replace(about.stack, counts={"train": 160, "test": 60})
+    monkeypatch.setitem(data.DATASETS, "stacked-mnist", replace(about, stack=few))
+    budget = ["--epochs", "1", "--batch-size", "40", "--hidden", "16", "24", "--device", "cpu"]
+    assert run(["train", "--data", "stacked-mnist", *budget]) == 0
+    assert run(["sample", "runs/vanilla-stacked-mnist", "-n", "5", "--out", "five.npz"]) == 0
+    assert np.load("five.npz")["images"].shape == (5, 28, 28, 3)
+    capsys.readouterr()
+
+    assert run(["evaluate", "runs/vanilla-stacked-mnist", "--json"]) == 0
+    output = capsys.readouterr()
+    found = json.loads(output.out)["metrics"]
+    assert {"frechet_stacked-digits", "kid", "precision", "modes", "mode_kl"} <= found.keys()
+    assert 1 <= found["modes"]["value"] < found["modes"]["card"]["floor"] <= 60
+    assert found["mode_kl"]["value"] > found["mode_kl"]["card"]["floor"] > np.log(1000 / 60) - 0.1
+    assert len(found["classes"]["value"]) == 1000
+    card = found["modes"]["card"]
+    assert card["features"] == "stacked-digits"
+    assert card["evaluated"]["n"] == 60
+    assert (card["reference"]["split"], card["floor_of"]["split"]) == ("test", "train")
+    assert "Do not rely on modes: 60 images are few for 1,000 modes" in output.err

@@ -388,43 +388,6 @@ class TestShapes:
         )
 
 
-class TestNeighbours:
-    """A data set of its own: 300 training and 300 test digits, in a folder of IDX files."""
-
-    @pytest.fixture
-    def idx(self, here):
-        folder = here / "idx"
-        folder.mkdir()
-        for split, prefix in (("train", "train"), ("test", "t10k")):
-            pixels = data.load("mnist", split=split).images[:300, 0].numpy()
-            header = np.array([0x803, *pixels.shape], ">u4").tobytes()
-            (folder / f"{prefix}-images-idx3-ubyte").write_bytes(header + pixels.tobytes())
-
-    def judged(self, capsys, images):
-        np.savez("samples.npz", images=images.numpy())
-        asked = ("--reference", "idx", "--features", "digits", "--metrics", "fid")
-        found = metrics(capsys, "samples.npz", *asked, "--neighbours", "out/pairs.png")["metrics"]
-        return found["memorization_pixels"], found["memorization_features"]
-
-    def test_copies_are_told_and_shown(self, idx, capsys):
-        for found in self.judged(capsys, data.load("mnist").images[:100]):
-            assert found["value"]["near"] == 1
-            assert found["value"]["ratio"] < 0.01
-            assert found["card"]["reference"]["split"] == "train"
-            assert found["card"]["floor_of"]["split"] == "test"
-        with Image.open("out/pairs.png") as sheet:
-            pixels = np.asarray(sheet)
-        # 24 pairs, four a row, three times enlarged; each sample equals the image on its right.
-        assert pixels.shape == (3 * (6 * 30 + 2), 3 * (8 * 30 + 2))
-        cells = pixels[6:, 6:][: 3 * 28, : 3 * 58]
-        assert np.array_equal(cells[:, :84], cells[:, 90:])
-
-    def test_other_digits_are_no_copies(self, idx, capsys):
-        for found in self.judged(capsys, data.load("mnist").images[1000:1300]):
-            assert found["value"]["near"] < 0.05
-            assert found["value"]["ratio"] == pytest.approx(1, abs=0.15)
-
-
 class TestMistakes:
     def test_a_folder_needs_a_reference(self, digits, capsys):
         assert "--reference" in refused(capsys, "digits.npz")

@@ -1,0 +1,90 @@
+"""Tests mirror modules: zerosum/a/b.py has tests/a/test_b.py, or is named here with the reason.
+
+The file of a package, zerosum/a/__init__.py, has tests/a/test_a.py where it defines anything.
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "zerosum"
+
+WITHOUT_A_TEST = {
+    "__main__": "runs cli/main.py; tests/cli/test_main.py starts it",
+    "_version": "a number; tests/cli/test_main.py prints it",
+    "cli/evaluate": "flags; tests/evaluation/test_evaluate.py evaluates through them",
+    "cli/tables": "a table; tests/cli/test_main.py prints it",
+    "cli/translate": "flags; tests/inference/test_translate_files.py translates through them",
+    "comparison/tables": "text; tests/cli/test_compare.py and tests/comparison/ read it",
+    "config/gan": "settings as data; tests/recipes/test_every_setting.py tries each",
+    "config/translation": "settings as data; tests/recipes/test_every_setting.py tries each",
+    "data/arrays": "names of types",
+    "metrics/classifier": "a net; tests/metrics/test_features.py measures its accuracy",
+    "plots/tables": "the look of tables; whoever prints one is tested",
+    "recipes/translation": "makes two recipes: test_pix2pix.py and test_cyclegan.py beside it",
+    "tasks/tasks": "what a task is; tests/tasks/ tests each of them",
+}
+WITHOUT_A_MODULE = {
+    "cuda": "everything on a GPU",
+    "evaluation/trained_translations": "evaluating and comparing runs of pairs, trained once",
+    "example": "examples/, against the library",
+    "import_graph": "what may import what",
+    "metrics/agreement": "all metrics against other packages, where they are installed",
+    "metrics/torchmetrics": "distances against torchmetrics",
+    "mirror": "this file",
+    "nets/every_net": "what all nets have in common",
+    "old_runs": "runs of version 0.1",
+    "packaging": "the wheel",
+    "recipes/cyclegan": "half of recipes/translation.py",
+    "recipes/every_setting": "every setting of every recipe: read, or refused",
+    "recipes/pix2pix": "half of recipes/translation.py",
+    "recipes/vanilla": "the recipe of recipes/gan.py that must be exact",
+}
+
+
+def defines(file: Path) -> bool:
+    """Whether a module has a function or a class of its own."""
+    return any(
+        isinstance(node, ast.FunctionDef | ast.ClassDef)
+        for node in ast.parse(file.read_text()).body
+    )
+
+
+def of_modules() -> set[str]:
+    """The name that each module's test has, such as `data/idx`; a package's is `data/data`."""
+    names = set()
+    for file in PACKAGE.rglob("*.py"):
+        path = file.relative_to(PACKAGE)
+        if path.name != "__init__.py":
+            names.add(path.with_suffix("").as_posix())
+        elif path.parent.name and defines(file):
+            names.add((path.parent / path.parent.name).as_posix())
+    return names
+
+
+def of_tests() -> set[str]:
+    """The same of each file of tests, such as `data/idx`."""
+    files = (file.relative_to(TESTS) for file in TESTS.rglob("test_*.py"))
+    return {(file.parent / file.stem.removeprefix("test_")).as_posix() for file in files}
+
+
+@pytest.mark.parametrize(
+    ("alone", "reasons"),
+    [
+        (of_modules() - of_tests(), WITHOUT_A_TEST),
+        (of_tests() - of_modules(), WITHOUT_A_MODULE),
+    ],
+    ids=["modules", "tests"],
+)
+def test_whatever_stands_alone_is_named_and_nothing_else(alone, reasons):
+    assert alone - reasons.keys() == set()
+    assert reasons.keys() - alone == set()
+
+
+@pytest.mark.parametrize("reason", [*WITHOUT_A_TEST.values(), *WITHOUT_A_MODULE.values()])
+def test_a_reason_names_tests_that_exist(reason):
+    for word in reason.replace(",", " ").replace(";", " ").split():
+        if word.startswith("tests/"):
+            assert (TESTS.parent / word).exists()
