@@ -24,7 +24,6 @@ from zerosum.game.core import Batch, Game
 from zerosum.hardware import exhaustion_explained, memory_bytes, require_memory
 from zerosum.plots.curves import draw_curve
 from zerosum.plots.film import FRAME_MILLISECONDS, read_frame, save_film
-from zerosum.recipes.own import ORIGINS
 from zerosum.seeds import enter_stream
 from zerosum.tasks import TASKS, Task
 from zerosum.training.early_stopping import best_record, score_of, stalled
@@ -277,7 +276,7 @@ def make_film(directory: RunDirectory, callback: Callback) -> None:
 
 def describe(recipe: str, config: Settings, images: ImageSet) -> dict[str, Any]:
     """What config.json says of a run."""
-    origin = ORIGINS.get(recipe)
+    origin = recipes.get(recipe).origin
     return {
         "zerosum": __version__,
         "recipe": recipe,
