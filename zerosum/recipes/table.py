@@ -65,12 +65,16 @@ class Recipe:
         kind = DATASETS[data].kind if data in DATASETS else ""
         return merged([self.settings, in_one_unit(self.on.get(kind, {}))])
 
-    def configure(self, values: Defaults) -> Settings:
+    def configure(self, *given: Defaults) -> Settings:
         """Make settings of what a user gives, at the edge: all else is the recipe's.
+
+        Args:
+            given: settings from a file, say, and from flags; the last ones count.
 
         Raises:
             UserError: a name is unknown, a value is not valid, or nothing would read it.
         """
+        values = merged(given)
         data = str(values.get("data", self.config.model_fields["data"].default))
         config = validate(self.config, merged([self.defaults(data), values]))
         require_read(config, (name for name, value in values.items() if value is not None))
