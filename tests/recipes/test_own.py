@@ -109,6 +109,27 @@ def test_from_another_folder_the_flag_names_the_whole_path(here, monkeypatch, ca
     assert f"--recipe {here / 'my_module.py'}:SMALL" in capsys.readouterr().err
 
 
+def test_every_command_knows_it_again_if_it_is_named(here, monkeypatch, capsys):
+    evaluated = ["--evaluate-every", "1"]
+    assert run([*TRAIN, *evaluated, "--seeds", "2", "--out", "run"]) == 0
+    elsewhere = here / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    flag = ["--recipe", f"{here / 'my_module.py'}:SMALL"]
+    first, second = (str(here / f"run-seed-{seed}") for seed in range(2))
+    data = ["--reference", str(here / "tiny.npz")]
+    for command in (
+        ["sample", first, "-n", "4"],
+        ["evaluate", first, *data, "--features", "random", "--metrics", "fid"],
+        ["compare", first, second],
+    ):
+        forget()
+        capsys.readouterr()
+        assert run(command) == 2
+        assert " ".join(flag) in capsys.readouterr().err
+        assert run([*command, *flag]) == 0, capsys.readouterr().err
+
+
 def test_named_in_vain_it_is_refused_and_takes_no_other_recipes_place(here, capsys):
     assert run(["train", *TRAIN[2:], "--epochs", "1", "--hidden", "4", "--out", "known"]) == 0
     vanilla = RECIPES["vanilla"]

@@ -87,7 +87,11 @@ def recipe_of_run(run: Path, saved: Mapping[str, Any], *, named: str | None) -> 
         UserError: it has to be named, was named in vain, or cannot be loaded.
     """
     name, origin = saved["recipe"], saved.get("recipe_file") or {}
+    source, _, attribute = name.rpartition(":")
     found = RECIPES.get(name)
+    for known, recipe in RECIPES.items():  # the same one may have been named by another path
+        if recipe.origin is not None and recipe.origin.path == origin.get("path"):
+            found = recipe if known.endswith(f":{attribute}") else found
     if named is not None:
         if found is not None and found.origin is None:
             raise UserError(
@@ -95,7 +99,6 @@ def recipe_of_run(run: Path, saved: Mapping[str, Any], *, named: str | None) -> 
             )
         found = load_own(named)
     if found is None and is_own(name):
-        source, _, attribute = name.rpartition(":")
         path = str(origin.get("path"))
         elsewhere = source.endswith(".py") and str(Path(source).resolve()) != path
         flag = shlex.quote(f"{path}:{attribute}" if elsewhere else name)
