@@ -195,7 +195,9 @@ def run_loop(
     with exhaustion_explained(f"batches of {config.batch_size} images", advice=needs_less(config)):
         loop.run()
     make_film(directory, callback)
-    callback.notice(summary(directory, progress, task))
+    own = f" --recipe {shlex.quote(recipe)}" if recipes.get(recipe).origin else ""
+    path = shlex.quote(str(directory.path)) + own
+    callback.notice(summary(directory, progress, task.next_steps(path)))
 
 
 def header(recipe: str, config: Settings, images: ImageSet, game: Game) -> str:
@@ -306,9 +308,8 @@ def never(history: History) -> Evaluation:
     raise AssertionError("a run without evaluations was evaluated")
 
 
-def summary(directory: RunDirectory, progress: Progress, task: Task) -> str:
+def summary(directory: RunDirectory, progress: Progress, next_steps: list[str]) -> str:
     """Say what came of a run and what to try next."""
-    path = shlex.quote(str(directory.path))
     pace = progress.seen / max(progress.seconds, 1e-9)
     lines = [f"Done: {progress.seen:,} images in {progress.seconds:,.0f} s ({pace:,.0f} images/s)."]
     log = directory.history().records
@@ -327,5 +328,5 @@ def summary(directory: RunDirectory, progress: Progress, task: Task) -> str:
         f"  film      {directory.film_path}",
     ]
     heads = ["  try       ", *[" " * 12] * 9]
-    lines += [head + step for head, step in zip(heads, task.next_steps(path), strict=False)]
+    lines += [head + step for head, step in zip(heads, next_steps, strict=False)]
     return "\n".join(lines)

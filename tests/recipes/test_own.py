@@ -1,6 +1,7 @@
 """A recipe from a user's own module, on the command line and from Python."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -48,7 +49,11 @@ TRAIN = ["train", "my_module.py:SMALL", "--data", "tiny.npz", "--device", "cpu"]
 def test_it_is_trained_sampled_and_gone_on_with(here, capsys):
     assert run(TRAIN) == 0
     assert run([*TRAIN, "--epochs", "2"]) == 0
-    assert "Going on with 'runs/my_module-SMALL-tiny'" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "Going on with 'runs/my_module-SMALL-tiny'" in out
+    tried = re.search(r"try +zerosum (sample .* --recipe my_module.py:SMALL .*)", out)[1]
+    forget()
+    assert run(tried.split()) == 0
     saved = json.loads((here / "runs/my_module-SMALL-tiny/config.json").read_text())
     assert saved["recipe"] == "my_module.py:SMALL"
     assert saved["recipe_file"]["path"] == str(here / "my_module.py")
