@@ -297,6 +297,7 @@ class TestFlagsFitWhatTheyMeet:
         ("file", "flags", "expected"),
         [
             ("", ["--data", "ring", "--penalty", "r1:0.01"], {"nets": "mlp", "data": "ring"}),
+            ("hidden = [8]", ["--nets", "mlp"], {"nets": "mlp", "hidden": (8,)}),
             ('d-norm = "none"', ["--penalty", "r1:0.1"], {"d_norm": "none", "penalty": "r1:0.1"}),
             ("batch-size = 96", ["--pack", "3"], {"batch_size": 96, "pack": 3}),
             ("batch-size = 96", ["--batch-size", "32"], {"batch_size": 32}),
