@@ -25,7 +25,7 @@ def test_links_lead_somewhere(page):
 
 
 def commands(page):
-    """The commands of a page, by words; what stands for something, such as RECIPE, is left as it is."""
+    """The commands of a page, by words, as they stand there."""
     text = page.read_text("utf-8").replace("\\\n", " ")
     return [match[1].split() for match in COMMAND.finditer(text)]
 
