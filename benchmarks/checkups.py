@@ -25,6 +25,7 @@ from zerosum.metrics.health import HealthSignals, diagnose
 from zerosum.recipes import get
 from zerosum.recipes.gan import build
 from zerosum.training.ema import EMA
+from zerosum.training.log import History
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import State
 
@@ -44,7 +45,7 @@ def seconds() -> Iterator[float]:
     checkup = Monitor(state, data.load("mnist"), data.load("mnist", split="test"), net=net, seed=0)
     while True:
         began = time.process_time()
-        checkup([])
+        checkup(History())
         yield time.process_time() - began
 
 

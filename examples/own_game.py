@@ -1,9 +1,10 @@
 """A GAN of your own: a new net and a new loss, trained by zerosum's loop, checkpoints and all.
 
-    python examples/own_game.py epochs=2
+    zerosum train examples/own_game.py:BOOSTED --epochs 2
+    zerosum sample runs/own_game-BOOSTED-mnist --recipe examples/own_game.py:BOOSTED
 
-The run directory is like any other's, and the same command resumes it. The commands `sample` and
-`evaluate` do not know the recipe: sample from Python, as at the end.
+or from Python, as at the end: `python examples/own_game.py epochs=2`. The run directory is like any
+other's, and the same command resumes it.
 """
 
 import sys
@@ -67,7 +68,7 @@ def build(config, spec, *, device):
     )  # fmt: skip
 
 
-RECIPES["boosted"] = Recipe(
+BOOSTED = Recipe(
     config=Config,
     build=build,
     summary="A convolutional D against an MLP, with an exponential loss.",
@@ -75,6 +76,7 @@ RECIPES["boosted"] = Recipe(
 )
 
 if __name__ == "__main__":
+    RECIPES["boosted"] = BOOSTED  # a name for this process
     settings = dict(argument.split("=") for argument in sys.argv[1:])  # such as epochs=2
     run = zerosum.train("boosted", **settings)
     print(f"{len(run.sample(64))} samples, the first of shape {run.sample(1).shape[1:]}")

@@ -110,6 +110,9 @@ def test_its_log_is_as_0_1_wrote_it(ended):
     for record in log:
         del record["seconds"], record["images_per_second"]
     wanted = [modern(record) for record in expected(recipe)["log"]]
+    if recipe == "r3gan":  # whose budget ends in mid-epoch, which 0.1 rounded up
+        assert (wanted[-1]["epoch"], wanted[-1]["seen"]) == (7, 400)
+        wanted[-1]["epoch"] = 400 / 64
     assert [modern(record) for record in log] == wanted
 
 

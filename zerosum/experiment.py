@@ -24,7 +24,6 @@ from zerosum.game.core import Batch, Game
 from zerosum.hardware import exhaustion_explained, memory_bytes, require_memory
 from zerosum.plots.curves import draw_curve
 from zerosum.plots.film import FRAME_MILLISECONDS, read_frame, save_film
-from zerosum.recipes.own import ORIGINS
 from zerosum.seeds import enter_stream
 from zerosum.tasks import TASKS, Task
 from zerosum.training.early_stopping import best_record, score_of, stalled
@@ -196,7 +195,9 @@ def run_loop(
     with exhaustion_explained(f"batches of {config.batch_size} images", advice=needs_less(config)):
         loop.run()
     make_film(directory, callback)
-    callback.notice(summary(directory, progress, task))
+    own = f" --recipe {shlex.quote(recipe)}" if recipes.get(recipe).origin else ""
+    path = shlex.quote(str(directory.path)) + own
+    callback.notice(summary(directory, progress, task.next_steps(path)))
 
 
 def header(recipe: str, config: Settings, images: ImageSet, game: Game) -> str:
@@ -277,7 +278,7 @@ def make_film(directory: RunDirectory, callback: Callback) -> None:
 
 def describe(recipe: str, config: Settings, images: ImageSet) -> dict[str, Any]:
     """What config.json says of a run."""
-    origin = ORIGINS.get(recipe)
+    origin = recipes.get(recipe).origin
     return {
         "zerosum": __version__,
         "recipe": recipe,
@@ -307,9 +308,8 @@ def never(history: History) -> Evaluation:
     raise AssertionError("a run without evaluations was evaluated")
 
 
-def summary(directory: RunDirectory, progress: Progress, task: Task) -> str:
+def summary(directory: RunDirectory, progress: Progress, next_steps: list[str]) -> str:
     """Say what came of a run and what to try next."""
-    path = shlex.quote(str(directory.path))
     pace = progress.seen / max(progress.seconds, 1e-9)
     lines = [f"Done: {progress.seen:,} images in {progress.seconds:,.0f} s ({pace:,.0f} images/s)."]
     log = directory.history().records
@@ -328,5 +328,5 @@ def summary(directory: RunDirectory, progress: Progress, task: Task) -> str:
         f"  film      {directory.film_path}",
     ]
     heads = ["  try       ", *[" " * 12] * 9]
-    lines += [head + step for head, step in zip(heads, task.next_steps(path), strict=False)]
+    lines += [head + step for head, step in zip(heads, next_steps, strict=False)]
     return "\n".join(lines)

@@ -300,6 +300,7 @@ class TestFlagsFitWhatTheyMeet:
         ("file", "flags", "expected"),
         [
             ("", ["--data", "ring", "--penalty", "r1:0.01"], {"nets": "mlp", "data": "ring"}),
+            ("hidden = [8]", ["--nets", "mlp"], {"nets": "mlp", "hidden": (8,)}),
             ('d-norm = "none"', ["--penalty", "r1:0.1"], {"d_norm": "none", "penalty": "r1:0.1"}),
             ("batch-size = 96", ["--pack", "3"], {"batch_size": 96, "pack": 3}),
             ("batch-size = 96", ["--batch-size", "32"], {"batch_size": 32}),
@@ -316,7 +317,7 @@ class TestFlagsFitWhatTheyMeet:
 
     def test_a_refusal_names_the_batch_of_the_data(self, capsys):
         assert run(["train", "dcgan", "--pack", "3"]) == 2
-        assert "expected a divisor of the batch of 64 images" in capsys.readouterr().err
+        assert "expected --pack to divide the batch of 64 images" in capsys.readouterr().err
 
 
 def test_what_is_on_by_default_can_be_turned_off(monkeypatch):

@@ -15,7 +15,9 @@ DATA = ["mnist", "cifar10", "ring", "mine"]
 @pytest.mark.parametrize("data", DATA)
 def test_the_flags_defaults_are_those_that_the_command_will_use(name, data):
     recipe = get(name)
-    shown = {field: info.default for field, info in flags_of(recipe, data).model_fields.items()}
+    shown = {
+        field: info.default for field, info in flags_of(recipe, {"data": data}).model_fields.items()
+    }
     assert shown == dict(recipe.configure({"data": data}))
 
 
@@ -43,6 +45,16 @@ def test_help_shows_what_the_same_command_uses(capsys):
     assert (shown["n-critic"], shown["learning-rate"]) == ("1", "0.0003")
     shown = shown_defaults(["train", "wgan-gp", "--data=mine", "--help"], capsys)
     assert (shown["n-critic"], shown["learning-rate"]) == ("5", "0.0001")
+
+
+def test_help_shows_what_the_config_file_says(tmp_path, capsys):
+    file = tmp_path / "my.toml"
+    file.write_text('data = "cifar10"\nattention = "16"\n')  # which the default recipe refuses
+    for config in (["--config", str(file)], [f"--config={file}"]):
+        shown = shown_defaults(["train", "dcgan", *config, "--help"], capsys)
+        assert (shown["data"], shown["attention"], shown["width"]) == ("cifar10", "16", "64")
+    shown = shown_defaults(["train", "dcgan", *config, "--data", "mnist", "--help"], capsys)
+    assert (shown["attention"], shown["width"]) == ("16", "32")
 
 
 def test_help_says_who_reads_what_the_recipe_does_not(capsys):

@@ -10,6 +10,8 @@ from zerosum.config.base import (
     conflicts,
     parse_size,
     read_toml,
+    restore,
+    unread,
     validate,
 )
 from zerosum.config.gan import GanSettings
@@ -272,7 +274,8 @@ class TestConflicts:
         asked = SAVED.model_copy(update={name: OTHER[name]})
         before = getattr(SAVED, name)
         expected = f"{name}: the run has {before!r}, received {OTHER[name]!r}"
-        assert conflicts(SAVED, asked) == ([] if name in FREE_ON_RESUME else [expected])
+        free = FREE_ON_RESUME | (unread(SAVED).keys() & unread(asked).keys())
+        assert conflicts(SAVED, asked) == ([] if name in free else [expected])
 
     def test_how_often_a_run_reports_may_change(self):
         assert {
@@ -301,6 +304,14 @@ class TestConflicts:
     @pytest.mark.parametrize("now", [None, 1, 9])
     def test_epochs_are_of_no_account_where_the_budget_is_in_images(self, now):
         assert conflicts(SAVED, SAVED.model_copy(update={"epochs": now})) == []
+
+    def test_what_neither_reads_is_of_no_account(self):
+        """In 0.1 `--width` could be given to the nets mlp: such a run goes on without it."""
+        saved = restore(GanSettings, {"nets": "mlp", "width": 99, "anneal_along": "line"})
+        assert conflicts(saved, GanSettings(nets="mlp")) == []
+        assert [line.split(":")[0] for line in conflicts(saved, GanSettings(nets="resnet"))] == [
+            *("nets", "width")
+        ]
 
     def test_every_field_that_differs_is_listed(self):
         asked = SAVED.model_copy(update={"seed": 1, "batch_size": 2})

@@ -1,5 +1,7 @@
 """G alone, as a run gives it: what it takes, which weights it has, where it computes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -70,27 +72,18 @@ def test_alone_it_is_the_g_of_the_game(name):
     torch.manual_seed(3)
     game = recipes.build(name, config, spec, device=CPU)
     torch.manual_seed(3)
-    G = recipes.build_generator(name, config, spec, device=CPU)
+    G = recipes.build_generator(recipe, config, spec, device=CPU)
     expected = game.G.net.state_dict()
     assert G.net.state_dict().keys() == expected.keys()
     assert all(torch.equal(G.net.state_dict()[key], expected[key]) for key in expected)
     assert G.inputs == game.forward.inputs
 
 
-def test_a_recipe_of_ones_own_needs_no_builder_of_g(monkeypatch):
-    recipe = recipes.RECIPES["vanilla"]
-    monkeypatch.setitem(
-        recipes.RECIPES,
-        "mine",
-        recipes.Recipe(
-            config=recipe.config,
-            build=lambda *args, **named: recipe.build(*args, **named),
-            summary="",
-            source="",
-        ),
-    )
-    config = recipe.configure({"hidden": (4,), "latent_size": 3})
-    G = recipes.build_generator("mine", config, DataSpec(shape=(1, 2, 2)), device=CPU)
+def test_a_recipe_of_ones_own_needs_no_builder_of_g():
+    vanilla = recipes.get("vanilla")
+    mine = replace(vanilla, build_generator=None)
+    config = vanilla.configure({"hidden": (4,), "latent_size": 3})
+    G = recipes.build_generator(mine, config, DataSpec(shape=(1, 2, 2)), device=CPU)
     assert G(torch.randn(5, 3)).shape == (5, 1, 2, 2)
 
 

@@ -134,6 +134,14 @@ def fingerprint(recipe, values):
     return found
 
 
+def outcome(recipe, values):
+    """The game's fingerprint, or why there is none."""
+    try:
+        return fingerprint(recipe, values)
+    except UserError as refusal:
+        return refusal
+
+
 @pytest.mark.parametrize(
     ("name", "setting"),
     [
@@ -149,11 +157,11 @@ def test_a_change_changes_the_game_or_is_refused(name, setting):
     now = getattr(recipe.configure(values), setting)
     value = another(setting, now)
     assert value != now
-    try:
-        changed = fingerprint(recipe, {**values, setting: value})
-    except UserError:
-        return
-    assert changed != fingerprint(recipe, values)
+    changed = outcome(recipe, {**values, setting: value})
+    if isinstance(changed, UserError):
+        assert f"--{setting.replace('_', '-')}" in str(changed)
+    else:
+        assert changed != fingerprint(recipe, values)
 
 
 @pytest.mark.parametrize(

@@ -352,7 +352,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("settings", "message"),
         [
-            ({"pack": 3}, "--pack: received 3, expected a divisor of the batch of 128 images"),
+            ({"pack": 3}, "expected --pack to divide the batch of 128 images, received 3"),
             ({"attention": "x"}, "--attention: received 'x', expected none, auto, or a resolution"),
             ({"penalty": "r1"}, "--penalty: received 'r1', expected a weight above 0 after r1"),
             ({"augment": "colour"}, "did you mean color"),

@@ -1,6 +1,7 @@
 """A recipe from a user's own module, on the command line and from Python."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -9,8 +10,7 @@ import pytest
 
 import zerosum
 from zerosum.cli.main import run
-from zerosum.recipes import RECIPES
-from zerosum.recipes.own import ORIGINS
+from zerosum.recipes import RECIPES, find
 
 MODULE = """
 from zerosum.config.gan import GanSettings
@@ -31,19 +31,16 @@ SMALL = Recipe(
 def here(tmp_path, tiny_images, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_module.py").write_text(MODULE)
-    monkeypatch.setattr("zerosum.recipes.table.RECIPES", RECIPES)
     before = dict(RECIPES)
     yield tmp_path
     RECIPES.clear()
     RECIPES.update(before)
-    ORIGINS.clear()
 
 
 def forget():
     """What a new process knows: zerosum's recipes alone."""
     for name in [name for name in RECIPES if ":" in name]:
         del RECIPES[name]
-    ORIGINS.clear()
 
 
 TRAIN = ["train", "my_module.py:SMALL", "--data", "tiny.npz", "--device", "cpu"]
@@ -52,7 +49,11 @@ TRAIN = ["train", "my_module.py:SMALL", "--data", "tiny.npz", "--device", "cpu"]
 def test_it_is_trained_sampled_and_gone_on_with(here, capsys):
     assert run(TRAIN) == 0
     assert run([*TRAIN, "--epochs", "2"]) == 0
-    assert "Going on with 'runs/my_module-SMALL-tiny'" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "Going on with 'runs/my_module-SMALL-tiny'" in out
+    tried = re.search(r"try +zerosum (sample .* --recipe my_module.py:SMALL .*)", out)[1]
+    forget()
+    assert run(tried.split()) == 0
     saved = json.loads((here / "runs/my_module-SMALL-tiny/config.json").read_text())
     assert saved["recipe"] == "my_module.py:SMALL"
     assert saved["recipe_file"]["path"] == str(here / "my_module.py")
@@ -105,6 +106,74 @@ def test_a_changed_module_does_not_go_on(here, capsys):
     assert "has changed since" in capsys.readouterr().err
 
 
+def test_from_another_folder_the_flag_names_the_whole_path(here, monkeypatch, capsys):
+    assert run(TRAIN) == 0
+    forget()
+    monkeypatch.chdir("/")
+    assert run(["sample", str(here / "runs/my_module-SMALL-tiny")]) == 2
+    assert f"--recipe {here / 'my_module.py'}:SMALL" in capsys.readouterr().err
+
+
+def test_every_command_knows_it_again_if_it_is_named(here, monkeypatch, capsys):
+    evaluated = ["--evaluate-every", "1"]
+    assert run([*TRAIN, *evaluated, "--seeds", "2", "--out", "run"]) == 0
+    elsewhere = here / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    flag = ["--recipe", f"{here / 'my_module.py'}:SMALL"]
+    first, second = (str(here / f"run-seed-{seed}") for seed in range(2))
+    data = ["--reference", str(here / "tiny.npz")]
+    for command in (
+        ["sample", first, "-n", "4"],
+        ["evaluate", first, *data, "--features", "random", "--metrics", "fid"],
+        ["compare", first, second],
+    ):
+        forget()
+        capsys.readouterr()
+        assert run(command) == 2
+        assert " ".join(flag) in capsys.readouterr().err
+        assert run([*command, *flag]) == 0, capsys.readouterr().err
+
+
+def test_named_in_vain_it_is_refused_and_takes_no_other_recipes_place(here, capsys):
+    assert run(["train", *TRAIN[2:], "--epochs", "1", "--hidden", "4", "--out", "known"]) == 0
+    vanilla = RECIPES["vanilla"]
+    with pytest.raises(zerosum.UserError, match="'vanilla', which is known: leave out --recipe"):
+        zerosum.load("known", recipe="my_module.py:SMALL")
+    assert RECIPES["vanilla"] is vanilla
+
+
+def test_a_run_keeps_the_code_it_was_opened_with(here):
+    """Two runs of one name, from two folders, in one process."""
+    zerosum.train("my_module.py:SMALL", data="tiny.npz", device="cpu", out="a", quiet=True)
+    forget()
+    wider = MODULE.replace('"latent_size": 3', '"latent_size": 5')
+    (here / "my_module.py").write_text(wider)
+    zerosum.train("my_module.py:SMALL", data="tiny.npz", device="cpu", out="b", quiet=True)
+    (here / "old.py").write_text(MODULE)
+    a = zerosum.load("a", recipe="old.py:SMALL")
+    assert a.config.latent_size == 3
+    assert zerosum.load("b", recipe="my_module.py:SMALL").config.latent_size == 5
+    assert a.sample(2).shape == (2, 8, 8, 1)
+
+
+def test_a_file_that_was_edited_in_a_session_is_run_anew(here):
+    zerosum.train("my_module.py:SMALL", data="tiny.npz", device="cpu", out="a", quiet=True)
+    (here / "my_module.py").write_text(MODULE.replace('"latent_size": 3', '"latent_size": 5'))
+    run = zerosum.train("my_module.py:SMALL", data="tiny.npz", device="cpu", out="b", quiet=True)
+    assert run.config.latent_size == 5
+
+
+def test_it_hides_no_other_module_and_finds_those_beside_it(here, monkeypatch):
+    import csv
+
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (here / "beside_csv.py").write_text("SUMMARY = 'From a file beside it.'")
+    (here / "csv.py").write_text("import beside_csv\n" + MODULE)
+    assert find(f"{here / 'csv.py'}:SMALL").origin.path == str(here / "csv.py")
+    assert sys.modules["csv"] is csv
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -113,10 +182,15 @@ def test_a_changed_module_does_not_go_on(here, capsys):
         ("my_module.py:build", "Recipes in it: SMALL"),
         ("no_such_package.part:X", "cannot be run: ModuleNotFoundError"),
         ("broken.py:X", "cannot be run: ZeroDivisionError"),
+        ("leaving.py:X", "cannot be run: SystemExit"),
+        ("half.py:X", "cannot be run: SyntaxError"),
+        ("my_module.py", "names no recipe of your own: expected a file or a module and a name"),
     ],
 )
 def test_mistakes_are_one_message(here, name, message, capsys):
     (here / "broken.py").write_text("1 / 0")
+    (here / "leaving.py").write_text("raise SystemExit(3)")
+    (here / "half.py").write_text("def build(:")
     assert run(["train", name, "--data", "tiny.npz"]) == 2
     error = capsys.readouterr().err
     assert message in error

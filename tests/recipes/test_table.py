@@ -1,5 +1,7 @@
 """How a recipe's settings, those for the data and a user's own are laid over one another."""
 
+from dataclasses import replace
+
 import pytest
 
 from zerosum.config.base import read_toml
@@ -58,6 +60,21 @@ class TestDefaults:
         assert OWN.configure(values).width == 5
         assert budget(**values) == (8, None)
         assert budget(**{**values, "data": LARGE}) == (None, 10**6)  # as a flag overrules it
+
+    def test_of_a_file_and_of_flags_the_flags_count(self):
+        file = {"data": SMALL, "images": 500, "width": 5, "seed": 1}
+        config = OWN.configure(file, {"epochs": 3, "width": 6})
+        assert (config.epochs, config.images, config.width, config.seed) == (3, None, 6, 1)
+        assert OWN.configure({"epochs": 3}, {"images": 500}).budget(40) == 500
+
+    def test_epochs_are_a_budget_even_where_the_class_has_one_in_images(self):
+        class InImages(GanSettings):
+            epochs: int | None = None
+            images: int | None = 500
+
+        own = replace(OWN, config=InImages, settings={}, on={})
+        assert own.configure({}).budget(40) == 500
+        assert own.configure({"epochs": 3}).budget(40) == 120
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -138,8 +138,8 @@ class TestWhatIsDue:
         it.run(budget=44, sample_every=10, checkpoint_every=10)
         assert it.state.progress.seen == 48  # whole batches
         assert (it.state.progress.epoch, it.state.progress.offset) == (2, 8)
-        assert [record["epoch"] for record in it.recorder.ticks] == [1, 2, 3]
-        assert it.drawn == [3]
+        assert [record["epoch"] for record in it.recorder.ticks] == [1, 2, 2.4]
+        assert it.drawn == [2.4]
         assert it.saved == [48]
 
     def test_a_round_of_many_turns_may_end_several_small_epochs(self, bench):

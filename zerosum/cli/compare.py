@@ -10,6 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from zerosum.cli.show import show
+from zerosum.recipes import find
 
 
 def compare(
@@ -19,6 +20,7 @@ def compare(
     checkpoint: str = "best",
     seed: int = 0,
     out: Path | None = None,
+    recipe: str | None = None,
     as_json: Annotated[bool, Parameter(name="--json")] = False,
 ) -> None:
     """Compare runs over their training seeds: means, intervals, paired differences, verdicts.
@@ -33,6 +35,7 @@ def compare(
         checkpoint: newest, best, or the images seen at one that all runs keep, for --metrics.
         seed: Decides the samples, for --metrics.
         out: FILE.html for a page with tables, curves and pictures.
+        recipe: Of runs of your own recipe, the file that holds it, as FILE.py:RECIPE; it is run.
         as_json: Print JSON instead of tables.
     """
     from zerosum.comparison.compare import compare as compare_runs
@@ -42,6 +45,8 @@ def compare(
     from zerosum.inference.run import print_notice
     from zerosum.pages import require_html, write_html
 
+    if recipe is not None:
+        find(recipe)
     if out is not None:
         require_html(out)
     given = {"--count": count is not None, "--checkpoint": checkpoint != "best", "--seed": seed}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +18,7 @@ from zerosum.errors import UserError
 from zerosum.recipes import RECIPES, Recipe, find
 
 DEFAULT_RECIPE = "vanilla"
+Values = Mapping[str, Any]
 
 
 def train_app(tokens: Sequence[str]) -> App:
@@ -34,14 +35,14 @@ def train_app(tokens: Sequence[str]) -> App:
         help="Train a recipe, or go on with a run: the same command again resumes it.",
         help_format="plaintext",
     )
-    data = value_of("--data", tokens)
-    named = tokens[0] if tokens and not tokens[0].startswith("-") else None
-    if named is not None:
-        app.command(train_command(named, find(named), data), name=named)
+    data, config = value_of("--data", tokens), value_of("--config", tokens)
+    file = modern_names(read_toml(Path(config)), tell) if config else {}
+    named = tokens[0] if tokens and not tokens[0].startswith("-") else DEFAULT_RECIPE
+    command = train_command(named, find(named), file, data)
+    if named == DEFAULT_RECIPE:
+        app.default(default_command(command))
     for name, recipe in RECIPES.items():
-        if name != named:
-            app.command(stub(recipe), name=name)
-    app.default(default_command(train_command(DEFAULT_RECIPE, find(DEFAULT_RECIPE), data)))
+        app.command(command if name == named else stub(recipe), name=name)
     return app
 
 
@@ -69,13 +70,14 @@ def stub(recipe: Recipe) -> Callable[[], None]:
     return command
 
 
-def train_command(name: str, recipe: Recipe, data: str | None) -> Callable[..., None]:
+def train_command(name: str, recipe: Recipe, file: Values, data: str | None) -> Callable[..., None]:
     """Make the command that trains a recipe, with a flag for every setting.
 
     Args:
         name: the recipe's.
         recipe: the recipe.
-        data: what it will be trained on, which decides the defaults; None for its own.
+        file: the settings in the file that `--config` names.
+        data: what the flags name to train on; None if they do not.
     """
 
     def command(
@@ -98,8 +100,7 @@ def train_command(name: str, recipe: Recipe, data: str | None) -> Callable[..., 
         from zerosum.api import train_config, train_seeds
 
         flags = settings.model_dump(exclude_unset=True) if settings else {}
-        read = modern_names(read_toml(config), tell) if config else {}
-        checked = recipe.configure({**read, **flags})
+        checked = recipe.configure(file, flags)
         if seeds is None:
             train_config(name, checked, out=out, fresh=fresh)
         else:
@@ -109,7 +110,8 @@ def train_command(name: str, recipe: Recipe, data: str | None) -> Callable[..., 
                 compare(*(run.path for run in runs))
 
     command.__annotations__["settings"] = Annotated[
-        flags_of(recipe, data) | None, Parameter(name="*", negative_bool="no-")
+        flags_of(recipe, file if data is None else {**file, "data": data}) | None,
+        Parameter(name="*", negative_bool="no-"),
     ]
     command.__doc__ = about(recipe)
     return command
@@ -120,13 +122,16 @@ def tell(text: str) -> None:
     print(f"zerosum: {text}", file=sys.stderr)
 
 
-def flags_of(recipe: Recipe, data: str | None) -> type[BaseModel]:
+def flags_of(recipe: Recipe, given: Values) -> type[BaseModel]:
     """Make the model that reads the flags: the settings, each checked by itself.
 
     Whether they go together is for `Recipe.configure` to say, once the config file and the defaults
-    have been added. The defaults shown are those that will be used.
+    have been added. The defaults shown are those that will be used beside what is given.
     """
-    config = recipe.configure({} if data is None else {"data": data})
+    try:
+        config = recipe.configure(given)
+    except UserError:  # which flags may mend
+        config = recipe.configure({name: given[name] for name in given.keys() & {"data"}})
     ignored = unread(config)
     fields: dict[str, Any] = {}
     for name, field in recipe.config.model_fields.items():

@@ -100,7 +100,8 @@ def metrics_key(
     # Which net it is depends on what is installed.
     device = choose_device(config.device)
     net = choose_net(protocol, reference, lambda text: None, device)
-    if net.sha256 is None or not all(METRICS[name].ours for name in protocol.metrics):
+    ours = "recipe_file" not in run.saved and net.sha256 is not None
+    if not ours or not all(METRICS[name].ours for name in protocol.metrics):
         return None
     asked = {**asdict(config), "source": None, "reference": None}
     return cache.content_key(

@@ -331,12 +331,14 @@ def read_toml(path: Path) -> dict[str, Any]:
 def conflicts(saved: Settings, asked: Settings) -> list[str]:
     """List the fields in which a resumed run's config may not differ from the saved one, but does.
 
-    How often the run reports may change. The budget may grow but not shrink.
+    How often the run reports may change, and so may what nothing reads, which 0.1 let a user give.
+    The budget may grow but not shrink.
     """
     lines = []
+    idle = unread(saved).keys() & unread(asked).keys()
     for name in type(saved).model_fields:
         before, now = getattr(saved, name), getattr(asked, name)
-        if before == now or name in FREE_ON_RESUME:
+        if before == now or name in FREE_ON_RESUME or name in idle:
             continue
         if name == "epochs" and None not in (saved.images, asked.images):
             continue  # the budget is in images

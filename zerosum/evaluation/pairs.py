@@ -35,7 +35,7 @@ from zerosum.metrics.weight_files import LPIPS
 from zerosum.plots.tables import table
 from zerosum.seeds import stream_seed
 
-FOREIGN = ("protocol", "split", "features", "resize", "ema", "checkpoint", "neighbours")
+FOREIGN = ("protocol", "split", "features", "resize", "ema", "checkpoint", "neighbours", "recipe")
 """What a user may ask of sets of images but not of pairs."""
 
 

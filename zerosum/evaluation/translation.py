@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from zerosum import recipes
 from zerosum.config.translation import TranslationSettings
 from zerosum.data.domains import has_validation
 from zerosum.data.images import ImageSet
@@ -72,7 +71,7 @@ class Targets:
 
     @property
     def _task(self) -> Translation:
-        task = TASKS[recipes.get(self.run.recipe).task]
+        task = TASKS[self.run.task]
         assert isinstance(task, Translation)
         return task
 

@@ -131,7 +131,7 @@ def require_lone_images(D: nn.Module, penalty: str) -> None:
             f"The penalty '{penalty}' charges D for its gradient with respect to each image, but "
             "this D has BatchNorm, through which every image's logit depends on the whole batch: "
             "there is no gradient of one image alone. Choose a D without BatchNorm, --d-norm none, "
-            "or leave the penalty out."
+            "or leave --penalty out."
         )
 
 

@@ -15,16 +15,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zerosum import recipes
 from zerosum.config.base import Settings, restore
 from zerosum.data.arrays import Pixels, Samples
 from zerosum.data.images import to_array
 from zerosum.data.spec import DataSpec
-from zerosum.errors import UserError, unknown_name
+from zerosum.errors import UserError
 from zerosum.game.sampling import CHUNK, Generator, draw_inputs, generate, image_inputs
 from zerosum.hardware import choose_device
 from zerosum.inference.tiles import Translator, one_way
-from zerosum.recipes.own import ORIGINS, is_own, load_own
+from zerosum.recipes import build_generator
+from zerosum.recipes.own import recipe_of_run
 from zerosum.seeds import enter_stream, own_randomness
 from zerosum.training.run_directory import RunDirectory
 
@@ -74,53 +74,31 @@ class Run:
         self.directory = RunDirectory(path)
         self.path = self.directory.path
         saved = self.directory.read_config()
-        self._find_recipe(saved, recipe)
+        if not isinstance(saved.get("recipe"), str):
+            raise self._damaged("it names no recipe")
+        self._recipe = recipe_of_run(self.path, saved, named=recipe)
         try:
             self.recipe: str = saved["recipe"]
-            self.config: Settings = restore(recipes.get(self.recipe).config, saved["config"])
+            self.config: Settings = restore(self._recipe.config, saved["config"])
             self.classes: tuple[str, ...] = tuple(saved["classes"])
             # Runs of older versions do not say it.
             self.source_channels: int = saved.get("source_channels", 0)
             channels, height, width = saved["image_shape"]
             self.image_shape: tuple[int, int, int] = (channels, height, width)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            reason = str(error).rstrip(".")
-            raise UserError(
-                f"The run's '{self.directory.config_path}' is not as train writes it: "
-                f"{reason}. Restore that file from a copy."
-            ) from None
+            raise self._damaged(str(error).rstrip(".")) from None
 
-    def _find_recipe(self, saved: dict[str, Any], named: str | None) -> None:
-        """Make sure that the run's recipe is in the table; a user's own one only if it was named.
-
-        Raises:
-            UserError: it is not.
-        """
-        recipe = saved.get("recipe")
-        if not isinstance(recipe, str):
-            return
-        origin = saved.get("recipe_file") or {}
-        if named is not None and is_own(named):
-            recipes.RECIPES[recipe] = load_own(named)
-            if ORIGINS[named].sha256 != origin.get("sha256"):
-                print(
-                    f"WARNING: '{named}' is not as it was when '{self.path}' was trained.",
-                    file=sys.stderr,
-                )
-        if recipe in recipes.RECIPES:
-            return
-        if is_own(recipe):
-            raise UserError(
-                f"The run '{self.path}' was trained with a recipe of somebody's own, '{recipe}', "
-                f"then in {origin.get('path')}, and code is not run because a folder says so. To "
-                f"run it, name it: --recipe {shlex.quote(recipe)}."
-            )
-        raise UserError(
-            f"The run '{self.path}' cannot be opened. "
-            f"{unknown_name('recipe', recipe, recipes.RECIPES)} A recipe of your own is known "
-            "after the import of the module that adds it to zerosum.recipes.RECIPES: open the run "
-            "from Python, with zerosum.load."
+    def _damaged(self, reason: str) -> UserError:
+        """Build the error for a config.json that somebody has changed."""
+        return UserError(
+            f"The run's '{self.directory.config_path}' is not as train writes it: {reason}. "
+            "Restore that file from a copy."
         )
+
+    @property
+    def task(self) -> str:
+        """What its G does, a name of `zerosum.tasks.TASKS`."""
+        return self._recipe.task
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, recipe={self.recipe!r})"
@@ -332,8 +310,8 @@ class Run:
     def _untrained(self, device: torch.device) -> Generator:
         """Build G with weights that do not matter."""
         with own_randomness(device):
-            return recipes.build_generator(
-                self.recipe,
+            return build_generator(
+                self._recipe,
                 self.config,
                 DataSpec(
                     shape=self.image_shape,

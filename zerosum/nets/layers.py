@@ -132,7 +132,7 @@ def with_spectral_norm(net: nn.Module) -> nn.Module:
                 raise UserError(
                     f"Spectral norm cannot start from the layer '{name}': its weights are all 0, "
                     "as at the end of R3GAN's residual branches, and would be divided by 0. "
-                    "Train without spectral norm, or choose other nets."
+                    "Leave --spectral-norm out, or choose other --nets."
                 )
             spectral_norm(layer)
     return net

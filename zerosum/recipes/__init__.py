@@ -33,10 +33,14 @@ def get(name: str) -> Recipe:
 def find(name: str) -> Recipe:
     """Look up what a user has named: a recipe of the table, or one in a module, which is run.
 
+    From then on it is in the table too.
+
     Raises:
         UserError: nobody knows it, or the module holds no such recipe.
     """
-    return load_own(name) if is_own(name) else get(name)
+    if is_own(name):
+        RECIPES[name] = load_own(name)
+    return get(name)
 
 
 def build(name: str, config: Any, spec: DataSpec, *, device: Any) -> Game:
@@ -51,9 +55,8 @@ def build(name: str, config: Any, spec: DataSpec, *, device: Any) -> Game:
     return get(name).build(config, spec, device=device)
 
 
-def build_generator(name: str, config: Any, spec: DataSpec, *, device: Any) -> Generator:
-    """Build G alone, where the recipe can, or else with the rest; it takes what `build` takes."""
-    recipe = get(name)
+def build_generator(recipe: Recipe, config: Any, spec: DataSpec, *, device: Any) -> Generator:
+    """Build G alone, with the weights that `build` would give it, or all if the recipe cannot."""
     if recipe.build_generator is not None:
         return recipe.build_generator(config, spec, device=device)
     from zerosum.game.sampling import Generator

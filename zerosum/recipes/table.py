@@ -25,6 +25,14 @@ Defaults = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Origin:
+    """The file that a user's own recipe was taken from: its absolute path and its sha256."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A recipe's settings, how to build its game, and a line on what it is.
 
@@ -39,6 +47,7 @@ class Recipe:
         task: what its G does, a name of `zerosum.tasks.TASKS`.
         build_generator: makes G alone, with the weights that `build` would give it; None where
             only the whole game can be built.
+        origin: of a recipe from a user's own module, the file.
     """
 
     config: type[Settings]
@@ -49,18 +58,23 @@ class Recipe:
     on: Mapping[str, Defaults] = field(default_factory=dict)
     task: Literal["generation", "translation", "unpaired translation"] = "generation"
     build_generator: Callable[..., Generator] | None = None
+    origin: Origin | None = None
 
     def defaults(self, data: str) -> dict[str, Any]:
         """What the recipe sets for a data set, a name or a path, beside the class's defaults."""
         kind = DATASETS[data].kind if data in DATASETS else ""
         return merged([self.settings, in_one_unit(self.on.get(kind, {}))])
 
-    def configure(self, values: Defaults) -> Settings:
+    def configure(self, *given: Defaults) -> Settings:
         """Make settings of what a user gives, at the edge: all else is the recipe's.
+
+        Args:
+            given: settings from a file, say, and from flags; the last ones count.
 
         Raises:
             UserError: a name is unknown, a value is not valid, or nothing would read it.
         """
+        values = merged(given)
         data = str(values.get("data", self.config.model_fields["data"].default))
         config = validate(self.config, merged([self.defaults(data), values]))
         require_read(config, (name for name, value in values.items() if value is not None))

@@ -198,16 +198,10 @@ class Loop:
         return record
 
     def _epoch(self, before: int) -> float:
-        """The epoch that has ended in the round that began at `before`, or the point in mid-epoch.
-
-        Where the budget ends in mid-epoch, it is that epoch's number.
-        """
-        progress, schedule = self.state.progress, self.schedule
-        if progress.seen // schedule.images_per_epoch > before // schedule.images_per_epoch:
-            return progress.epoch
-        if progress.seen >= schedule.budget:
-            return progress.epoch + 1
-        return round(progress.seen / schedule.images_per_epoch, 3)
+        """The epoch that ended in the round that began at `before`, or the point in mid-epoch."""
+        progress, images = self.state.progress, self.schedule.images_per_epoch
+        ended = progress.seen // images > before // images
+        return progress.epoch if ended else round(progress.seen / images, 3)
 
     def _look(self) -> None:
         """Show the losses since the tick, and stop within seconds if they are not finite."""
