@@ -13,7 +13,8 @@ from zerosum.config.base import SPELLINGS
 from zerosum.recipes import RECIPES
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])
+FOLDERS = ("*.md", "docs/*.md", "examples/*.md", "zerosum/**/*.md")
+PAGES = sorted(page for pattern in FOLDERS for page in ROOT.glob(pattern))
 OF_TODAY = [page for page in PAGES if page.name != "CHANGELOG.md"]  # which names what is gone
 CODE = re.compile(r"^```sh\n(.*?)^```|(?<!`)`([^`]+)`(?!`)", re.MULTILINE | re.DOTALL)
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
