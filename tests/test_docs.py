@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zerosum.cli.main import app
+from zerosum.cli.main import app, run
 from zerosum.cli.train import train_app
 from zerosum.config.base import SPELLINGS
 from zerosum.recipes import RECIPES
@@ -69,7 +69,15 @@ def known_flags(words):
         if second and not second.startswith("-"):
             return {*flags_of("train", second), *SPELT}
         return {*flags_of("train"), *SPELT}
-    return flags_of(words[0], "get") if words[:2] == ["data", "get"] else flags_of(words[0])
+    return flags_of(*words[:2]) if words[0] == "data" and second else flags_of(words[0])
+
+
+@pytest.fixture
+def own_recipes_forgotten():
+    known = dict(RECIPES)
+    yield
+    RECIPES.clear()
+    RECIPES.update(known)
 
 
 @cache
@@ -112,6 +120,18 @@ def test_command_lines_parse(page):
 
 
 @pytest.mark.parametrize("page", OF_TODAY, ids=name_of)
+def test_settings_of_trainings_go_together(page, monkeypatch, capsys, own_recipes_forgotten):
+    monkeypatch.setattr("zerosum.api.train_config", lambda *_, **__: None)
+    monkeypatch.setattr("zerosum.api.train_seeds", lambda *_, **__: [])
+    monkeypatch.setattr("zerosum.cli.train.compare", lambda *_: None)
+    monkeypatch.chdir(ROOT)  # of examples/own_game.py
+    for words in commands_of(page):
+        needs_files = {"--config", "my_module.py:RECIPE", *PLACEHOLDERS} & set(words)
+        if words[0] == "train" and not needs_files:
+            assert run(words) == 0, f"zerosum {' '.join(words)}: {capsys.readouterr().err}"
+
+
+@pytest.mark.parametrize("page", OF_TODAY, ids=name_of)
 def test_flags_that_are_mentioned_exist(page):
     mentioned = {flag for line in code_of(page) for flag in FLAG.findall(line)}
     assert mentioned <= all_flags(), page.name
@@ -146,5 +166,6 @@ def test_what_is_wrong_is_found(tmp_path):
     ]
     assert "--n-critic" in known_flags(["train", "dcgan"])
     assert "--parts" not in all_flags()  # the old name is understood, but not shown
-    with pytest.raises(KeyError):
-        known_flags(["pose", "a"])
+    for words in (["pose", "a"], ["data", "fetch", "cifar10"]):
+        with pytest.raises(KeyError):
+            known_flags(words)
