@@ -12,7 +12,6 @@ from zerosum.data.images import ImageSet
 from zerosum.experiment import build_game, finished, header, summary, what_they_are
 from zerosum.hardware import flushes_denormals
 from zerosum.recipes import RECIPES
-from zerosum.tasks import TASKS
 from zerosum.training import precision
 from zerosum.training.checkpoint import TENSORS
 from zerosum.training.log import History
@@ -258,11 +257,16 @@ class TestWords:
         assert (found is None) if reason is None else (reason in found)
 
     def test_the_summary_names_the_best_and_the_newest_metric(self, make_run):
-        directory = make_run("my run", metrics=(4.0, 9.0))
-        task = TASKS["generation"]
-        text = summary(directory, Progress(seen=500, seconds=2.0), task)
+        directory = make_run("a", metrics=(4.0, 9.0))
+        text = summary(directory, Progress(seen=500, seconds=2.0), ["one", "another"])
         assert text.startswith("Done: 500 images in 2 s (250 images/s).")
         assert "frechet_digits 4 at epoch 2 (now 9); use it with --checkpoint best" in text
-        assert "'my run'" in text  # as a shell needs it
-        unscored = summary(make_run("b", metrics=()), Progress(seen=1, seconds=1.0), task)
+        assert text.endswith("  try       one\n            another")
+        unscored = summary(make_run("b", metrics=()), Progress(seen=1, seconds=1.0), [])
         assert "--checkpoint best" not in unscored
+
+    def test_what_to_try_next_names_the_run_as_a_shell_needs_it(
+        self, train_tiny, tmp_path, recorder
+    ):
+        train_tiny(tmp_path / "my run", epochs=1, callbacks=[recorder])
+        assert f"try       zerosum sample '{tmp_path}/my run' -n 64" in recorder.notices[-1]
