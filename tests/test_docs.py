@@ -1,57 +1,171 @@
-"""What the documents say can be followed: links lead somewhere, commands and flags exist."""
+"""What the documents say can be followed: links lead somewhere; commands, flags and names exist."""
 
+import importlib
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from zerosum.cli.main import run
+from zerosum.cli.main import app, run
+from zerosum.cli.train import train_app
+from zerosum.config.base import SPELLINGS
 from zerosum.recipes import RECIPES
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])
-COMMAND = re.compile(
-    r"\bzerosum ((?:train|sample|evaluate|compare|translate|data|recipes|doctor)\b[^`\n#|]*)"
-)
-FROM_0_1 = {"CHANGELOG.md"}  # which names flags that are gone
+FOLDERS = ("*.md", "docs/*.md", "examples/*.md", "zerosum/**/*.md")
+PAGES = sorted(page for pattern in FOLDERS for page in ROOT.glob(pattern))
+OF_TODAY = [page for page in PAGES if page.name != "CHANGELOG.md"]  # which names what is gone
+CODE = re.compile(r"^```sh\n(.*?)^```|(?<!`)`([^`]+)`(?!`)", re.MULTILINE | re.DOTALL)
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
+PLACEHOLDERS = {"RECIPE", "配方"}
+SPELT = {f"--{name.replace('_', '-')}" for name in SPELLINGS}
+OF_OTHERS = {"--no-deps", "--bf16", "--pace", "--rounds", "--repeats"}
+"""Flags of pip and of the scripts in benchmarks/."""
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)\s]+)\)|src=\"([^\"]+)\"", page.read_text("utf-8")):
-        path = next(filter(None, target)).partition("#")[0]
-        if path and "://" not in path:
-            assert (page.parent / path).exists(), f"{page.name} links to {path}"
+def name_of(page):
+    return str(page.relative_to(ROOT))
 
 
-def commands(page):
-    """The commands of a page, by words, as they stand there."""
-    text = page.read_text("utf-8").replace("\\\n", " ")
-    return [match[1].split() for match in COMMAND.finditer(text)]
+@cache
+def code_of(page):
+    """The lines of shell blocks, and what stands between backticks."""
+    found = []
+    for block, span in CODE.findall(page.read_text("utf-8")):
+        found += block.replace("\\\n", " ").splitlines() if block else [span.replace("\n", " ")]
+    return found
 
 
-def flags_of(words, capsys, known={}):  # noqa: B006 - remembered from page to page
-    """The flags that a command has, by its own help."""
-    if words[0] != "train":
-        key = (words[0],)
+def commands_of(page):
+    """The words behind `zerosum` in each command line of a page."""
+    for line in code_of(page):
+        words = line.partition(" #")[0].split()
+        if words[:1] == ["zerosum"] and len(words) > 1:
+            yield words[1:]
+
+
+@cache
+def flags_of(*command):
+    """The flags of a command, by its own parser; a KeyError if there is no such command."""
+    if command[0] == "train":
+        parser = train_app(command[1:])
+        for recipe in command[1:]:
+            parser = parser[recipe]
     else:
-        named = [words[1]] if len(words) > 1 and words[1] in RECIPES else []
-        key = ("train", *named)
-    if key not in known:
-        assert run([*key, "--help"]) == 0
-        known[key] = set(re.findall(r"--[a-z][a-z0-9-]*", capsys.readouterr().out)) | {
-            "--lr",
-            "--help",
-        }
-    return known[key]
+        parser = app
+        for word in command:
+            parser = parser[word]
+    shown = [flag for flag in parser.assemble_argument_collection() if flag.show]
+    return {name for flag in shown for name in flag.names}
 
 
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if page.name not in FROM_0_1], ids=lambda page: page.name
-)
-def test_flags_exist(page, capsys):
-    for words in commands(page):
-        wanted = {word.partition("=")[0] for word in words if re.match(r"--[a-z]", word)}
-        wanted = {re.match(r"--[a-z0-9-]+", flag)[0].rstrip("-") for flag in wanted}
-        missing = wanted - flags_of(words, capsys)
-        assert not missing, f"{page.name}: zerosum {' '.join(words)}: {missing}"
+def known_flags(words):
+    """The flags that go with a command line's words."""
+    second = words[1] if len(words) > 1 else ""
+    if words[0] == "train":
+        if re.match(r"[\w/.]+:\w+$", second) or second in PLACEHOLDERS:
+            return {*flags_of("train"), *SPELT}  # somebody's own recipe has at least these
+        if second and not second.startswith("-"):
+            return {*flags_of("train", second), *SPELT}
+        return {*flags_of("train"), *SPELT}
+    return flags_of(*words[:2]) if words[0] == "data" and second else flags_of(words[0])
+
+
+@pytest.fixture
+def own_recipes_forgotten():
+    known = dict(RECIPES)
+    yield
+    RECIPES.clear()
+    RECIPES.update(known)
+
+
+@cache
+def all_flags():
+    """Every flag of every command."""
+    commands = [name for name in app if not name.startswith("-") and name != "train"]
+    found = [flags_of(name) for name in commands] + [flags_of("train", name) for name in RECIPES]
+    return set().union(*found, SPELT, OF_OTHERS, {"--help"})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page):
+    text = page.read_text("utf-8")
+    targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"src=\"([^\"]+)\"", text)
+    for target in targets:
+        path, _, anchor = target.partition("#")
+        if "://" in path:
+            continue
+        there = page.parent / path if path else page
+        assert there.exists(), f"{page.name} links to {path}"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", there.read_text("utf-8"), re.MULTILINE)
+            anchors = {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}
+            assert anchor in anchors, f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", OF_TODAY, ids=name_of)
+def test_command_lines_parse(page):
+    for words in commands_of(page):
+        line = f"{page.name}: zerosum {' '.join(words)}"
+        if words[0].startswith("-"):
+            assert words[0] in set(app), line
+            continue
+        try:
+            known = known_flags(words)
+        except KeyError:
+            pytest.fail(f"{line}: there is no such command")
+        given = set(FLAG.findall(" ".join(words)))
+        assert given <= {*known, "--help"}, f"{line}: {given - known}"
+
+
+@pytest.mark.parametrize("page", OF_TODAY, ids=name_of)
+def test_settings_of_trainings_go_together(page, monkeypatch, capsys, own_recipes_forgotten):
+    monkeypatch.setattr("zerosum.api.train_config", lambda *_, **__: None)
+    monkeypatch.setattr("zerosum.api.train_seeds", lambda *_, **__: [])
+    monkeypatch.setattr("zerosum.cli.train.compare", lambda *_: None)
+    monkeypatch.chdir(ROOT)  # of examples/own_game.py
+    for words in commands_of(page):
+        needs_files = {"--config", "my_module.py:RECIPE", *PLACEHOLDERS} & set(words)
+        if words[0] == "train" and not needs_files:
+            assert run(words) == 0, f"zerosum {' '.join(words)}: {capsys.readouterr().err}"
+
+
+@pytest.mark.parametrize("page", OF_TODAY, ids=name_of)
+def test_flags_that_are_mentioned_exist(page):
+    mentioned = {flag for line in code_of(page) for flag in FLAG.findall(line)}
+    assert mentioned <= all_flags(), page.name
+
+
+@pytest.mark.parametrize("page", OF_TODAY, ids=name_of)
+def test_names_in_python_exist(page):
+    for path in re.findall(r"\bzerosum((?:\.[A-Za-z_]\w*)+)", page.read_text("utf-8")):
+        found = importlib.import_module("zerosum")
+        for name in path.split(".")[1:]:
+            if not hasattr(found, name):
+                importlib.import_module(f"{found.__name__}.{name}")
+            found = getattr(found, name)
+
+
+@pytest.mark.parametrize("page", OF_TODAY, ids=name_of)
+def test_files_that_are_named_exist(page):
+    for path in re.findall(
+        r"`((?:zerosum|tests|benchmarks|examples|docs)/[\w/.-]+)`", page.read_text("utf-8")
+    ):
+        assert (ROOT / path).exists(), f"{page.name} names {path}"
+
+
+def test_what_is_wrong_is_found(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```sh\nzerosum train dcgan --n-critic 2 \\\n  --parts 3  # --old\n```\n`zerosum pose a`"
+    )
+    assert list(commands_of(page)) == [
+        ["train", "dcgan", "--n-critic", "2", "--parts", "3"],
+        ["pose", "a"],
+    ]
+    assert "--n-critic" in known_flags(["train", "dcgan"])
+    assert "--parts" not in all_flags()  # the old name is understood, but not shown
+    for words in (["pose", "a"], ["data", "fetch", "cifar10"]):
+        with pytest.raises(KeyError):
+            known_flags(words)

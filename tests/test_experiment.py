@@ -258,9 +258,15 @@ class TestWords:
 
     def test_the_summary_names_the_best_and_the_newest_metric(self, make_run):
         directory = make_run("a", metrics=(4.0, 9.0))
-        text = summary(directory, Progress(seen=500, seconds=2.0), ["first", "second"])
+        text = summary(directory, Progress(seen=500, seconds=2.0), ["one", "another"])
         assert text.startswith("Done: 500 images in 2 s (250 images/s).")
         assert "frechet_digits 4 at epoch 2 (now 9); use it with --checkpoint best" in text
-        assert text.endswith("  try       first\n            second")
+        assert text.endswith("  try       one\n            another")
         unscored = summary(make_run("b", metrics=()), Progress(seen=1, seconds=1.0), [])
         assert "--checkpoint best" not in unscored
+
+    def test_what_to_try_next_names_the_run_as_a_shell_needs_it(
+        self, train_tiny, tmp_path, recorder
+    ):
+        train_tiny(tmp_path / "my run", epochs=1, callbacks=[recorder])
+        assert f"try       zerosum sample '{tmp_path}/my run' -n 64" in recorder.notices[-1]

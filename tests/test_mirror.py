@@ -28,7 +28,7 @@ WITHOUT_A_TEST = {
 }
 WITHOUT_A_MODULE = {
     "cuda": "everything on a GPU",
-    "docs": "README.md, docs/ and their commands",
+    "docs": "the documents: their links and command lines",
     "evaluation/trained_translations": "evaluating and comparing runs of pairs, trained once",
     "example": "examples/, against the library",
     "import_graph": "what may import what",

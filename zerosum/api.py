@@ -1,6 +1,6 @@
 """What the commands and the Python package share: train a recipe, load a run, evaluate samples.
 
-How a training is put together from its parts is settled in `session.py`.
+How a training is put together from its parts is settled in `experiment.py`.
 """
 
 from __future__ import annotations

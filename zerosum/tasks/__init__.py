@@ -1,7 +1,7 @@
 """What a recipe's G does, images of noise or of images, and what follows from it outside the game.
 
 Where the data comes from, what the picture of an epoch shows, what is evaluated, and what to try
-when the training is done. A recipe names its task; `session.py` asks it.
+when the training is done. A recipe names its task; `experiment.py` asks it.
 """
 
 from __future__ import annotations
