@@ -22,7 +22,6 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
@@ -35,11 +34,28 @@ def number_in_text(value: object) -> object:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
-def number_as_text(value: object) -> object:
-    """Take 14 for "14", as Python and TOML have it; True is no number."""
-    return str(value) if type(value) is int else value
+def as_text(value: object) -> object:
+    """Take what is as natural in Python: 14 for "14", (48, 64) for "48x64", a path, a device.
+
+    True is no number.
+    """
+    if isinstance(value, list | tuple):
+        return "x".join(map(str, value))
+    named = isinstance(value, os.PathLike) or type(value).__name__ == "device"
+    return str(value) if named or type(value) is int else value
 
 
+def checked_by(parse: Callable[[str], object]) -> AfterValidator:
+    """Let a setting be a text that can be parsed."""
+
+    def check(text: str) -> str:
+        parse(text)
+        return text
+
+    return AfterValidator(check)
+
+
+Text = Annotated[str, BeforeValidator(as_text)]
 Count = Annotated[int, Field(ge=1)]
 Interval = Annotated[int | float, Field(gt=0, allow_inf_nan=False)]
 """In epochs, of which it may be a part."""
@@ -52,8 +68,8 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    data: str = Field("mnist", description="A data set's name, or the path of your own images.")
-    size: str | None = Field(
+    data: Text = Field("mnist", description="A data set's name, or the path of your own images.")
+    size: Annotated[Text, checked_by(parse_size)] | None = Field(
         None, description="Crop and resize images to N or HEIGHTxWIDTH pixels, such as 64 or 48x64."
     )
     channels: Annotated[Literal[1, 3, 4] | None, BeforeValidator(number_in_text)] = Field(
@@ -66,7 +82,7 @@ class Settings(BaseModel):
     )
     batch_size: Count = Field(128, description="Real images a turn.")
     seed: int = Field(0, ge=0, description="Decides every random number of the run.")
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = Field(
+    device: Annotated[Text, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = Field(
         "auto", description="auto, cpu, cuda, cuda:N or mps."
     )
     precision: Literal["fp32", "bf16", "auto"] = Field(
@@ -97,23 +113,6 @@ class Settings(BaseModel):
         if self.patience is not None and self.evaluate_every == 0:
             raise ValueError("expected --evaluate-every above 0 beside --patience")
         return self
-
-    @field_validator("size", mode="before")
-    @classmethod
-    def _size_is_readable(cls, size: object) -> object:
-        # In a TOML file and in Python, 64 is as natural as "64", and (48, 64) as "48x64".
-        sides = [size] if type(size) is int else size
-        text = "x".join(map(str, sides)) if isinstance(sides, list | tuple) else size
-        if isinstance(text, str):
-            parse_size(text)
-        return text
-
-    @field_validator("data", "device", mode="before")
-    @classmethod
-    def _python_objects_are_named(cls, value: object) -> object:
-        # A pathlib.Path or a torch.device, from Python.
-        named = isinstance(value, os.PathLike) or type(value).__name__ == "device"
-        return str(value) if named else value
 
     def budget(self, num_images: int) -> int:
         """Real images to train on in all, with so many in the data set."""
@@ -241,16 +240,6 @@ def modern_names(
             value = OLD_VALUES.get(new, {}).get(value, value)
         found[new] = value
     return found
-
-
-def checked_by(parse: Callable[[str], object]) -> AfterValidator:
-    """Let a setting be a text that can be parsed."""
-
-    def check(text: str) -> str:
-        parse(text)
-        return text
-
-    return AfterValidator(check)
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from zerosum.config.base import (
     Rate,
     ReadBy,
     Settings,
+    Text,
     checked_by,
-    number_as_text,
     number_in_text,
 )
 from zerosum.config.specs import Loss, parse_attention, parse_augment, parse_penalties
@@ -146,7 +146,7 @@ class GanSettings(AdversarialSettings):
         Literal["batch", "none"],
         ReadBy("--nets dcgan, whose D may have BatchNorm", lambda s: s.nets == "dcgan"),
     ] = Field("none", description="Normalisation in D; not batch with a penalty.")
-    attention: Annotated[str, BeforeValidator(number_as_text), checked_by(parse_attention)] = Field(
+    attention: Annotated[Text, checked_by(parse_attention)] = Field(
         "none", description="Self-attention at a resolution, such as auto, 14, G:14 or G:14,D:7."
     )
     conditioning: Literal["none", "concat", "projection", "classifier"] = Field(

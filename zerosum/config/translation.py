@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from zerosum.config.base import Count
+from zerosum.config.base import Count, Text, checked_by
 from zerosum.config.gan import (
     ANNEAL,
     ANNEALED,
@@ -18,7 +18,7 @@ from zerosum.config.gan import (
     Anneal,
     ShareOrZero,
 )
-from zerosum.config.specs import Loss
+from zerosum.config.specs import Loss, parse_size
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Direction = Literal["AtoB", "BtoA"]
@@ -28,11 +28,11 @@ Direction = Literal["AtoB", "BtoA"]
 class TranslationSettings(AdversarialSettings):
     """The settings of every recipe that translates images."""
 
-    data: str = Field("", description="The folder of your images: pairs, or A/ and B/.")
+    data: Text = Field("", description="The folder of your images: pairs, or A/ and B/.")
     direction: Direction = Field(
         "AtoB", description="Which half is the source: A is the left one, or the folder A."
     )
-    size: str | None = Field(
+    size: Annotated[Text, checked_by(parse_size)] | None = Field(
         "256",
         description="Crop and resize images to N or HEIGHTxWIDTH pixels, such as 128.",
     )
