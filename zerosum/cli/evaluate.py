@@ -41,7 +41,7 @@ def evaluate(
     Args:
         source: A run directory, a folder of images or an .npz file.
         reference: The real images: a data set, a folder or an .npz. [default: the run's data]
-        protocol: lucic2018, studiogan or clean-fid: the terms of published metrics, all of them.
+        protocol: lucic2018, studiogan or clean-fid: the terms of published figures, all of them.
         split: train or test, of a reference that has both; for translation val too. [default:
             test, or val]
         features: digits, fashion, stacked-digits, inception, random, for points ring or grid, or

@@ -1,4 +1,4 @@
-"""Protocols by name: the terms on which published metrics were come by.
+"""Protocols by name: the terms on which published figures were come by.
 
 A metric moves with every one of them, and stands beside published ones only on the same. Who names
 a protocol gets all of it or an error, never a metric that only looks like theirs.

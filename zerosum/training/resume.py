@@ -11,20 +11,20 @@ from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import State, circumstances
 
 
-def restore_newest(state: State, directory: RunDirectory, watcher: Callback) -> None:
+def restore_newest(state: State, directory: RunDirectory, callback: Callback) -> None:
     """Take up the newest checkpoint that is whole; say loudly which are not.
 
     Raises:
         UserError: there are checkpoints, and none of them is whole.
     """
-    snapshot = directory.checkpoints.read_newest_whole(watcher.notice)
+    snapshot = directory.checkpoints.read_newest_whole(callback.notice)
     if snapshot is None:
         return
     state.restore(snapshot)
     for name, now in circumstances(state.game.device).items():
         before = snapshot.facts.get("circumstances", {}).get(name, now)
         if before != now:
-            watcher.notice(
+            callback.notice(
                 f"NOTE: {name} was {before} when this run was saved, and is {now}: going on, "
                 "but its numbers may differ in the last bits from a run in one go."
             )
