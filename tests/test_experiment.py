@@ -1,17 +1,15 @@
 """A training as a whole: the precision that is settled before it, and what it says of itself."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
 import zerosum
 from zerosum.callbacks import Callback
 from zerosum.data import load
-from zerosum.data.images import ImageSet
-from zerosum.experiment import build_game, finished, header, summary, what_they_are
+from zerosum.experiment import build_game, finished, header, summary
 from zerosum.hardware import flushes_denormals
 from zerosum.recipes import RECIPES
+from zerosum.tasks import TASKS
 from zerosum.training import precision
 from zerosum.training.checkpoint import TENSORS
 from zerosum.training.log import History
@@ -194,31 +192,8 @@ def test_measuring_disturbs_nothing(tiny_images, tmp_path, monkeypatch, recipe, 
     assert states[0] == states[1]
 
 
-def images_of(*shape, **about):
-    pixels = torch.zeros(shape, dtype=torch.uint8)
-    return ImageSet(name="", images=pixels, labels=None, classes=(), **about)
-
-
 class TestWords:
     """What a training says before it begins, where nothing is left to do, and at its end."""
-
-    @pytest.mark.parametrize(
-        ("shape", "words"),
-        [
-            ((3, 1, 28, 20), "images of 28×20 gray"),
-            ((3, 3, 28, 20), "images of 28×20 RGB"),
-            ((3, 4, 28, 20), "images of 28×20 RGBA"),
-            ((3, 5, 28, 20), "images of 28×20 pixels, 5 channels"),
-            ((3, 2, 1, 1), "points in the plane"),
-        ],
-    )
-    def test_what_images_are(self, shape, words):
-        assert what_they_are(images_of(*shape)) == words
-
-    def test_so_are_pairs(self):
-        pairs = images_of(3, 4, 8, 8, source_channels=1)
-        assert what_they_are(pairs) == "pairs of images of 8×8"
-        assert what_they_are(replace(pairs, matched=False)) == "unpaired images of 8×8"
 
     def test_the_header_counts_weights_images_and_epochs(self, tiny_images):
         config = RECIPES["vanilla"].configure(
@@ -226,7 +201,7 @@ class TestWords:
         )
         images = load(tiny_images)
         game = build_game("vanilla", config, images, device=torch.device("cpu"))
-        first, second = header("vanilla", config, images, game).splitlines()
+        first, second = header("vanilla", TASKS["generation"], config, images, game).splitlines()
         assert first == f"vanilla on {tiny_images}: 40 images of 8×8 gray, 2 classes"
         weights = [sum(w.numel() for w in p.net.parameters()) for p in (game.G, game.D)]
         assert second.startswith(

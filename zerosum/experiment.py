@@ -17,7 +17,7 @@ from zerosum import recipes
 from zerosum._version import __version__
 from zerosum.callbacks.console import in_words
 from zerosum.config.base import Settings
-from zerosum.data.images import ImageSet, is_point
+from zerosum.data.images import ImageSet
 from zerosum.data.loader import Loader, Position
 from zerosum.errors import and_more
 from zerosum.game.core import Batch, Game
@@ -25,7 +25,7 @@ from zerosum.hardware import exhaustion_explained, memory_bytes, require_memory
 from zerosum.plots.curves import draw_curve
 from zerosum.plots.film import FRAME_MILLISECONDS, read_frame, save_film
 from zerosum.seeds import enter_stream
-from zerosum.tasks import TASKS, Task
+from zerosum.tasks import TASKS, Task, task_on
 from zerosum.training.early_stopping import best_record, score_of, stalled
 from zerosum.training.ema import EMA
 from zerosum.training.interfaces import Callback, Evaluation
@@ -43,7 +43,7 @@ BYTES_PER_WEIGHT = 4 * (4.5 + 2 * 3.5)
 
 def load_images(recipe: str, config: Settings, callback: Callback) -> ImageSet:
     """Load what the config says, and tell which files could not be used."""
-    images = task_of(recipe).load(config)
+    images = TASKS[recipes.get(recipe).task].load(config)
     if images.skipped:
         callback.notice(
             f"Skipped {len(images.skipped)} unusable files: {and_more(images.skipped)}."
@@ -134,7 +134,7 @@ def run_loop(
     callback: Callback,
 ) -> None:
     """Restore the game, where there is something to restore, and play it to the budget's end."""
-    task = task_of(recipe)
+    task = task_on(recipes.get(recipe).task, images.spec)
     state = State(game, EMA(game.G.net, half_life=config.ema_half_life))
     loader = Loader(images, batch_size=config.batch_size, seed=config.seed, device=game.device)
     budget, ticks = config.budget(len(images)), config.ticks(len(images))
@@ -164,7 +164,7 @@ def run_loop(
         )
     if progress.seen:
         callback.notice(f"Going on with '{directory.path}' at {progress.seen:,} images.")
-    callback.notice(header(recipe, config, images, game))
+    callback.notice(header(recipe, task, config, images, game))
 
     held_out = task.held_out(config, images, callback.notice)
     paint = task.painter(state, config, held_out, directory)
@@ -200,34 +200,20 @@ def run_loop(
     callback.notice(summary(directory, progress, task.next_steps(path)))
 
 
-def header(recipe: str, config: Settings, images: ImageSet, game: Game) -> str:
+def header(recipe: str, task: Task, config: Settings, images: ImageSet, game: Game) -> str:
     """Say what is about to be trained, on what, with what and how long."""
     classes = f", {len(images.classes)} classes" if images.classes else ""
     weights = [sum(p.numel() for p in player.net.parameters()) for player in (game.G, game.D)]
     threads = torch.get_num_threads()
     device = f"cpu, {threads} thread{'s' * (threads != 1)}" if game.device.type == "cpu" else ""
     budget = config.budget(len(images))
+    epochs = budget / len(images)
     return (
-        f"{recipe} on {config.data}: {len(images):,} {what_they_are(images)}{classes}\n"
+        f"{recipe} on {config.data}: {len(images):,} {task.describe(images)}{classes}\n"
         f"G {weights[0]:,} weights, D {weights[1]:,}; {device or game.device}, {config.precision}; "
-        f"{budget:,} images ({budget / len(images):,.4g} epochs) in batches of {config.batch_size}"
+        f"{budget:,} images ({epochs:,.4g} epoch{'s' * (epochs != 1)}) "
+        f"in batches of {config.batch_size}"
     )
-
-
-def what_they_are(images: ImageSet) -> str:
-    """Images of a set in a few words, such as "images of 28×28 gray"."""
-    channels, height, width = images.shape
-    if is_point(images.shape):
-        return "points in the plane"
-    if images.source_channels:
-        return f"{'pairs of' if images.matched else 'unpaired'} images of {height}×{width}"
-    kind = {1: "gray", 3: "RGB", 4: "RGBA"}.get(channels, f"pixels, {channels} channels")
-    return f"images of {height}×{width} {kind}"
-
-
-def task_of(recipe: str) -> Task:
-    """What a recipe's G does."""
-    return TASKS[recipes.get(recipe).task]
 
 
 def forget_score(state: State, directory: RunDirectory) -> None:

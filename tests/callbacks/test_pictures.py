@@ -15,7 +15,7 @@ def prepared(run: zerosum.Run):
     images = load(run.config.data)
     game = build_game("vanilla", run.config, images, device=torch.device("cpu"))
     directory = RunDirectory(run.path)
-    return game, lambda seed: (painter(game, game.G.net, directory, seed=seed), directory)
+    return game, lambda seed: (painter(game, game.G.net, directory, count=4, seed=seed), directory)
 
 
 def drawn(paint, directory, epoch):

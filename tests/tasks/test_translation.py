@@ -98,6 +98,12 @@ class TestTasks:
         assert TASKS[recipes.get("pix2pix").task].matched
         assert not TASKS[recipes.get("cyclegan").task].matched
 
+    def test_what_they_train_on_is_described(self):
+        images = torch.zeros((3, 4, 8, 8), dtype=torch.uint8)
+        pairs = ImageSet(name="", images=images, labels=None, classes=(), source_channels=1)
+        assert MATCHED.describe(pairs) == "pairs of images of 8×8"
+        assert UNMATCHED.describe(pairs) == "unpaired images of 8×8"
+
     def test_what_to_try_next_names_the_run(self):
         assert MATCHED.next_steps("'my run'") == [
             "zerosum translate 'my run' IMAGE-OR-FOLDER --out PATH"

@@ -6,20 +6,16 @@ from collections.abc import Callable
 
 from torch import nn
 
-from zerosum.data.images import is_point, to_array
+from zerosum.data.images import to_array
 from zerosum.game.core import Game
 from zerosum.game.sampling import Generator, draw_inputs, generate
 from zerosum.plots.pictures import picture
 from zerosum.seeds import enter_stream
 from zerosum.training.run_directory import RunDirectory
 
-PICTURES = 16
-POINTS = 2500
-"""As many as PacGAN shows and counts (arXiv 1712.04086, section 4.1)."""
-
 
 def painter(
-    game: Game, net: nn.Module, directory: RunDirectory, *, seed: int
+    game: Game, net: nn.Module, directory: RunDirectory, *, count: int, seed: int
 ) -> Callable[[float], None]:
     """Make the function that draws the picture of an epoch, given the epoch's number.
 
@@ -27,10 +23,10 @@ def painter(
         game: whose deal draws the z, once.
         net: the G to show, as it will stand when the function is called.
         directory: where the picture goes, and whose config says what the data is.
+        count: how many samples it shows.
         seed: decides the z.
     """
     enter_stream(game.device, "picture", seed)
-    count = POINTS if is_point(game.image_shape) else PICTURES
     G = Generator(net, game.forward.inputs)
     inputs = draw_inputs(G.inputs, count, game.device)
     data = directory.read_config()["config"]["data"]

@@ -1,4 +1,4 @@
-"""What a recipe's G does, images of noise or of images, and what follows from it outside the game.
+"""What a recipe's G makes of what, and what follows from it outside the game.
 
 Where the data comes from, what the picture of an epoch shows, what is evaluated, and what to try
 when the training is done. A recipe names its task; `experiment.py` asks it.
@@ -11,7 +11,8 @@ from typing import Protocol
 
 from zerosum.config.base import Settings
 from zerosum.data.images import ImageSet
-from zerosum.tasks import generation, translation
+from zerosum.data.spec import DataSpec
+from zerosum.tasks import generation, points, translation
 from zerosum.training.interfaces import Evaluation
 from zerosum.training.log import History
 from zerosum.training.run_directory import RunDirectory
@@ -24,6 +25,10 @@ class Task(Protocol):
     @property
     def least_images(self) -> int:
         """With fewer images nothing can be evaluated."""
+        ...
+
+    def describe(self, images: ImageSet) -> str:
+        """What the data are, in a few words that follow their number."""
         ...
 
     def load(self, config: Settings) -> ImageSet:
@@ -59,6 +64,12 @@ class Task(Protocol):
 
 TASKS: dict[str, Task] = {
     "generation": generation.Generation(),
+    "points": points.Points(),
     "translation": translation.Translation(matched=True),
     "unpaired translation": translation.Translation(matched=False),
 }
+
+
+def task_on(name: str, spec: DataSpec) -> Task:
+    """The task of this name on such data: what is made of noise is points where the data are."""
+    return TASKS["points" if name == "generation" and spec.are_points else name]

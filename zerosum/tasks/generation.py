@@ -1,4 +1,4 @@
-"""The task of making images, or points in the plane, of noise."""
+"""The task of making images of noise."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ class Generation:
     """See `zerosum.tasks.Task`."""
 
     least_images = LEAST_IMAGES
+    pictured = 16
+    """How many samples the picture of an epoch shows."""
+
+    def describe(self, images: ImageSet) -> str:
+        """Say their size and channels."""
+        return f"images of {size_and_channels(images.shape)}"
 
     def load(self, config: Settings) -> ImageSet:
         """Load the training split."""
@@ -37,7 +43,7 @@ class Generation:
         self, state: State, config: Settings, held_out: ImageSet | None, directory: RunDirectory
     ) -> Callable[[float], None]:
         """Draw what the average of G makes of the same z each time."""
-        return painter(state.game, state.ema.net, directory, seed=config.seed)
+        return painter(state.game, state.ema.net, directory, count=self.pictured, seed=config.seed)
 
     def evaluator(
         self,
@@ -56,6 +62,13 @@ class Generation:
             f"zerosum sample {path} -n 64 --out samples.png",
             f"zerosum sample {path} --out walk.gif",
         ]
+
+
+def size_and_channels(shape: tuple[int, int, int]) -> str:
+    """A shape (c, h, w) in words, such as "28×28 gray"."""
+    channels, height, width = shape
+    kind = {1: "gray", 3: "RGB", 4: "RGBA"}.get(channels, f"pixels, {channels} channels")
+    return f"{height}×{width} {kind}"
 
 
 def load_split(config: Settings, split: str) -> ImageSet:

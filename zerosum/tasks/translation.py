@@ -57,6 +57,11 @@ class Translation:
         self.matched = matched
         self.least_images = 1 if matched else LEAST_IMAGES
 
+    def describe(self, images: ImageSet) -> str:
+        """Say whether they are pairs, and their size."""
+        _, height, width = images.shape
+        return f"{'pairs of' if self.matched else 'unpaired'} images of {height}×{width}"
+
     def load(self, config: Settings) -> ImageSet:
         """Load the training images of both sides."""
         return self.load_split(config, "train")

@@ -1,0 +1,24 @@
+"""The task of making points in the plane of noise: the toys on which modes can be counted."""
+
+from __future__ import annotations
+
+from zerosum.data.images import ImageSet
+from zerosum.tasks.generation import Generation
+
+
+class Points(Generation):
+    """See `zerosum.tasks.Task`; all but what is looked at is as with images."""
+
+    pictured = 2500
+    """As many as PacGAN shows and counts (arXiv 1712.04086, section 4.1)."""
+
+    def describe(self, images: ImageSet) -> str:
+        """Points have no size and no colours."""
+        return "points in the plane"
+
+    def next_steps(self, path: str) -> list[str]:
+        """Sample as many as were counted; a film shows how they move with z."""
+        return [
+            f"zerosum sample {path} -n {self.pictured} --out samples.png",
+            f"zerosum sample {path} -n {self.pictured} --out walk.gif",
+        ]
