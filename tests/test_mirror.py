@@ -33,6 +33,7 @@ WITHOUT_A_MODULE = {
     "example": "examples/, against the library",
     "import_graph": "what may import what",
     "metrics/agreement": "all metrics against other packages, where they are installed",
+    "metrics/stacked": "the net of metrics/features.py that looks at each channel",
     "metrics/torchmetrics": "distances against torchmetrics",
     "mirror": "this file",
     "nets/every_net": "what all nets have in common",

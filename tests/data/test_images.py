@@ -6,7 +6,6 @@ import torch
 from zerosum.data.images import (
     ImageSet,
     at_rest,
-    is_point,
     safe_name,
     to_array,
     to_float,
@@ -51,9 +50,8 @@ class TestPoints:
     POINTS = torch.tensor([[0.1, -0.9], [1 / 3, 1.5], [0, 0]]).view(3, 2, 1, 1)
 
     def test_are_told_from_images_by_their_shape(self):
-        assert is_point((2, 1, 1))
-        assert is_point(self.POINTS.shape[1:])
-        assert not any(is_point(shape) for shape in [(1, 1, 2), (3, 1, 1), (1, 28, 28), (2, 1)])
+        others = [torch.zeros(1, *shape) for shape in [(1, 1, 2), (3, 1, 1), (1, 28, 28)]]
+        assert {at_rest(images).dtype for images in others} == {torch.uint8}
 
     def test_are_floats_inside_and_outside_and_never_rounded(self):
         assert torch.equal(to_float(self.POINTS), self.POINTS)

@@ -13,7 +13,7 @@ from zerosum.metrics.channels import with_channels
 from zerosum.metrics.evaluate import ImageCollection, choose, evaluate
 from zerosum.metrics.features import cheap_net, feature_net, net_for_data
 from zerosum.metrics.modes import count_gaussian_modes
-from zerosum.metrics.plane import deviations, sha256
+from zerosum.metrics.plane import deviations
 
 CPU = torch.device("cpu")
 
@@ -43,12 +43,12 @@ def found(net, real, images, *names):
     return {name: result.value for name, result in results.items()}
 
 
-@pytest.mark.parametrize("name", ["ring", "grid"])
-def test_the_net_of_points_is_their_data_sets(name):
+@pytest.mark.parametrize(("name", "sha256"), [("ring", "21222b81dfac"), ("grid", "8aab6f81616c")])
+def test_the_net_of_points_is_their_data_sets(name, sha256):
     assert net_for_data(name) == cheap_net(name) == name
     net = feature_net(name, device=CPU)
     assert net.classes == data.DATASETS[name].classes
-    assert net.sha256 == sha256(mixture_of(name))
+    assert net.sha256.startswith(sha256)  # what is kept between commands is found by it
 
 
 class TestLook:

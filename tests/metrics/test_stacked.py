@@ -12,8 +12,7 @@ from zerosum import data
 from zerosum.cli.main import run
 from zerosum.metrics.embedding import embed_reference
 from zerosum.metrics.evaluate import ImageCollection, evaluate
-from zerosum.metrics.features import cheap_net, feature_net, net_for_data
-from zerosum.metrics.stacked import look_at_channels
+from zerosum.metrics.features import cheap_net, feature_net, look_at_channels, net_for_data
 
 CPU = torch.device("cpu")
 

@@ -11,7 +11,10 @@ from PIL import Image
 import zerosum
 from zerosum import data
 from zerosum.cli.main import run
-from zerosum.plots.charts import CAPTION, SIDE
+from zerosum.data.spec import DataSpec
+from zerosum.plots.charts import CAPTION, SIDE, scatter
+from zerosum.tasks import TASKS, task_of_data, task_on
+from zerosum.tasks.points import Plane
 
 RUN = "runs/vanilla-ring"
 SMALL = ("--batch-size", "64", "--hidden", "16", "24", "--device", "cpu", "--sample-every", "1")
@@ -55,6 +58,33 @@ def test_a_training_says_that_these_are_points_and_what_to_try(here, capsys):
     said = capsys.readouterr().out
     assert "400 points in the plane, 8 classes" in said
     assert f"zerosum sample {RUN} -n 2500 --out samples.png" in said
+
+
+def test_a_picture_is_a_scatter_plot_over_the_modes_where_they_are_known():
+    points = np.zeros((4, 2), np.float32)
+    drawn, plain = (Plane().picture(points, data=of).tobytes() for of in ("ring", "mine.npz"))
+    assert drawn == scatter(points, data.DATASETS["ring"].mixture).tobytes()
+    assert plain == scatter(points).tobytes() != drawn
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "found"),
+    [
+        ("generation", (2, 1, 1), "points"),
+        ("generation", (2, 1, 2), "generation"),
+        ("translation", (4, 8, 8), "translation"),
+    ],
+)
+def test_the_task_follows_from_the_recipes_and_the_data(name, shape, found):
+    assert task_on(name, DataSpec(shape=shape)) is TASKS[found]
+
+
+def test_before_a_load_it_follows_from_the_datas_name():
+    assert [task_of_data(name) for name in ("grid", "mnist", "ring/folder")] == [
+        TASKS["points"],
+        TASKS["generation"],
+        TASKS["generation"],
+    ]
 
 
 @pytest.mark.slow

@@ -86,10 +86,13 @@ def sample(
     """
     from zerosum.inference.run import Run
     from zerosum.inference.sample_files import write_samples
+    from zerosum.tasks import task_on
 
     ema = not (no_ema or (raw and renamed("--raw", "--no-ema")))
     where = {"checkpoint": checkpoint, "ema": ema, "device": device}
-    write_samples(Run(run, recipe=recipe), out, count=count, seed=seed, label=label, **where)
+    of = Run(run, recipe=recipe)
+    form = task_on(of.task, of.spec).form
+    write_samples(of, out, form=form, count=count, seed=seed, label=label, **where)
     print(f"Wrote {out}.")
 
 

@@ -1,14 +1,13 @@
 """A set of images in memory, and the one home of pixel scaling.
 
-Pixels are uint8 in [0, 255] outside and at rest, floats in [-1, 1] inside nets. Points in the
-plane, which pass for images of two channels and one pixel, are floats everywhere.
+Pixels are uint8 in [0, 255] outside and at rest, floats in [-1, 1] inside nets. What has no pixels
+(`DataSpec.are_points`) is floats everywhere, and flat outside.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +15,14 @@ import torch
 from torch import Tensor
 
 from zerosum.data.arrays import Samples
-from zerosum.data.spec import POINT, DataSpec
+from zerosum.data.spec import DataSpec
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImageSet:
     """Images of one shape, with labels where there are any. All of it fits in memory."""
 
-    images: Tensor  # on the CPU: uint8 (n, c, h, w), or points, float32 (n, 2, 1, 1) in [-1, 1]
+    images: Tensor  # on the CPU: uint8 (n, c, h, w), or without pixels float32 (n, c, 1, 1)
     labels: Tensor | None  # int64 (n,), each an index into classes
     classes: tuple[str, ...]  # () when unlabelled
     name: str  # safe as a part of a file name: it becomes part of the run directory's
@@ -62,17 +61,8 @@ class ImageSet:
         return digest.hexdigest()
 
 
-def is_point(shape: Sequence[int]) -> bool:
-    """Whether a shape (c, h, w) is that of a point in the plane and not of an image."""
-    return tuple(shape) == POINT
-
-
 def to_float(images: Tensor) -> Tensor:
-    """Scale uint8 pixels of any shape from [0, 255] to float32 in [-1, 1]; points are so at rest.
-
-    Args:
-        images: uint8 pixels, or what `at_rest` made of points.
-    """
+    """Scale uint8 pixels of any shape from [0, 255] to float32 in [-1, 1]; leave floats alone."""
     if images.dtype == torch.float32:
         return images
     return images.float().div(127.5).sub_(1)
@@ -85,13 +75,14 @@ def to_uint8(images: Tensor) -> Tensor:
 
 
 def at_rest(images: Tensor) -> Tensor:
-    """Bring a generator's images (n, c, h, w) to what an `ImageSet` keeps: uint8, or points."""
-    return images.float() if is_point(images.shape[1:]) else to_uint8(images)
+    """Bring a generator's images (n, c, h, w) to what an `ImageSet` keeps: uint8, or floats."""
+    spec = DataSpec(shape=(images.shape[1], images.shape[2], images.shape[3]))
+    return images.float() if spec.are_points else to_uint8(images)
 
 
 def to_array(images: Tensor) -> Samples:
-    """Images at rest -> as they are outside: uint8 (n, h, w, c), or points, float32 (n, 2)."""
-    if is_point(images.shape[1:]):
+    """Images at rest -> as they are outside: uint8 (n, h, w, c), or floats (n, c)."""
+    if images.dtype == torch.float32:
         return images.flatten(1).cpu().numpy()
     return images.permute(0, 2, 3, 1).cpu().numpy()
 
@@ -99,7 +90,7 @@ def to_array(images: Tensor) -> Samples:
 def to_tensor(samples: Samples) -> Tensor:
     """Undo `to_array`."""
     if samples.ndim == 2:
-        return torch.from_numpy(samples).view(-1, *POINT)
+        return torch.from_numpy(samples)[:, :, None, None]
     return torch.from_numpy(samples).permute(0, 3, 1, 2).contiguous()
 
 

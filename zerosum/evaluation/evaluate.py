@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from zerosum.config.specs import read_size
-from zerosum.data.catalog import DATASETS, mixture_of
+from zerosum.data.catalog import DATASETS
 from zerosum.data.images import to_array, to_tensor
 from zerosum.errors import UserError
 from zerosum.evaluation.images import (
@@ -39,6 +39,7 @@ from zerosum.metrics.paired import judge_pairs, load_pair_metrics
 from zerosum.metrics.protocols import Protocol, agree
 from zerosum.metrics.registry import LEAST_IMAGES, METRICS, read_names
 from zerosum.metrics.weight_files import INCEPTION, LPIPS
+from zerosum.tasks import task_of_data
 from zerosum.training.run_directory import RunDirectory, no_run_here
 
 MOST_SEEDS = 2**32
@@ -236,13 +237,13 @@ def choose_metrics(
         of_sets = count >= LEAST_IMAGES
         if not of_sets:
             notice(f"{count} images are too few for metrics of sets: these are of pairs alone.")
-    points = mixture_of(reference.name) is not None
+    no_images = task_of_data(reference.name).form.no_images
     return without_weights(
         [
             name
             for name, metric in METRICS.items()
             if (not obstacle if metric.needs == "pairs" else of_sets)
-            and not (points and metric.needs == "images")
+            and not (no_images and metric.needs == "images")
         ]
     )
 
@@ -264,7 +265,7 @@ def without_weights(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, .
 def refuse_foreign(
     config: EvalConfig, protocol: Protocol, reference: RealImages, targets: Targets | None
 ) -> None:
-    """Refuse what points in the plane, or outputs of a run that translates, cannot be asked.
+    """Refuse what no images, or outputs of a run that translates, cannot be asked.
 
     Raises:
         UserError: it was asked.
@@ -272,10 +273,9 @@ def refuse_foreign(
     looked_at = [name for name in protocol.metrics if METRICS[name].needs == "images"]
     if config.neighbours is not None:
         looked_at.append("--neighbours")
-    if looked_at and mixture_of(reference.name) is not None:
-        raise UserError(
-            f"Points in the plane are no images to look at, as {looked_at[-1]} does. Leave it out."
-        )
+    no_images = task_of_data(reference.name).form.no_images
+    if looked_at and no_images:
+        raise UserError(f"{no_images} to look at, as {looked_at[-1]} does. Leave it out.")
     if targets is None:
         return
     if config.neighbours is not None:

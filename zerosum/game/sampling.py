@@ -32,7 +32,7 @@ class Generator(nn.Module):
         self.inputs = tuple(inputs)
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Make images (b, c, h, w) in [-1, 1], or points (b, 2, 1, 1), of `inputs` (b, ...)."""
+        """Make images (b, c, h, w), floats in [-1, 1], of `inputs` (b, ...)."""
         if len(inputs) == 1 and self.inputs[0].kind == "latent":
             # G is told its class as a row (b, k), and without classes k is 0.
             inputs = (*inputs, inputs[0].new_empty(len(inputs[0]), 0))
@@ -98,5 +98,5 @@ def draw_inputs(
 
 @torch.no_grad()
 def generate(G: nn.Module, inputs: Sequence[Tensor]) -> Tensor:
-    """Let a G, as it stands, make images at rest, uint8 (n, c, h, w), or points (n, 2, 1, 1)."""
+    """Let a G, as it stands, make images at rest, (n, c, h, w), uint8 if they have pixels."""
     return at_rest(G(*inputs))

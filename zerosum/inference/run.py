@@ -59,6 +59,7 @@ class Run:
         classes: the names of the data's classes, () where it has no labels.
         image_shape: (c, h, w) of one image of the data.
         source_channels: how many of c are the source's, where images are translated; else 0.
+        spec: all three in one.
     """
 
     def __init__(self, path: Path | str, *, recipe: str | None = None) -> None:
@@ -85,6 +86,11 @@ class Run:
             self.source_channels: int = saved.get("source_channels", 0)
             channels, height, width = saved["image_shape"]
             self.image_shape: tuple[int, int, int] = (channels, height, width)
+            self.spec = DataSpec(
+                shape=self.image_shape,
+                classes=self.classes,
+                source_channels=self.source_channels,
+            )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise self._damaged(str(error).rstrip(".")) from None
 
@@ -310,16 +316,7 @@ class Run:
     def _untrained(self, device: torch.device) -> Generator:
         """Build G with weights that do not matter."""
         with own_randomness(device):
-            return build_generator(
-                self._recipe,
-                self.config,
-                DataSpec(
-                    shape=self.image_shape,
-                    classes=self.classes,
-                    source_channels=self.source_channels,
-                ),
-                device=device,
-            )
+            return build_generator(self._recipe, self.config, self.spec, device=device)
 
 
 def print_notice(text: str) -> None:

@@ -6,36 +6,36 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from zerosum.data.arrays import Samples
 from zerosum.errors import UserError
 from zerosum.files import cannot_write
 from zerosum.inference.run import Run
 from zerosum.plots.film import save_film
 from zerosum.plots.grids import to_picture
-from zerosum.plots.pictures import picture
+from zerosum.plots.pictures import Form
 
 WALK_STEPS = 60
 WALK_MILLISECONDS = 80
 
 
-def write_samples(run: Run, out: Path, *, count: int, label: int | None = None, **how: Any) -> None:
+def write_samples(
+    run: Run, out: Path, *, form: Form, count: int, label: int | None = None, **how: Any
+) -> None:
     """Make images and write them in the form that the file's name asks for.
 
     Args:
         run: whose generator makes them.
-        out: `.png` for one grid or, of points in the plane, a scatter plot; `.gif` for a walk
-            through z that ends where it began; `.npz` for the array `images`, uint8 (n, h, w, c),
-            or `points`, float32 (n, 2), and where G was told classes `labels`, int64 (n,); without
-            a suffix, a folder of PNGs.
+        out: `.png` for one picture of all; `.gif` for a walk through z that ends where it began;
+            `.npz` for what `Run.sample` gives, and where G was told classes `labels`, int64 (n,);
+            without a suffix, a folder of PNGs.
+        form: what the samples look like, of the run's task.
         count: how many images; for a walk, how many walk side by side.
         label: the class of all of them; None for all classes in turn.
         how: what else `Run.sample` takes.
 
     Raises:
         UserError: the suffix is none of these, the folder is not empty, nothing can be written
-            there, or the run cannot be sampled.
+            there, the samples are no images, or the run cannot be sampled.
     """
     suffix = out.suffix.lower()
     if suffix not in ("", ".png", ".gif", ".npz"):
@@ -48,43 +48,30 @@ def write_samples(run: Run, out: Path, *, count: int, label: int | None = None, 
             f"The folder '{out}' is not empty: samples would mix with what is there. Choose "
             "another with --out."
         )
+    if suffix == "" and form.no_images:
+        raise UserError(
+            f"{form.no_images} and make no folder of images. Choose a name for --out that ends in "
+            ".png, .gif or .npz."
+        )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if suffix == ".gif":
             frames = run.interpolate(WALK_STEPS, count=count, label=label, **how)
-            pictures = [picture(samples, data=run.config.data) for samples in frames]
+            pictures = [form.picture(samples, data=run.config.data) for samples in frames]
             save_film(pictures, out, frame_milliseconds=WALK_MILLISECONDS)
             return
         samples = run.sample(count, label=label, **how)
         if suffix == ".png":
-            picture(samples, data=run.config.data).save(out, format="PNG")
+            form.picture(samples, data=run.config.data).save(out, format="PNG")
         elif suffix == ".npz":
-            write_arrays(samples, out, labels=run.labels(count, label=label))
+            labels = run.labels(count, label=label)
+            arrays: dict[str, Any] = {form.array: samples}
+            if labels is not None:
+                arrays["labels"] = labels
+            np.savez_compressed(out, **arrays)
         else:
-            write_folder(samples, out)
+            out.mkdir(exist_ok=True)
+            for index, image in enumerate(samples):
+                to_picture(image).save(out / f"{index:06d}.png", format="PNG")
     except OSError as error:
         raise cannot_write(out, error) from None
-
-
-def write_arrays(samples: Samples, out: Path, *, labels: NDArray[np.int64] | None) -> None:
-    """Write the array `images`, or `points`, and `labels` where there are any, compressed."""
-    arrays: dict[str, Any] = {"points" if samples.ndim == 2 else "images": samples}
-    if labels is not None:
-        arrays["labels"] = labels
-    np.savez_compressed(out, **arrays)
-
-
-def write_folder(images: Samples, out: Path) -> None:
-    """Write one PNG an image, numbered from 0.
-
-    Raises:
-        UserError: these are points in the plane.
-    """
-    if images.ndim == 2:
-        raise UserError(
-            "Points in the plane make no folder of images. Choose a name for --out that ends in "
-            ".png, .gif or .npz."
-        )
-    out.mkdir(exist_ok=True)
-    for index, image in enumerate(images):
-        to_picture(image).save(out / f"{index:06d}.png", format="PNG")

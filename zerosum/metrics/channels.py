@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zerosum.data.images import is_point
 from zerosum.errors import UserError
 
 # The weights of ITU-R 601-2, by which Pillow turns RGB into gray too.
@@ -23,9 +22,9 @@ def with_channels(images: Tensor, channels: int) -> Tensor:
         uint8 (b, channels, h, w).
 
     Raises:
-        UserError: these are points in the plane.
+        UserError: they have no pixels.
     """
-    if is_point(images.shape[1:]):
+    if images.dtype != torch.uint8:
         raise UserError(
             "Points in the plane were to be compared by a feature net for images. Only those of "
             "the data sets ring and grid are known: name one of them as --data, or --reference, "

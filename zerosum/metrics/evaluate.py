@@ -33,7 +33,7 @@ class ImageCollection:
 
     name: str
     split: str | None  # of a data set that has splits
-    images: Tensor  # uint8 (n, c, h, w), or points, float32 (n, 2, 1, 1); on the CPU
+    images: Tensor  # at rest, (n, c, h, w), on the CPU
 
     def card(self) -> dict[str, Any]:
         """What a metric card says of it."""

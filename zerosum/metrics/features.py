@@ -1,9 +1,9 @@
 """Feature nets by name: what turns images into points of a space in which sets are compared.
 
 `digits` and `fashion` are small classifiers that come with zerosum, `inception` is the net of the
-published FIDs, `random` serves any images, `stacked-digits` asks `digits` about each channel,
-`ring` and `grid` take points in the plane as they are, and `module:callable` is the user's own. One
-of your own that has a name, or knows the classes of your data, is added by `register`.
+published FIDs, `random` serves any images, `stacked-digits` asks `digits` about each channel, and
+`module:callable` is the user's own. One of your own that has a name, or knows the classes of your
+data, is added by `register`, as `plane` does.
 """
 
 from __future__ import annotations
@@ -18,16 +18,14 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from zerosum.data.catalog import DATASETS, mixture_of
+from zerosum.data.catalog import DATASETS
 from zerosum.data.images import to_float
 from zerosum.errors import UserError, unknown_name
 from zerosum.metrics import inception
 from zerosum.metrics.channels import with_channels
 from zerosum.metrics.classifier import SIDE, Classifier
-from zerosum.metrics.plane import look_at_points, sha256
 from zerosum.metrics.random_net import SIDE as RANDOM_SIDE
 from zerosum.metrics.random_net import RandomNet
-from zerosum.metrics.stacked import look_at_channels
 from zerosum.metrics.weight_files import INCEPTION, checked
 
 Answer = tuple[Tensor, Tensor | None]
@@ -175,19 +173,26 @@ def stacked_net(device: torch.device, name: str, data: str) -> FeatureNet:
     )
 
 
-def plane_net(device: torch.device, name: str) -> FeatureNet:
-    """Make what looks at points of Gaussians in the plane."""
-    mixture = mixture_of(name)
-    assert mixture is not None
-    return FeatureNet(
-        name=name,
-        sha256=sha256(mixture),
-        resize="coordinates as they are",
-        classes=DATASETS[name].classes,
-        look=lambda points: look_at_points(points.to(device), mixture),
-        even_classes=True,
-        gaussians=True,
-    )
+def look_at_channels(look: Callable[[Tensor], Answer], images: Tensor) -> tuple[Tensor, Tensor]:
+    """Look at each channel by itself, and put what was seen together.
+
+    Args:
+        look: from uint8 (b, 1, h, w) to features (b, d) and logits (b, k).
+        images: uint8 (b, c, h, w).
+
+    Returns:
+        Features (b, c·d), the channels' side by side. And logits (b, kᶜ) of all combinations of
+        classes, the first channel's class leading: the log-probability of each, as if the channels
+        were independent, so that the most likely combination is that of the most likely classes.
+    """
+    count, channels, height, width = images.shape
+    features, logits = look(images.reshape(count * channels, 1, height, width))
+    assert logits is not None
+    log_likely = logits.float().log_softmax(dim=1).view(count, channels, -1)
+    joint = torch.zeros(count, 1, device=logits.device)
+    for channel in range(channels):
+        joint = (joint[:, :, None] + log_likely[:, channel, None, :]).flatten(1)
+    return features.view(count, -1), joint
 
 
 def inception_net(device: torch.device, resize: str = inception.DEFAULT_RESIZE) -> FeatureNet:
@@ -277,8 +282,5 @@ register(
     partial(stacked_net, name="stacked-digits", data="stacked-mnist"),
     data=["stacked-mnist"],
 )
-for _name in DATASETS:
-    if mixture_of(_name):
-        register(_name, partial(plane_net, name=_name), data=[_name])
 register("inception", inception_net)
 register("random", random_net)

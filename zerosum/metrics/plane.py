@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from zerosum.data.images import is_point
+from zerosum.data.catalog import DATASETS
 from zerosum.data.mixture import Mixture
 from zerosum.errors import UserError
+from zerosum.metrics.features import FeatureNet, register
 
 
 def look_at_points(points: Tensor, mixture: Mixture) -> tuple[Tensor, Tensor]:
@@ -27,7 +29,7 @@ def look_at_points(points: Tensor, mixture: Mixture) -> tuple[Tensor, Tensor]:
     Raises:
         UserError: these are images.
     """
-    if not is_point(points.shape[1:]):
+    if points.dtype == torch.uint8:
         raise UserError(
             f"Images of the shape {tuple(points.shape[1:])} were to be compared as points in the "
             "plane, by their coordinates. Choose --features, and a --reference, of images."
@@ -43,6 +45,21 @@ def deviations(logits: Tensor) -> Tensor:
     return (-2 * logits.double()).sqrt()
 
 
-def sha256(mixture: Mixture) -> str:
-    """What stands for the hash of the weights: that of centres and deviation."""
-    return hashlib.sha256(repr((mixture.centres, mixture.deviation)).encode()).hexdigest()
+def plane_net(device: torch.device, name: str, mixture: Mixture) -> FeatureNet:
+    """Make what looks at points of Gaussians in the plane, those of a data set."""
+    # Centres and deviation stand for the weights.
+    known = repr((mixture.centres, mixture.deviation)).encode()
+    return FeatureNet(
+        name=name,
+        sha256=hashlib.sha256(known).hexdigest(),
+        resize="coordinates as they are",
+        classes=DATASETS[name].classes,
+        look=lambda points: look_at_points(points.to(device), mixture),
+        even_classes=True,
+        gaussians=True,
+    )
+
+
+for _name, _about in DATASETS.items():
+    if _about.mixture:
+        register(_name, partial(plane_net, name=_name, mixture=_about.mixture), data=[_name])

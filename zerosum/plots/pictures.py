@@ -1,22 +1,24 @@
-"""Samples as one picture: images in a grid, points in the plane over the modes of the data."""
+"""What samples look like outside of the nets, where it depends on what the data is."""
 
 from __future__ import annotations
 
 from PIL import Image
 
 from zerosum.data.arrays import Samples
-from zerosum.data.catalog import mixture_of
-from zerosum.plots.charts import scatter
 from zerosum.plots.grids import comfortable_scale, grid
 
 
-def picture(samples: Samples, *, data: str) -> Image.Image:
-    """Draw samples: images in a grid, points in the plane over the modes of the data.
+class Form:
+    """Samples that are images; a task whose samples are none has a form of its own.
 
-    Args:
-        samples: uint8 (n, h, w, c), or float32 (n, 2).
-        data: what the generator was trained on, a data set's name or a path.
+    Attributes:
+        array: what an .npz file calls them.
+        no_images: says that they are no images, where they are not.
     """
-    if samples.ndim == 2:
-        return scatter(samples, mixture_of(data))
-    return grid(samples, scale=comfortable_scale(*samples.shape[1:3]))
+
+    array = "images"
+    no_images = ""
+
+    def picture(self, samples: Samples, *, data: str) -> Image.Image:
+        """Draw samples: uint8 (n, h, w, c) in a grid, whatever data G was trained on."""
+        return grid(samples, scale=comfortable_scale(*samples.shape[1:3]))

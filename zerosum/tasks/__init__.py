@@ -10,8 +10,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from zerosum.config.base import Settings
+from zerosum.data.catalog import mixture_of
 from zerosum.data.images import ImageSet
 from zerosum.data.spec import DataSpec
+from zerosum.plots.pictures import Form
 from zerosum.tasks import generation, points, translation
 from zerosum.training.interfaces import Evaluation
 from zerosum.training.log import History
@@ -21,6 +23,11 @@ from zerosum.training.state import State
 
 class Task(Protocol):
     """A task's part in a training."""
+
+    @property
+    def form(self) -> Form:
+        """What its G's samples look like outside."""
+        ...
 
     @property
     def least_images(self) -> int:
@@ -73,3 +80,8 @@ TASKS: dict[str, Task] = {
 def task_on(name: str, spec: DataSpec) -> Task:
     """The task of this name on such data: what is made of noise is points where the data are."""
     return TASKS["points" if name == "generation" and spec.are_points else name]
+
+
+def task_of_data(data: str) -> Task:
+    """The task of making of noise what a data set's name or a path stands for, before a load."""
+    return TASKS["points" if mixture_of(data) else "generation"]

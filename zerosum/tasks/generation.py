@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from zerosum import data
 from zerosum.callbacks.monitor import Monitor
-from zerosum.callbacks.pictures import painter
 from zerosum.config.base import Settings
 from zerosum.config.specs import parse_size
-from zerosum.data.images import ImageSet
+from zerosum.data.images import ImageSet, to_array
+from zerosum.game.sampling import Generator, draw_inputs, generate
 from zerosum.metrics.features import cheap_net, feature_net
 from zerosum.metrics.registry import LEAST_IMAGES
+from zerosum.plots.pictures import Form
+from zerosum.seeds import enter_stream
 from zerosum.training.interfaces import Evaluation
 from zerosum.training.log import History
 from zerosum.training.run_directory import RunDirectory
@@ -22,12 +24,15 @@ class Generation:
     """See `zerosum.tasks.Task`."""
 
     least_images = LEAST_IMAGES
+    form = Form()
     pictured = 16
     """How many samples the picture of an epoch shows."""
 
     def describe(self, images: ImageSet) -> str:
         """Say their size and channels."""
-        return f"images of {size_and_channels(images.shape)}"
+        channels, height, width = images.shape
+        kind = {1: "gray", 3: "RGB", 4: "RGBA"}.get(channels, f"pixels, {channels} channels")
+        return f"images of {height}×{width} {kind}"
 
     def load(self, config: Settings) -> ImageSet:
         """Load the training split."""
@@ -43,7 +48,16 @@ class Generation:
         self, state: State, config: Settings, held_out: ImageSet | None, directory: RunDirectory
     ) -> Callable[[float], None]:
         """Draw what the average of G makes of the same z each time."""
-        return painter(state.game, state.ema.net, directory, count=self.pictured, seed=config.seed)
+        game = state.game
+        enter_stream(game.device, "picture", config.seed)
+        G = Generator(state.ema.net, game.forward.inputs)
+        inputs = draw_inputs(G.inputs, self.pictured, game.device)
+
+        def paint(epoch: float) -> None:
+            samples = to_array(generate(G, inputs))
+            directory.save_picture(self.form.picture(samples, data=config.data), epoch)
+
+        return paint
 
     def evaluator(
         self,
@@ -62,13 +76,6 @@ class Generation:
             f"zerosum sample {path} -n 64 --out samples.png",
             f"zerosum sample {path} --out walk.gif",
         ]
-
-
-def size_and_channels(shape: tuple[int, int, int]) -> str:
-    """A shape (c, h, w) in words, such as "28×28 gray"."""
-    channels, height, width = shape
-    kind = {1: "gray", 3: "RGB", 4: "RGBA"}.get(channels, f"pixels, {channels} channels")
-    return f"{height}×{width} {kind}"
 
 
 def load_split(config: Settings, split: str) -> ImageSet:

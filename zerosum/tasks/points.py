@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from PIL import Image
+
+from zerosum.data.arrays import Samples
+from zerosum.data.catalog import mixture_of
 from zerosum.data.images import ImageSet
+from zerosum.plots.charts import scatter
+from zerosum.plots.pictures import Form
 from zerosum.tasks.generation import Generation
+
+
+class Plane(Form):
+    """Samples that are points."""
+
+    array = "points"
+    no_images = "Points in the plane are no images"
+
+    def picture(self, samples: Samples, *, data: str) -> Image.Image:
+        """Draw points, float32 (n, 2), over the modes of the data where they are known."""
+        return scatter(samples, mixture_of(data))
 
 
 class Points(Generation):
     """See `zerosum.tasks.Task`; all but what is looked at is as with images."""
 
+    form = Plane()
     pictured = 2500
     """As many as PacGAN shows and counts (arXiv 1712.04086, section 4.1)."""
 

@@ -23,6 +23,7 @@ from zerosum.metrics.frechet import Moments, distance_of_moments
 from zerosum.metrics.paired import WINDOW, psnr, ssim
 from zerosum.metrics.registry import LEAST_IMAGES, reported_name
 from zerosum.plots.grids import comfortable_scale, grid
+from zerosum.plots.pictures import Form
 from zerosum.seeds import enter_stream
 from zerosum.training.interfaces import Evaluation
 from zerosum.training.log import History
@@ -52,6 +53,8 @@ class Translation:
         matched: whether every source has its target.
         least_images: with fewer nothing can be evaluated.
     """
+
+    form = Form()
 
     def __init__(self, *, matched: bool) -> None:
         self.matched = matched
