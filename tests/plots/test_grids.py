@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from zerosum.plots.grids import GAP, comfortable_scale, grid, to_picture
+from zerosum.data.catalog import mixture_of
+from zerosum.plots.charts import scatter
+from zerosum.plots.grids import GAP, comfortable_scale, grid, picture, to_picture
 
 
 def flat(count, height=2, width=3, channels=1):
@@ -53,3 +55,10 @@ def test_enlarging_repeats_pixels():
 )
 def test_small_images_are_enlarged_to_a_comfortable_size(height, scale):
     assert comfortable_scale(height) == scale
+
+
+def test_a_picture_is_a_scatter_plot_of_points_and_a_grid_of_images():
+    points = np.zeros((4, 2), np.float32)
+    assert picture(points, data="ring").tobytes() == scatter(points, mixture_of("ring")).tobytes()
+    assert picture(points, data="mine.npz").tobytes() == scatter(points).tobytes()
+    assert picture(np.zeros((4, 84, 84, 1), np.uint8), data="mnist").size == (174, 174)

@@ -9,7 +9,7 @@ from torch import nn
 from zerosum.data.images import to_array
 from zerosum.game.core import Game
 from zerosum.game.sampling import Generator, draw_inputs, generate
-from zerosum.plots.pictures import picture
+from zerosum.plots.grids import picture
 from zerosum.seeds import enter_stream
 from zerosum.training.run_directory import RunDirectory
 

@@ -1,4 +1,4 @@
-"""Images side by side in one picture."""
+"""Samples as one picture: images side by side, points in the plane over the modes of the data."""
 
 from __future__ import annotations
 
@@ -7,10 +7,24 @@ import math
 import numpy as np
 from PIL import Image
 
-from zerosum.data.arrays import Pixels
+from zerosum.data.arrays import Pixels, Samples
+from zerosum.data.catalog import mixture_of
+from zerosum.plots.charts import scatter
 
 GAP = 2
 BORDER_VALUE = 255
+
+
+def picture(samples: Samples, *, data: str) -> Image.Image:
+    """Draw samples: images in a grid, points in the plane over the modes of the data.
+
+    Args:
+        samples: uint8 (n, h, w, c), or float32 (n, 2).
+        data: what the generator was trained on, a data set's name or a path.
+    """
+    if samples.ndim == 2:
+        return scatter(samples, mixture_of(data))
+    return grid(samples, scale=comfortable_scale(*samples.shape[1:3]))
 
 
 def grid(images: Pixels, *, columns: int | None = None, scale: int = 1) -> Image.Image:
