@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, cast
 
@@ -45,17 +45,20 @@ class Strips(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
 class Translation:
     """See `zerosum.tasks.Task`.
 
     Attributes:
         matched: whether every source has its target.
-        least_images: with fewer nothing can be evaluated.
     """
 
-    def __init__(self, *, matched: bool) -> None:
-        self.matched = matched
-        self.least_images = 1 if matched else LEAST_IMAGES
+    matched: bool
+
+    @property
+    def least_images(self) -> int:
+        """A pair is measured by itself, sets by their distributions."""
+        return 1 if self.matched else LEAST_IMAGES
 
     def describe(self, images: ImageSet) -> str:
         """Say whether they are pairs, and their size."""
