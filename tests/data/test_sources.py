@@ -179,7 +179,7 @@ class TestRegisteredReader:
         register_reader(reader)
         register_reader(replace(reader, detects=lambda path: False))
         assert len(load(source)) == 1
-        with pytest.raises(UserError, match=r"Expected one of: a folder of \.bin files; a folder"):
+        with pytest.raises(UserError, match=r"Expected one of: a folder of \.bin files; a \.zip"):
             load(source / "train.bin")
 
     @pytest.mark.slow

@@ -6,7 +6,7 @@ from PIL import Image
 
 from zerosum.errors import UserError
 from zerosum.inference.sample_files import WALK_STEPS, write_samples
-from zerosum.plots.pictures import Form
+from zerosum.plots.grids import Form
 from zerosum.tasks.points import Plane
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from zerosum.plots.grids import GAP, comfortable_scale, grid, to_picture
+from zerosum.plots.grids import GAP, Form, comfortable_scale, grid, to_picture
 
 
 def flat(count, height=2, width=3, channels=1):
@@ -53,3 +53,8 @@ def test_enlarging_repeats_pixels():
 )
 def test_small_images_are_enlarged_to_a_comfortable_size(height, scale):
     assert comfortable_scale(height) == scale
+
+
+def test_a_picture_of_images_is_a_grid():
+    samples = np.zeros((4, 84, 84, 1), np.uint8)
+    assert Form().picture(samples, data="mnist").size == (174, 174)

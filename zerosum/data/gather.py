@@ -99,7 +99,7 @@ def gather_pixels(
     if wanted.size is not None:
         # Before the first one is decoded: a single image of that size may be too much.
         _require_memory(len(names), wanted.channels or 1, *wanted.size)
-    canvas = _Canvas(sorted(names, key=natural_key))
+    canvas = Canvas(sorted(names, key=natural_key))
     reasons = _fill(canvas, names, read=read, decode=decode)
     skipped = tuple(
         f"{printable(name)}: {reasons[name]}" for name in canvas.names if name in reasons
@@ -157,7 +157,7 @@ def is_image(name: str) -> bool:
 
 
 def _fill(
-    canvas: _Canvas, names: Sequence[str], *, read: Callable[[str], bytes], decode: Decoder
+    canvas: Canvas, names: Sequence[str], *, read: Callable[[str], bytes], decode: Decoder
 ) -> dict[str, str]:
     """Decode every file onto the canvas; return the reasons of those that cannot be."""
     reasons: dict[str, str] = {}
@@ -194,7 +194,7 @@ def _num_threads() -> int:
     return min(MAX_THREADS, len(granted(0)) if granted else os.cpu_count() or 1)
 
 
-class _Canvas:
+class Canvas:
     """The final array (n, k, c, h, w), filled in any order, whose shape the first images decide."""
 
     def __init__(self, names: list[str]) -> None:

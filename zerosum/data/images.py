@@ -1,7 +1,7 @@
 """A set of images in memory, and the one home of pixel scaling.
 
 Pixels are uint8 in [0, 255] outside and at rest, floats in [-1, 1] inside nets. What has no pixels
-(`DataSpec.are_points`) is floats everywhere, and flat outside.
+(`POINT`) is floats everywhere, and flat outside.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from zerosum.data.arrays import Samples
-from zerosum.data.spec import DataSpec
+from zerosum.data.spec import POINT, DataSpec
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -76,8 +76,7 @@ def to_uint8(images: Tensor) -> Tensor:
 
 def at_rest(images: Tensor) -> Tensor:
     """Bring a generator's images (n, c, h, w) to what an `ImageSet` keeps: uint8, or floats."""
-    spec = DataSpec(shape=(images.shape[1], images.shape[2], images.shape[3]))
-    return images.float() if spec.are_points else to_uint8(images)
+    return images.float() if images.shape[1:] == POINT else to_uint8(images)
 
 
 def to_array(images: Tensor) -> Samples:

@@ -79,7 +79,7 @@ def load_pairs(
             width, sizes differ while none is wanted, no pair is left, or strict forbids.
     """
     root = find_root(source)
-    reader = _Reader(root=root, wanted=Format(size=size, channels=channels), strict=strict)
+    reader = PairReader(root=root, wanted=Format(size=size, channels=channels), strict=strict)
     step = {"AtoB": 1, "BtoA": -1}[direction]  # through A and B, so that the source comes first
     folders = find_domains(root, split)[::step]
     if len(folders) == 1:
@@ -98,14 +98,16 @@ def load_pairs(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Pairs:
+class Pairs:
+    """Both sides of one split, the target's channels behind the source's."""
+
     images: Pixels  # (n, c, h, w)
     source_channels: int
     skipped: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Reader:
+class PairReader:
     """Reads files of one source; their names are relative to its root."""
 
     root: Path
@@ -113,6 +115,7 @@ class _Reader:
     strict: bool
 
     def name(self, path: Path) -> str:
+        """A file's name in messages and lists."""
         return path.relative_to(self.root).as_posix()
 
     def list_images(self, folder: Path) -> list[str]:
@@ -144,7 +147,7 @@ class _Reader:
         return decode(content, self.wanted).transpose(2, 0, 1)[np.newaxis]
 
 
-def _cut(reader: _Reader, folder: Path, *, step: int, matched: bool) -> _Pairs:
+def _cut(reader: PairReader, folder: Path, *, step: int, matched: bool) -> Pairs:
     """Load images that hold A and B side by side.
 
     Raises:
@@ -170,12 +173,12 @@ def _cut(reader: _Reader, folder: Path, *, step: int, matched: bool) -> _Pairs:
         return fit_array(np.stack(halves[::step]), reader.wanted)
 
     found = reader.gather(names, folder, decode_halves)
-    return _Pairs(
+    return Pairs(
         images=found.images, source_channels=found.images.shape[1] // 2, skipped=found.skipped
     )
 
 
-def _match(reader: _Reader, source: Path, target: Path) -> _Pairs:
+def _match(reader: PairReader, source: Path, target: Path) -> Pairs:
     """Load sources and the targets that go by the same names."""
     match = match_folders(source, target)
     names = [(reader.name(one), reader.name(other)) for one, other in match.pairs]
@@ -202,7 +205,7 @@ def _match(reader: _Reader, source: Path, target: Path) -> _Pairs:
     return _stack(sources, targets, rows, skipped=(*skipped, *alone))
 
 
-def _cycle(reader: _Reader, source: Path, target: Path) -> _Pairs:
+def _cycle(reader: PairReader, source: Path, target: Path) -> Pairs:
     """Load sources and targets that have nothing to do with one another."""
     sources = reader.gather(reader.list_images(source), source)
     targets = reader.gather(reader.list_images(target), target)
@@ -217,7 +220,7 @@ def _stack(
     rows: Sequence[tuple[int, int]],
     *,
     skipped: tuple[str, ...],
-) -> _Pairs:
+) -> Pairs:
     """Stack targets on sources, by pairs of their rows."""
     size, target_size = sources.images.shape[2:], targets.images.shape[2:]
     if size != target_size:
@@ -234,4 +237,4 @@ def _stack(
     for pair, (source_row, target_row) in enumerate(rows):
         images[pair, :source_channels] = sources.images[source_row]
         images[pair, source_channels:] = targets.images[target_row]
-    return _Pairs(images=images, source_channels=source_channels, skipped=skipped)
+    return Pairs(images=images, source_channels=source_channels, skipped=skipped)

@@ -63,6 +63,13 @@ def _ends_in(*suffixes: str) -> Callable[[Path], bool]:
 
 
 READERS = [
+    Reader(name="a .zip of images", detects=_ends_in(".zip"), load=load_zip),
+    Reader(
+        name=f"a tar of images ({' '.join(TAR_SUFFIXES)})",
+        detects=_ends_in(*TAR_SUFFIXES),
+        load=load_tar,
+    ),
+    Reader(name="an .npz of images or points", detects=_ends_in(".npz"), load=load_npz),
     Reader(
         name="a folder of IDX files",
         detects=is_idx_folder,
@@ -78,13 +85,6 @@ READERS = [
     Reader(
         name="a folder of images (subfolders are classes)", detects=Path.is_dir, load=load_folder
     ),
-    Reader(name="a .zip of images", detects=_ends_in(".zip"), load=load_zip),
-    Reader(
-        name=f"a tar of images ({' '.join(TAR_SUFFIXES)})",
-        detects=_ends_in(*TAR_SUFFIXES),
-        load=load_tar,
-    ),
-    Reader(name="an .npz of images or points", detects=_ends_in(".npz"), load=load_npz),
 ]
 """In the order in which they are asked; the first that detects its kind reads."""
 

@@ -213,7 +213,14 @@ def choose_metrics(
     Raises:
         UserError: something was asked that cannot be answered of such images.
     """
-    refuse_foreign(config, protocol, reference, targets)
+    no_images = task_of_data(reference.name).form.no_images
+    looked_at = [name for name in protocol.metrics if METRICS[name].needs == "images"]
+    if config.neighbours is not None:
+        looked_at.append("--neighbours")
+    if looked_at and no_images:
+        raise UserError(f"{no_images} to look at, as {looked_at[-1]} does. Leave it out.")
+    if targets is not None:
+        refuse_foreign(config)
     obstacle = None  # in the way of holding each output against its own target
     if targets is None:
         obstacle = "here nobody knows which that is; of two folders, --paired tells it by the names"
@@ -237,7 +244,6 @@ def choose_metrics(
         of_sets = count >= LEAST_IMAGES
         if not of_sets:
             notice(f"{count} images are too few for metrics of sets: these are of pairs alone.")
-    no_images = task_of_data(reference.name).form.no_images
     return without_weights(
         [
             name
@@ -262,22 +268,12 @@ def without_weights(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, .
     return tuple(name for name in welcome if name not in missing), missing
 
 
-def refuse_foreign(
-    config: EvalConfig, protocol: Protocol, reference: RealImages, targets: Targets | None
-) -> None:
-    """Refuse what no images, or outputs of a run that translates, cannot be asked.
+def refuse_foreign(config: EvalConfig) -> None:
+    """Refuse what outputs of a run that translates cannot be asked.
 
     Raises:
         UserError: it was asked.
     """
-    looked_at = [name for name in protocol.metrics if METRICS[name].needs == "images"]
-    if config.neighbours is not None:
-        looked_at.append("--neighbours")
-    no_images = task_of_data(reference.name).form.no_images
-    if looked_at and no_images:
-        raise UserError(f"{no_images} to look at, as {looked_at[-1]} does. Leave it out.")
-    if targets is None:
-        return
     if config.neighbours is not None:
         raise UserError(
             f"The run '{config.source}' makes images of images, and --neighbours is for images "

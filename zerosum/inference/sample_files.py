@@ -11,8 +11,7 @@ from zerosum.errors import UserError
 from zerosum.files import cannot_write
 from zerosum.inference.run import Run
 from zerosum.plots.film import save_film
-from zerosum.plots.grids import to_picture
-from zerosum.plots.pictures import Form
+from zerosum.plots.grids import Form, to_picture
 
 WALK_STEPS = 60
 WALK_MILLISECONDS = 80

@@ -1,4 +1,4 @@
-"""Images side by side in one picture."""
+"""Samples as one picture: images side by side. A task whose samples are none has its own `Form`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,26 @@ import math
 import numpy as np
 from PIL import Image
 
-from zerosum.data.arrays import Pixels
+from zerosum.data.arrays import Pixels, Samples
 
 GAP = 2
 BORDER_VALUE = 255
+
+
+class Form:
+    """Samples that are images; a task whose samples are none has a form of its own.
+
+    Attributes:
+        array: what an .npz file calls them.
+        no_images: says that they are no images, where they are not.
+    """
+
+    array = "images"
+    no_images = ""
+
+    def picture(self, samples: Samples, *, data: str) -> Image.Image:
+        """Draw samples: uint8 (n, h, w, c) in a grid, whatever data G was trained on."""
+        return grid(samples, scale=comfortable_scale(*samples.shape[1:3]))
 
 
 def grid(images: Pixels, *, columns: int | None = None, scale: int = 1) -> Image.Image:

@@ -13,7 +13,7 @@ from zerosum.config.base import Settings
 from zerosum.data.catalog import mixture_of
 from zerosum.data.images import ImageSet
 from zerosum.data.spec import DataSpec
-from zerosum.plots.pictures import Form
+from zerosum.plots.grids import Form
 from zerosum.tasks import generation, points, translation
 from zerosum.training.interfaces import Evaluation
 from zerosum.training.log import History

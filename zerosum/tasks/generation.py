@@ -12,7 +12,7 @@ from zerosum.data.images import ImageSet, to_array
 from zerosum.game.sampling import Generator, draw_inputs, generate
 from zerosum.metrics.features import cheap_net, feature_net
 from zerosum.metrics.registry import LEAST_IMAGES
-from zerosum.plots.pictures import Form
+from zerosum.plots.grids import Form
 from zerosum.seeds import enter_stream
 from zerosum.training.interfaces import Evaluation
 from zerosum.training.log import History

@@ -8,7 +8,7 @@ from zerosum.data.arrays import Samples
 from zerosum.data.catalog import mixture_of
 from zerosum.data.images import ImageSet
 from zerosum.plots.charts import scatter
-from zerosum.plots.pictures import Form
+from zerosum.plots.grids import Form
 from zerosum.tasks.generation import Generation
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, cast
 
@@ -22,8 +22,7 @@ from zerosum.metrics.features import FeatureNet, feature_net
 from zerosum.metrics.frechet import Moments, distance_of_moments
 from zerosum.metrics.paired import WINDOW, psnr, ssim
 from zerosum.metrics.registry import LEAST_IMAGES, reported_name
-from zerosum.plots.grids import comfortable_scale, grid
-from zerosum.plots.pictures import Form
+from zerosum.plots.grids import Form, comfortable_scale, grid
 from zerosum.seeds import enter_stream
 from zerosum.training.interfaces import Evaluation
 from zerosum.training.log import History
@@ -46,19 +45,21 @@ class Strips(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
 class Translation:
     """See `zerosum.tasks.Task`.
 
     Attributes:
         matched: whether every source has its target.
-        least_images: with fewer nothing can be evaluated.
     """
 
+    matched: bool
     form = Form()
 
-    def __init__(self, *, matched: bool) -> None:
-        self.matched = matched
-        self.least_images = 1 if matched else LEAST_IMAGES
+    @property
+    def least_images(self) -> int:
+        """A pair is measured by itself, sets by their distributions."""
+        return 1 if self.matched else LEAST_IMAGES
 
     def describe(self, images: ImageSet) -> str:
         """Say whether they are pairs, and their size."""
