@@ -91,7 +91,9 @@ class Monitor:
             history: the log of the run so far, whose signals are the history of these.
         """
         game = self.state.game
-        samples = embed(self.net, self._samples(), keep_features=True)
+        chunks = zip(*(torch.split(values, CHUNK) for values in self.inputs), strict=True)
+        made = torch.cat([generate(self.G, inputs).cpu() for inputs in chunks])
+        samples = embed(self.net, made, keep_features=True)
         name = reported_name("fid", self.net.name)
         metric = distance_of_moments(samples.moments, self._reference.moments)
         with evaluating(game.G.net, game.D.net), torch.no_grad():
@@ -113,11 +115,6 @@ class Monitor:
                 "signals": asdict(signals),
             },
         )
-
-    def _samples(self) -> Tensor:
-        """What the average of G makes of the fixed z, images (n, c, h, w) at rest on the CPU."""
-        chunks = zip(*(torch.split(values, CHUNK) for values in self.inputs), strict=True)
-        return torch.cat([generate(self.G, inputs).cpu() for inputs in chunks])
 
     @cached_property
     def _reference(self) -> Embedding:
@@ -166,7 +163,11 @@ class Monitor:
                 self.net.classes,
                 count=len(samples),
             )
-            modes = found_classes(samples.logits) / found_classes(real.logits[: len(samples)])
+            found, there = (
+                int(logits.argmax(dim=1).bincount().count_nonzero())
+                for logits in (samples.logits, real.logits[: len(samples)])
+            )
+            modes = found / there
         spread = [embedding.moments.covariance.trace().item() for embedding in (samples, real)]
         return {
             "diversity": spread[0] / max(spread[1], 1e-12),
@@ -199,11 +200,6 @@ def some(images: ImageSet, count: int) -> Tensor:
     generator = torch.Generator().manual_seed(stream_seed("checkup", "reals"))
     chosen = torch.randperm(len(images), generator=generator)[:count]
     return images.images[chosen.sort().values]
-
-
-def found_classes(logits: Tensor) -> int:
-    """How many classes are the most likely one of some image."""
-    return int(logits.argmax(dim=1).bincount().count_nonzero())
 
 
 def gradient_norm(player: Player) -> float:

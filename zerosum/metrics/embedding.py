@@ -87,31 +87,23 @@ def embed_reference(
     kept = (keep_features, keep_logits)
     key = content_key(VERSION, net.sha256, net.resize, *kept, fingerprint(images))
     if (tensors := read_tensors(key)) is not None:
-        return unpack(tensors)
+        moments = Moments(
+            count=int(tensors["count"]), mean=tensors["mean"], scatter=tensors["scatter"]
+        )
+        return Embedding(
+            moments=moments, features=tensors.get("features"), logits=tensors.get("logits")
+        )
     made = embed(net, images, keep_features=keep_features, keep_logits=keep_logits)
-    write_tensors(key, pack(made))
-    return made
-
-
-def pack(embedding: Embedding) -> dict[str, Tensor]:
-    """An embedding as tensors by name."""
-    moments = embedding.moments
+    moments = made.moments
     tensors = {
         "count": torch.tensor(moments.count),
         "mean": moments.mean,
         "scatter": moments.scatter,
-        "features": embedding.features,
-        "logits": embedding.logits,
+        **({} if made.features is None else {"features": made.features}),
+        **({} if made.logits is None else {"logits": made.logits}),
     }
-    return {name: tensor for name, tensor in tensors.items() if tensor is not None}
-
-
-def unpack(tensors: dict[str, Tensor]) -> Embedding:
-    """The embedding that `pack` took apart."""
-    moments = Moments(count=int(tensors["count"]), mean=tensors["mean"], scatter=tensors["scatter"])
-    return Embedding(
-        moments=moments, features=tensors.get("features"), logits=tensors.get("logits")
-    )
+    write_tensors(key, tensors)
+    return made
 
 
 def fingerprint(images: Tensor) -> str:

@@ -57,7 +57,7 @@ def compare_manifolds(fake: Tensor, real: Tensor) -> Manifolds:
     real_radius, wide_radius = squared_radii(real, PRECISION_NEIGHBOURS, DENSITY_NEIGHBOURS)
     precise = torch.zeros(len(fake), dtype=torch.bool, device=fake.device)
     recalled = balls = covered = 0
-    lengths = squared_lengths(fake)
+    lengths = fake.square().sum(dim=1)
     # In the same pieces as the radii, so that equal distances are equal to the last bit.
     for chunk, radius, wide in zip(
         chunks(real), chunks(real_radius), chunks(wide_radius), strict=True
@@ -79,7 +79,7 @@ def compare_manifolds(fake: Tensor, real: Tensor) -> Manifolds:
 def squared_radii(features: Tensor, *neighbours: int) -> tuple[Tensor, ...]:
     """Squared distance (n,) of each feature to its k-th nearest other one, for each k."""
     parts = []
-    lengths = squared_lengths(features)
+    lengths = features.square().sum(dim=1)
     for chunk in chunks(features):
         distances = squared_distances(chunk, features, lengths)
         # The nearest of all is the feature itself.
@@ -96,16 +96,11 @@ def chunks(rows: Tensor) -> Iterator[Tensor]:
 def squared_distances(first: Tensor, second: Tensor, squares: Tensor | None = None) -> Tensor:
     """Squared Euclidean distances of all pairs of (n, d) and (m, d): (n, m).
 
-    Who asks for many parts of `first` computes the `squared_lengths` of `second` once.
+    Who asks for many parts of `first` computes the squared lengths (m,) of `second` once.
     """
-    lengths = squared_lengths(second) if squares is None else squares
-    sums = squared_lengths(first)[:, None] + lengths
+    lengths = second.square().sum(dim=1) if squares is None else squares
+    sums = first.square().sum(dim=1)[:, None] + lengths
     return sums.addmm_(first, second.T, alpha=-2).clamp_(min=0)
-
-
-def squared_lengths(points: Tensor) -> Tensor:
-    """|x|² of each row of (n, d): (n,)."""
-    return points.square().sum(dim=1)
 
 
 def manifolds(pair: Comparison) -> Manifolds:

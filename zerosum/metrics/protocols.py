@@ -152,20 +152,6 @@ def agree(
         "--count": (count, terms.samples or "as many as there are reference images"),
         "--metrics": (surplus or None, ",".join(terms.metrics)),
     }
-    require_agreement(protocol, settled)
-    return replace(terms, metrics=metrics or terms.metrics)
-
-
-def require_agreement(protocol: str, settled: dict[str, tuple[object, object]]) -> None:
-    """Refuse wishes that differ from a protocol.
-
-    Args:
-        protocol: its name.
-        settled: by flag, what the user wishes, or None, and what the protocol says.
-
-    Raises:
-        UserError: a wish differs; all that do are named.
-    """
     contradictions = [
         f"{flag} {wish}, where it says {term}"
         for flag, (wish, term) in settled.items()
@@ -176,3 +162,4 @@ def require_agreement(protocol: str, settled: dict[str, tuple[object, object]]) 
             f"The protocol '{protocol}' is contradicted by {'; '.join(contradictions)}. Leave out "
             "either the protocol or the flag."
         )
+    return replace(terms, metrics=metrics or terms.metrics)
