@@ -6,16 +6,16 @@ from PIL import Image
 
 from zerosum.errors import UserError
 from zerosum.inference.sample_files import WALK_STEPS, write_samples
-from zerosum.plots.grids import Form
-from zerosum.tasks.points import Plane
+from zerosum.plots.grids import Presentation
+from zerosum.tasks.points import PointPresentation
 
 
 def test_each_kind_holds_the_samples_that_python_gives(run, tmp_path):
     samples = run.sample(3, seed=5)
-    write_samples(run, tmp_path / "deep/er/three.npz", form=Form(), count=3, seed=5)
+    write_samples(run, tmp_path / "deep/er/three.npz", presentation=Presentation(), count=3, seed=5)
     with np.load(tmp_path / "deep/er/three.npz") as arrays:
         assert np.array_equal(arrays["images"], samples)
-    write_samples(run, tmp_path / "three", form=Form(), count=3, seed=5)
+    write_samples(run, tmp_path / "three", presentation=Presentation(), count=3, seed=5)
     assert sorted(path.name for path in (tmp_path / "three").iterdir()) == [
         "000000.png",
         "000001.png",
@@ -26,7 +26,7 @@ def test_each_kind_holds_the_samples_that_python_gives(run, tmp_path):
 
 
 def test_a_walk_takes_all_its_steps(run, tmp_path):
-    write_samples(run, tmp_path / "walk.GIF", form=Form(), count=1)
+    write_samples(run, tmp_path / "walk.GIF", presentation=Presentation(), count=1)
     with Image.open(tmp_path / "walk.GIF") as film:
         assert film.n_frames <= WALK_STEPS  # Pillow joins frames that are alike
         assert film.n_frames > WALK_STEPS / 2
@@ -46,15 +46,15 @@ class Made:
 
 
 @pytest.mark.parametrize(
-    ("labels", "form", "names"),
+    ("labels", "presentation", "names"),
     [
-        (True, Form(), {"images", "labels"}),
-        (False, Form(), {"images"}),
-        (False, Plane(), {"points"}),
+        (True, Presentation(), {"images", "labels"}),
+        (False, Presentation(), {"images"}),
+        (False, PointPresentation(), {"points"}),
     ],
 )
-def test_arrays_are_called_what_they_are(tmp_path, labels, form, names):
-    write_samples(Made(labels=labels), tmp_path / "made.npz", form=form, count=2)
+def test_arrays_are_called_what_they_are(tmp_path, labels, presentation, names):
+    write_samples(Made(labels=labels), tmp_path / "made.npz", presentation=presentation, count=2)
     with np.load(tmp_path / "made.npz") as arrays:
         assert set(arrays.files) == names
 
@@ -64,19 +64,19 @@ class TestRefusals:
 
     def test_another_suffix(self, tmp_path):
         with pytest.raises(UserError, match=r"cannot be written as 'some\.jpg'"):
-            write_samples(None, tmp_path / "some.jpg", form=Form(), count=1)
+            write_samples(None, tmp_path / "some.jpg", presentation=Presentation(), count=1)
 
     def test_a_folder_in_which_something_is(self, tmp_path):
         (tmp_path / "mine.txt").write_text("mine")
         with pytest.raises(UserError, match="is not empty"):
-            write_samples(None, tmp_path, form=Form(), count=1)
+            write_samples(None, tmp_path, presentation=Presentation(), count=1)
 
     def test_points_as_a_folder(self, tmp_path):
         with pytest.raises(UserError, match="make no folder of images"):
-            write_samples(None, tmp_path / "out", form=Plane(), count=1)
+            write_samples(None, tmp_path / "out", presentation=PointPresentation(), count=1)
         assert not (tmp_path / "out").exists()
 
     def test_a_place_that_cannot_be_written(self, run, tmp_path):
         (tmp_path / "file").write_text("")
         with pytest.raises(UserError, match=r"file/grid\.png"):
-            write_samples(run, tmp_path / "file/grid.png", form=Form(), count=1)
+            write_samples(run, tmp_path / "file/grid.png", presentation=Presentation(), count=1)

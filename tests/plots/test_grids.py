@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from zerosum.plots.grids import GAP, Form, comfortable_scale, grid, to_picture
+from zerosum.plots.grids import GAP, Presentation, comfortable_scale, grid, to_picture
 
 
 def flat(count, height=2, width=3, channels=1):
@@ -57,4 +57,4 @@ def test_small_images_are_enlarged_to_a_comfortable_size(height, scale):
 
 def test_a_picture_of_images_is_a_grid():
     samples = np.zeros((4, 84, 84, 1), np.uint8)
-    assert Form().picture(samples, data="mnist").size == (174, 174)
+    assert Presentation().picture(samples, data="mnist").size == (174, 174)

@@ -14,7 +14,7 @@ from zerosum.cli.main import run
 from zerosum.data.spec import DataSpec
 from zerosum.plots.charts import CAPTION, SIDE, scatter
 from zerosum.tasks import TASKS, task_of_data, task_on
-from zerosum.tasks.points import Plane
+from zerosum.tasks.points import PointPresentation
 
 RUN = "runs/vanilla-ring"
 SMALL = ("--batch-size", "64", "--hidden", "16", "24", "--device", "cpu", "--sample-every", "1")
@@ -62,7 +62,9 @@ def test_a_training_says_that_these_are_points_and_what_to_try(here, capsys):
 
 def test_a_picture_is_a_scatter_plot_over_the_modes_where_they_are_known():
     points = np.zeros((4, 2), np.float32)
-    drawn, plain = (Plane().picture(points, data=of).tobytes() for of in ("ring", "mine.npz"))
+    drawn, plain = (
+        PointPresentation().picture(points, data=of).tobytes() for of in ("ring", "mine.npz")
+    )
     assert drawn == scatter(points, data.DATASETS["ring"].mixture).tobytes()
     assert plain == scatter(points).tobytes() != drawn
 

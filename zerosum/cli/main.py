@@ -90,9 +90,11 @@ def sample(
 
     ema = not (no_ema or (raw and renamed("--raw", "--no-ema")))
     where = {"checkpoint": checkpoint, "ema": ema, "device": device}
-    of = Run(run, recipe=recipe)
-    form = task_on(of.task, of.spec).form
-    write_samples(of, out, form=form, count=count, seed=seed, label=label, **where)
+    opened = Run(run, recipe=recipe)
+    presentation = task_on(opened.task, opened.spec).presentation
+    write_samples(
+        opened, out, presentation=presentation, count=count, seed=seed, label=label, **where
+    )
     print(f"Wrote {out}.")
 
 

@@ -213,7 +213,7 @@ def choose_metrics(
     Raises:
         UserError: something was asked that cannot be answered of such images.
     """
-    no_images = task_of_data(reference.name).form.no_images
+    no_images = task_of_data(reference.name).presentation.no_images
     looked_at = [name for name in protocol.metrics if METRICS[name].needs == "images"]
     if config.neighbours is not None:
         looked_at.append("--neighbours")

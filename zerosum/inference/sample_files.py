@@ -11,14 +11,20 @@ from zerosum.errors import UserError
 from zerosum.files import cannot_write
 from zerosum.inference.run import Run
 from zerosum.plots.film import save_film
-from zerosum.plots.grids import Form, to_picture
+from zerosum.plots.grids import Presentation, to_picture
 
 WALK_STEPS = 60
 WALK_MILLISECONDS = 80
 
 
 def write_samples(
-    run: Run, out: Path, *, form: Form, count: int, label: int | None = None, **how: Any
+    run: Run,
+    out: Path,
+    *,
+    presentation: Presentation,
+    count: int,
+    label: int | None = None,
+    **how: Any,
 ) -> None:
     """Make images and write them in the form that the file's name asks for.
 
@@ -27,7 +33,7 @@ def write_samples(
         out: `.png` for one picture of all; `.gif` for a walk through z that ends where it began;
             `.npz` for what `Run.sample` gives, and where G was told classes `labels`, int64 (n,);
             without a suffix, a folder of PNGs.
-        form: what the samples look like, of the run's task.
+        presentation: what the samples look like, of the run's task.
         count: how many images; for a walk, how many walk side by side.
         label: the class of all of them; None for all classes in turn.
         how: what else `Run.sample` takes.
@@ -47,24 +53,24 @@ def write_samples(
             f"The folder '{out}' is not empty: samples would mix with what is there. Choose "
             "another with --out."
         )
-    if suffix == "" and form.no_images:
+    if suffix == "" and presentation.no_images:
         raise UserError(
-            f"{form.no_images} and make no folder of images. Choose a name for --out that ends in "
-            ".png, .gif or .npz."
+            f"{presentation.no_images} and make no folder of images. Choose a name for --out that "
+            "ends in .png, .gif or .npz."
         )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if suffix == ".gif":
             frames = run.interpolate(WALK_STEPS, count=count, label=label, **how)
-            pictures = [form.picture(samples, data=run.config.data) for samples in frames]
+            pictures = [presentation.picture(samples, data=run.config.data) for samples in frames]
             save_film(pictures, out, frame_milliseconds=WALK_MILLISECONDS)
             return
         samples = run.sample(count, label=label, **how)
         if suffix == ".png":
-            form.picture(samples, data=run.config.data).save(out, format="PNG")
+            presentation.picture(samples, data=run.config.data).save(out, format="PNG")
         elif suffix == ".npz":
             labels = run.labels(count, label=label)
-            arrays: dict[str, Any] = {form.array: samples}
+            arrays: dict[str, Any] = {presentation.array: samples}
             if labels is not None:
                 arrays["labels"] = labels
             np.savez_compressed(out, **arrays)

@@ -1,4 +1,4 @@
-"""Samples as one picture: images side by side. A task whose samples are none has its own `Form`."""
+"""Samples as one picture: images side by side; what is no image is presented by its task."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ GAP = 2
 BORDER_VALUE = 255
 
 
-class Form:
-    """Samples that are images; a task whose samples are none has a form of its own.
+class Presentation:
+    """Samples that are images; a task whose samples are none has a presentation of its own.
 
     Attributes:
         array: what an .npz file calls them.

@@ -13,7 +13,7 @@ from zerosum.config.base import Settings
 from zerosum.data.catalog import mixture_of
 from zerosum.data.images import ImageSet
 from zerosum.data.spec import DataSpec
-from zerosum.plots.grids import Form
+from zerosum.plots.grids import Presentation
 from zerosum.tasks import generation, points, translation
 from zerosum.training.interfaces import Evaluation
 from zerosum.training.log import History
@@ -25,7 +25,7 @@ class Task(Protocol):
     """A task's part in a training."""
 
     @property
-    def form(self) -> Form:
+    def presentation(self) -> Presentation:
         """What its G's samples look like outside."""
         ...
 

@@ -12,7 +12,7 @@ from zerosum.data.images import ImageSet, to_array
 from zerosum.game.sampling import Generator, draw_inputs, generate
 from zerosum.metrics.features import cheap_net, feature_net
 from zerosum.metrics.registry import LEAST_IMAGES
-from zerosum.plots.grids import Form
+from zerosum.plots.grids import Presentation
 from zerosum.seeds import enter_stream
 from zerosum.training.interfaces import Evaluation
 from zerosum.training.log import History
@@ -24,7 +24,7 @@ class Generation:
     """See `zerosum.tasks.Task`."""
 
     least_images = LEAST_IMAGES
-    form = Form()
+    presentation = Presentation()
     pictured = 16
     """How many samples the picture of an epoch shows."""
 
@@ -55,7 +55,7 @@ class Generation:
 
         def paint(epoch: float) -> None:
             samples = to_array(generate(G, inputs))
-            directory.save_picture(self.form.picture(samples, data=config.data), epoch)
+            directory.save_picture(self.presentation.picture(samples, data=config.data), epoch)
 
         return paint
 

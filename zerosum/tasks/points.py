@@ -8,11 +8,11 @@ from zerosum.data.arrays import Samples
 from zerosum.data.catalog import mixture_of
 from zerosum.data.images import ImageSet
 from zerosum.plots.charts import scatter
-from zerosum.plots.grids import Form
+from zerosum.plots.grids import Presentation
 from zerosum.tasks.generation import Generation
 
 
-class Plane(Form):
+class PointPresentation(Presentation):
     """Samples that are points."""
 
     array = "points"
@@ -26,7 +26,7 @@ class Plane(Form):
 class Points(Generation):
     """See `zerosum.tasks.Task`; all but what is looked at is as with images."""
 
-    form = Plane()
+    presentation = PointPresentation()
     pictured = 2500
     """As many as PacGAN shows and counts (arXiv 1712.04086, section 4.1)."""
 

@@ -22,7 +22,7 @@ from zerosum.metrics.features import FeatureNet, feature_net
 from zerosum.metrics.frechet import Moments, distance_of_moments
 from zerosum.metrics.paired import WINDOW, psnr, ssim
 from zerosum.metrics.registry import LEAST_IMAGES, reported_name
-from zerosum.plots.grids import Form, comfortable_scale, grid
+from zerosum.plots.grids import Presentation, comfortable_scale, grid
 from zerosum.seeds import enter_stream
 from zerosum.training.interfaces import Evaluation
 from zerosum.training.log import History
@@ -54,7 +54,7 @@ class Translation:
     """
 
     matched: bool
-    form = Form()
+    presentation = Presentation()
 
     @property
     def least_images(self) -> int:
