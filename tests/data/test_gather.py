@@ -2,7 +2,7 @@
 
 import pytest
 
-from zerosum.data.gather import find_classes, natural_key
+from zerosum.data.names import natural_key
 
 
 @pytest.mark.parametrize(

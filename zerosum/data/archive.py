@@ -12,12 +12,14 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PureWindowsPath
 from typing import IO
 
 from zerosum.data.decode import Format, Undecodable
-from zerosum.data.gather import MAX_FILE_BYTES, gather, printable
+from zerosum.data.gather import MAX_FILE_BYTES, gather
 from zerosum.data.images import ImageSet
+from zerosum.data.names import printable
+from zerosum.data.splits import names_have_splits
 from zerosum.errors import UserError
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz")
@@ -54,7 +56,7 @@ def load_zip(path: Path, *, split: str, wanted: Format, strict: bool) -> ImageSe
             return _read(lambda: archive.open(info), claimed=info.file_size)
 
         files = (name for name, info in members.items() if not info.is_dir())
-        return gather(files, read, source=path, wanted=wanted, strict=strict)
+        return gather(files, read, source=path, split=split, wanted=wanted, strict=strict)
 
 
 def load_tar(path: Path, *, split: str, wanted: Format, strict: bool) -> ImageSet:
@@ -73,7 +75,19 @@ def load_tar(path: Path, *, split: str, wanted: Format, strict: bool) -> ImageSe
 
         # In the archive's own order: going back in a compressed stream starts it again.
         files = (name for name, info in members.items() if info.isfile())
-        return gather(files, read, source=path, wanted=wanted, strict=strict)
+        return gather(files, read, source=path, split=split, wanted=wanted, strict=strict)
+
+
+def zip_has_splits(path: Path) -> bool:
+    """Whether a .zip file's images lie in folders of splits."""
+    with _damage_is_the_users(path), zipfile.ZipFile(path) as archive:
+        return names_have_splits([_safe(name, path) for name in archive.namelist()])
+
+
+def tar_has_splits(path: Path) -> bool:
+    """Whether a .tar file's images lie in folders of splits."""
+    with _damage_is_the_users(path), tarfile.open(path) as archive:
+        return names_have_splits([_safe(name, path) for name in archive.getnames()])
 
 
 def _check_end(archive: tarfile.TarFile) -> None:
@@ -100,14 +114,17 @@ def _damage_is_the_users(path: Path) -> Iterator[None]:
 
 
 def _safe(name: str, path: Path) -> str:
-    """Bring a member's name to the form "folder/file", refusing one that leaves the archive."""
+    """Bring a member's name to the form "folder/file", refusing one that leaves the archive.
+
+    Some programs on Windows write backslashes between folders.
+    """
     windows = PureWindowsPath(name)
-    if "\\" in name or windows.anchor or ".." in windows.parts:
+    if windows.anchor or ".." in windows.parts:
         raise UserError(
             f"{path} is refused: its member '{printable(name)}' would lie outside of it when "
             "unpacked. Such an archive is damaged or hostile."
         )
-    return PurePosixPath(name).as_posix()
+    return windows.as_posix()
 
 
 def _read(open_member: Callable[[], IO[bytes] | None], *, claimed: int) -> bytes:

@@ -13,7 +13,7 @@ import torch
 
 from zerosum.data.arrays import Pixels
 from zerosum.data.catalog import CIFAR_CLASSES, CIFAR_FILES
-from zerosum.data.decode import Format, fit_array
+from zerosum.data.decode import Format, fit_array, report_of_arrays
 from zerosum.data.images import ImageSet, safe_name
 from zerosum.errors import UserError
 
@@ -32,14 +32,14 @@ def load_cifar_folder(folder: Path, *, split: str, wanted: Format, strict: bool)
 
     Args:
         folder: holds data_batch_1.bin to data_batch_5.bin, and test_batch.bin.
-        split: "train" or "test".
+        split: "train", or "test" and "val", which are one.
         wanted: the shape to bring the images to.
         strict: means nothing here.
 
     Raises:
         UserError: a file is missing, damaged or of another format.
     """
-    names = [name for name in CIFAR_FILES if (name == TEST) == (split == "test")]
+    names = [name for name in CIFAR_FILES if (name == TEST) == (split != "train")]
     records = np.concatenate([_read(folder / name) for name in names])
     pixels = records[:, 1:].reshape(-1, *SHAPE).transpose(0, 2, 3, 1)
     return ImageSet(
@@ -47,6 +47,9 @@ def load_cifar_folder(folder: Path, *, split: str, wanted: Format, strict: bool)
         labels=torch.from_numpy(records[:, 0].astype(np.int64)),
         classes=CIFAR_CLASSES,
         name=safe_name(folder),
+        report=report_of_arrays((SHAPE[1], SHAPE[2]), len(pixels), wanted).with_more(
+            origin=str(folder), held_out=str(folder / TEST) if split == "train" else ""
+        ),
     )
 
 

@@ -8,26 +8,39 @@ allow-list and pixel counts are checked before any pixel is decoded.
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from zerosum.data.arrays import Pixels
+from zerosum.data.report import Note, Report, Size
 from zerosum.errors import UserError
 from zerosum.hardware import memory_bytes, require_memory
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
-SUFFIXES = (
-    *(".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
-    *(".ppm", ".pgm", ".pbm", ".pnm"),
-)
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+ORIENTATION = 0x0112  # of EXIF
 GRAY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
 
 
 class Undecodable(Exception):
     """One file is no image that we can use; the message is the reason, in one line."""
+
+
+ValueRange = tuple[float, float] | Literal["auto"]
+Fit = Literal["crop", "pad", "squash", "short-side"]
+FITTED: dict[Fit, str] = {
+    "crop": "cropped to the aspect of",
+    "pad": "padded to the aspect of",
+    "squash": "squashed to",
+    "short-side": "resized, the shorter side to that of",
+}
+"""What is done to images of another aspect, in words that follow their number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +52,18 @@ class Format:
             Lanczos' filter, which does not alias; None keeps each image's own size.
         channels: 1 gray, 3 RGB, 4 RGBA; None takes 1 for a gray image and 3 for any other.
             Transparency is composed on white unless channels is 4.
+        fit: how images of another aspect get that size.
+        value_range: the values that become black and white, of gray images of more than 8 bits;
+            "auto" for the lowest and the highest of the whole set, which readers put in its place;
+            None for what their type can hold, 0 to 65535, and for floats 0 to 1.
+        all_frames: whether each frame of an animation, or page of a stack, is an image.
     """
 
     size: tuple[int, int] | None = None
     channels: int | None = None
+    fit: Fit = "crop"
+    value_range: ValueRange | None = None
+    all_frames: bool = False
 
     def __post_init__(self) -> None:
         if self.size is not None and min(self.size) < 1:
@@ -55,27 +76,91 @@ class Format:
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Decoded:
+    """One image, and what there is to know of the file that it was in.
+
+    Attributes:
+        pixels: (h, w, c), as they were wanted.
+        size: (height, width) in the file, upright.
+        changes: what was done to the image, in words that follow a number of images.
+        values: the lowest and the highest of its values, and the highest that its type can hold,
+            where it has more than 8 bits; None where it has 8.
+    """
+
+    pixels: Pixels
+    size: tuple[int, int]
+    changes: tuple[str, ...] = ()
+    values: tuple[float, float, float] | None = None
+
+
 def decode(content: bytes, wanted: Format) -> Pixels:
-    """Decode one image file; of an animation, its first frame.
+    """Decode one image file to its pixels alone, (h, w, c), see `read_image`."""
+    return read_image(content, wanted).pixels
+
+
+def read_image(content: bytes, wanted: Format, *, frame: int = 0) -> Decoded:
+    """Decode one image file, or of an animation or a stack of pages one frame.
 
     Args:
         content: the whole file.
         wanted: the shape to bring it to.
-
-    Returns:
-        Pixels (h, w, c).
+        frame: which one, counted from 0.
 
     Raises:
         Undecodable: the content is damaged, too large or no image.
+    """
+    with opened(content) as image:
+        if frame:
+            image.seek(frame)
+        changes = list(oddities(image, wanted))
+        image.load()
+        if image.getexif().get(ORIENTATION, 1) != 1:
+            changes.append("turned upright as their EXIF says")
+        ImageOps.exif_transpose(image, in_place=True)
+        size = image.height, image.width
+        return Decoded(
+            pixels=fit(image, wanted),
+            size=size,
+            changes=(*changes, *described(size, wanted)),
+            values=values_of(image),
+        )
+
+
+def num_frames(content: bytes) -> int:
+    """Count the frames of an animation or the pages of a stack, 1 of all other images.
+
+    Raises:
+        Undecodable: the content is damaged, too large or no image.
+    """
+    with opened(content) as image:
+        return getattr(image, "n_frames", 1)
+
+
+def values_in(content: bytes) -> tuple[float, float, float] | None:
+    """The lowest and the highest value of an image, and what its type can hold, see `Decoded`.
+
+    Raises:
+        Undecodable: the content is damaged, too large or no image.
+    """
+    with opened(content) as image:
+        image.load()
+        return values_of(image)
+
+
+@contextmanager
+def opened(content: bytes) -> Iterator[Image.Image]:
+    """Open an image whose pixels are few enough to be decoded.
+
+    Raises:
+        Undecodable: the content is damaged, too large or no image, found here or inside.
     """
     if not content:
         raise Undecodable("the file is empty")
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             _check_pixel_count(image)
-            image.load()
-            ImageOps.exif_transpose(image, in_place=True)
-            return fit(image, wanted)
+            yield image
     except Undecodable:
         raise
     except UnidentifiedImageError:
@@ -83,6 +168,90 @@ def decode(content: bytes, wanted: Format) -> Pixels:
     except Exception as error:  # Pillow raises nearly anything when a file is damaged
         reason = " ".join(str(error).split()) or type(error).__name__
         raise Undecodable(reason) from error
+
+
+def oddities(image: Image.Image, wanted: Format) -> Iterator[str]:
+    """Say what decoding will change of an image that was opened, but for its size."""
+    if getattr(image, "n_frames", 1) > 1 and not wanted.all_frames:
+        yield "of several frames or pages, of which the first is used"
+    if wanted.channels != 4 and image.has_transparency_data:
+        yield "with transparency, composed on white"
+    if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+        yield f"converted from {image.mode} to RGB"
+    is_gray = image.mode in GRAY_MODES
+    if wanted.channels == 1 and not is_gray:
+        yield "made gray"
+    # Pillow itself drops the lower 8 bits of colours of 16.
+    if image.mode in ("RGB", "RGBA") and any(
+        ";16" in str(tile) for tile in getattr(image, "tile", ())
+    ):
+        yield "of 16 bits a colour, of which the upper 8 are used"
+
+
+def described(size: tuple[int, int], wanted: Format) -> Iterator[str]:
+    """Say what bringing an image from one size to the wanted one does."""
+    if wanted.size is None or wanted.size == size:
+        return
+    goal = f"{wanted.size[0]}×{wanted.size[1]}"
+    if size[0] * wanted.size[1] != size[1] * wanted.size[0]:
+        yield f"{FITTED[wanted.fit]} {goal}"
+    scales = [new / old for new, old in zip(wanted.size, size, strict=True)]
+    if max(scales) > 1:
+        yield f"enlarged to {goal}"
+
+
+FEW_LEVELS = 32
+"""Levels of 256 up to which images are taken for those of a wrong range."""
+
+
+def values_in_words(
+    lowest: float, highest: float, most: float, value_range: ValueRange | None
+) -> str:
+    """Say which values images of more than 8 bits have, and what becomes of them."""
+    values = f"{lowest:,g} to {highest:,g}"
+    if value_range is None:
+        return f"{values} of {most:,g}"
+    if value_range == "auto":
+        return f"{values}, which become black and white"
+    low, high = value_range
+    return f"{values}, of which {low:,g} becomes black and {high:,g} white"
+
+
+def few_levels(count: int, brightest: int, levels: int, values: str) -> str:
+    """Warn of images so nearly flat that their range is hardly what was meant, or say "".
+
+    Args:
+        count: of the images.
+        brightest: of their pixels, of 255.
+        levels: from the darkest to the brightest.
+        values: what `values_in_words` says of them, "" of 8 bits.
+    """
+    if levels > FEW_LEVELS:
+        return ""
+    told = f" of values from {values}" if values else ""
+    advice = (
+        "Say with --range LOW:HIGH, or --range auto, which values are black and white."
+        if values
+        else "Are these the images that you mean?"
+    )
+    return (
+        f"The {count:,} images are nearly flat: the brightest pixel is {brightest} of 255, and "
+        f"{levels} levels of gray are left{told}. {advice}"
+    )
+
+
+def report_of_arrays(size: Size, count: int, wanted: Format) -> Report:
+    """What there is to tell of images that came as one array, of one size."""
+    changes = [Note(what=change, count=count, example="") for change in described(size, wanted)]
+    return Report(sizes=(size,), changed=tuple(changes))
+
+
+def values_of(image: Image.Image) -> tuple[float, float, float] | None:
+    """The lowest and the highest value, and what the type can hold, of more than 8 bits."""
+    if not (image.mode in GRAY_MODES and image.mode[0] in "IF"):
+        return None
+    pixels = np.asarray(image)
+    return float(pixels.min()), float(pixels.max()), 1.0 if image.mode == "F" else 65535.0
 
 
 def fit(image: Image.Image, wanted: Format) -> Pixels:
@@ -95,7 +264,7 @@ def fit(image: Image.Image, wanted: Format) -> Pixels:
         Undecodable: its numbers have no known scale.
     """
     channels = wanted.channels or (1 if image.mode in GRAY_MODES else 3)
-    image = _convert(image, channels)
+    image = _convert(image, channels, wanted.value_range)
     if wanted.size is not None:
         height, width = wanted.size
         image = ImageOps.fit(image, (width, height), method=Image.Resampling.LANCZOS)
@@ -134,10 +303,10 @@ def _check_pixel_count(image: Image.Image) -> None:
         )
 
 
-def _convert(image: Image.Image, channels: int) -> Image.Image:
+def _convert(image: Image.Image, channels: int, value_range: ValueRange | None) -> Image.Image:
     """Convert to mode L, RGB or RGBA, composing transparency on white for the first two."""
     if image.mode in GRAY_MODES and image.mode[0] in "IF":
-        image = _to_eight_bits(image)
+        image = _to_eight_bits(image, value_range)
     if channels != 4 and image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
@@ -146,18 +315,40 @@ def _convert(image: Image.Image, channels: int) -> Image.Image:
     return image.convert(MODES[channels])
 
 
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit gray in [0, 65535], or float gray in [0, 1], to mode L.
+def _to_eight_bits(image: Image.Image, value_range: ValueRange | None) -> Image.Image:
+    """Scale 16-bit or float gray to mode L.
 
     Pillow's own conversion clips at 255, which turns a 16-bit image white. It also opens some
     16-bit files as 32-bit ones, hence one scale for both.
     """
-    pixels = np.asarray(image)
-    highest = 1 if image.mode == "F" else 65535
-    # Written so that NaN fails it.
-    if not (pixels.min() >= 0 and pixels.max() <= highest):
-        raise Undecodable(
-            f"gray values from {pixels.min():g} to {pixels.max():g}, "
-            f"where 0 to {highest} were expected"
-        )
-    return Image.fromarray((pixels * (255 / highest)).round().astype(np.uint8))
+    return Image.fromarray(to_eight_bits(np.asarray(image), value_range))
+
+
+def to_eight_bits(values: NDArray[Any], value_range: ValueRange | None) -> Pixels:
+    """Scale values of any number type to pixels of the same shape.
+
+    Args:
+        values: not complex.
+        value_range: what becomes 0 and 255; beyond it values are clipped. None for what whole
+            numbers of 16 bits and floats usually mean, 0 to 65535 and 0 to 1, beyond which there
+            must be none; "auto" for the lowest and highest of these values.
+
+    Raises:
+        Undecodable: a value is outside of what it can mean, or is no number.
+    """
+    usual = (0.0, 1.0 if values.dtype.kind == "f" else 65535.0)
+    lowest, highest = values.min(), values.max()
+    if value_range is None:
+        # Written so that NaN fails it.
+        if not (lowest >= usual[0] and highest <= usual[1]):
+            raise Undecodable(
+                f"gray values from {lowest:g} to {highest:g}, where {usual[0]:g} to {usual[1]:g} "
+                f"were expected; --range {lowest:g}:{highest:g} says what is black and white, and "
+                "auto finds it for the whole set"
+            )
+        return (values * (255 / usual[1])).round().astype(np.uint8)
+    if not np.isfinite(values.astype(np.float64)).all():
+        raise Undecodable("values that are no finite numbers")
+    low, high = (float(lowest), float(highest)) if value_range == "auto" else value_range
+    scaled = (values.astype(np.float64) - low) * (255 / max(high - low, 1e-300))
+    return scaled.clip(0, 255).round().astype(np.uint8)

@@ -8,14 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from zerosum.data.catalog import DATASETS
-from zerosum.data.gather import natural_key, printable
+from zerosum.data.names import natural_key, printable
 from zerosum.data.sources import is_folder
+from zerosum.data.splits import HELD_OUT, SPLITS
 from zerosum.errors import UserError, and_more, unknown_name
 
-HELD_OUT = ("val", "valid", "validation", "test")
-"""Names of the folders of a held-out split, the first choice for "val" first."""
-SPLITS = {"train": ("train",), "val": HELD_OUT, "test": ("test", "val", "valid", "validation")}
-"""The splits that can be asked for, and the folders that serve for each, the first choice first."""
 EXPECTED = (
     "Expected a folder of images that each hold A in their left half and B in their right one, or "
     "a folder with two folders of images, A and B."
@@ -28,7 +25,7 @@ def has_validation(source: str | Path) -> bool:
     Raises:
         UserError: there is no such folder, or it holds a split of one domain only.
     """
-    return bool(_held_out(find_root(source)))
+    return bool(held_out_folders(find_root(source)))
 
 
 def find_root(source: str | Path) -> Path:
@@ -72,27 +69,37 @@ def find_domains(root: Path, split: str) -> tuple[Path, ...]:
             return found
     if split != "train":
         return find_domains(root, "train")
-    if held_out := _held_out(root):  # which must not be trained on, so not everything serves
+    if held_out := held_out_folders(root):  # which must not be trained on, so not everything serves
         raise UserError(
             f"{root} holds images to test on, in {_inside(root, held_out[0])}, but none to train "
             "on: expected them beside, in a folder 'train' of the same layout."
         )
-    return _both(root, root / "A", root / "B") or (root,)
+    return _both(root, child(root, "A"), child(root, "B")) or (root,)
 
 
-def _held_out(root: Path) -> tuple[Path, ...]:
+def held_out_folders(root: Path) -> tuple[Path, ...]:
     """Find the folders of the held-out split, if there is one."""
     return next(filter(None, (_find_split(root, name) for name in HELD_OUT)), ())
 
 
 def _find_split(root: Path, name: str) -> tuple[Path, ...]:
     """Find the folders of the split of that very name, if there is one."""
+    a, b, whole = child(root, "A"), child(root, "B"), child(root, name)
     return (
-        _both(root, root / name / "A", root / name / "B")
-        or _both(root, root / "A" / name, root / "B" / name)
-        or _both(root, root / f"{name}A", root / f"{name}B")
-        or ((root / name,) if _is_there(root / name) else ())
+        _both(root, child(whole, "A"), child(whole, "B"))
+        or _both(root, child(a, name), child(b, name))
+        or _both(root, child(root, f"{name}A"), child(root, f"{name}B"))
+        or ((whole,) if _is_there(whole) else ())
     )
+
+
+def child(folder: Path, name: str) -> Path:
+    """Where a folder of this name is, in letters of either case, or would be."""
+    path = folder / name
+    if _is_there(path) or not _is_there(folder):
+        return path
+    spelled = (entry for entry in folder.iterdir() if entry.name.lower() == name.lower())
+    return next(spelled, path)
 
 
 def _both(root: Path, a: Path, b: Path) -> tuple[Path, ...]:

@@ -9,11 +9,12 @@ from pathlib import Path
 from zerosum.data.decode import Format, Undecodable
 from zerosum.data.gather import MAX_FILE_BYTES, gather
 from zerosum.data.images import ImageSet
+from zerosum.data.splits import names_have_splits
 from zerosum.errors import UserError
 
 
 def load_folder(folder: Path, *, split: str, wanted: Format, strict: bool) -> ImageSet:
-    """Load every image in a folder and in its subfolders, however deep, for any split.
+    """Load every image in a folder and in its subfolders, however deep, of one split.
 
     See `gather` for order, classes and what is skipped.
 
@@ -24,7 +25,13 @@ def load_folder(folder: Path, *, split: str, wanted: Format, strict: bool) -> Im
     def read(name: str) -> bytes:
         return read_file(folder / name)
 
-    return gather(list_files(folder), read, source=folder, wanted=wanted, strict=strict)
+    files = list_files(folder)
+    return gather(files, read, source=folder, split=split, wanted=wanted, strict=strict)
+
+
+def folder_has_splits(folder: Path) -> bool:
+    """Whether a folder's images lie in folders of splits."""
+    return names_have_splits(list_files(folder))
 
 
 def list_files(folder: Path) -> list[str]:

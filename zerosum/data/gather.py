@@ -7,30 +7,45 @@ is decoded: full-size photographs are never held but for the few being decoded.
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
 
 from zerosum.data.arrays import Pixels
-from zerosum.data.decode import SUFFIXES, Format, Undecodable, decode
+from zerosum.data.decode import (
+    Decoded,
+    Format,
+    Undecodable,
+    few_levels,
+    num_frames,
+    read_image,
+    values_in,
+    values_in_words,
+)
 from zerosum.data.images import ImageSet, safe_name
+from zerosum.data.labels import LABEL_FILES, label_files, read_labels
+from zerosum.data.names import SUFFIXES, is_hidden, is_image, natural_key, printable
+from zerosum.data.report import Note, Report, Size, Tally
+from zerosum.data.splits import choose_split
 from zerosum.errors import UserError, and_more
 from zerosum.hardware import memory_bytes, require_memory
 
 MAX_THREADS = 4  # beyond it Python's own lock leaves little to gain
 MAX_FILE_BYTES = 256 * 2**20  # more than an uncompressed image of the largest safe pixel count
 
-Decoder = Callable[[str, bytes], Pixels]
-"""A file's name and content -> the k images in it, (k, c, h, w), or `Undecodable` is raised. Called
-in threads. Every file of a source has the same k; c may be 1 for some, which become RGB."""
+Decoder = Callable[[str, bytes, Format], Decoded]
+"""A file's name, its content and the shape to bring it to -> the k images in it, their pixels
+(k, c, h, w), or `Undecodable` is raised. Called in threads. Every file of a source has the same k;
+c may be 1 for some, which become RGB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +54,9 @@ class Gathered:
 
     images: Pixels  # (n, k * c, h, w): the k images of a file stacked on the channels
     names: tuple[str, ...]  # of the n files
+    sizes: Mapping[str, Size]  # of each before it was brought to its shape
     skipped: tuple[str, ...]  # "file: reason" for all others
+    report: Report
 
 
 def gather(
@@ -47,40 +64,182 @@ def gather(
     read: Callable[[str], bytes],
     *,
     source: Path,
+    split: str,
     wanted: Format,
     strict: bool,
 ) -> ImageSet:
-    """Decode all image files of a source, skipping and noting what cannot be decoded.
+    """Decode all image files of a source's split, skipping and noting what cannot be decoded.
 
     Args:
         files: names relative to the source, with "/" between folders, in the order in which they
-            are cheapest to read. Hidden files and such without an image's suffix are ignored.
+            are cheapest to read. Hidden files, such without an image's suffix and what lies in run
+            directories are left out.
         read: gives a file's content, or raises `Undecodable`. Called from this thread only.
         source: the folder or archive, for the set's name and for messages.
+        split: which one, see `choose_split`.
         wanted: the shape to bring the images to.
         strict: whether a file that cannot be decoded is an error.
 
     Raises:
         UserError: there is no image, sizes differ while none is wanted, or strict forbids.
     """
-    names = [name for name in files if is_image(name)]
-    if not names:
-        raise UserError(f"{source} holds no images: expected files ending in {' '.join(SUFFIXES)}.")
+    inventory = take_stock(files, read, source=source)
+    chosen = choose_split(inventory.images, split, source=source)
+    told = read_label_file(inventory.companions, read, chosen.names)
+    labelling = label_files(chosen.names, told)
+    strays = set(labelling.strays)
+    names = [name for name in chosen.names if name not in strays]
 
-    def decode_one(_name: str, content: bytes) -> Pixels:
-        return decode(content, wanted).transpose(2, 0, 1)[np.newaxis]
+    frames = find_frames(names, read) if wanted.all_frames else {}
 
-    found = gather_pixels(names, read, decode_one, source=source, wanted=wanted, strict=strict)
-    ordered = sorted(names, key=natural_key)
-    classes, labels = find_classes(ordered)
-    label_of = dict(zip(ordered, labels, strict=False))  # no labels when there are no classes
+    def read_file_of(name: str) -> bytes:
+        return read(frames[name][0] if name in frames else name)
+
+    def decode_one(name: str, content: bytes, wanted: Format) -> Decoded:
+        frame = frames[name][1] if name in frames else 0
+        return one_image(read_image(content, wanted, frame=frame))
+
+    found = gather_pixels(
+        list(frames) or names, read_file_of, decode_one, source=source, wanted=wanted, strict=strict
+    )
+    require_range_read(wanted, found.report.values, source)
+    files_of = [frames[name][0] if name in frames else name for name in found.names]
+    labels = [labelling.labels[name] for name in files_of] if labelling.classes else []
+    beside = [
+        Note(what=what, count=len(names), example=printable(min(names, key=natural_key)))
+        for what, names in (
+            ("images without a class", labelling.strays),
+            ("images beside the folders of the splits", chosen.beside),
+        )
+        if names
+    ]
     return ImageSet(
         images=torch.from_numpy(found.images),
-        labels=torch.tensor([label_of[name] for name in found.names]) if classes else None,
-        classes=classes,
+        labels=torch.tensor(labels) if labelling.classes else None,
+        classes=labelling.classes,
         name=safe_name(source),
         skipped=found.skipped,
+        report=found.report.with_more(
+            origin=printable(f"{source}/{chosen.folder}".rstrip("/")),
+            held_out=printable(f"{source}/{chosen.held_out}") if chosen.held_out else "",
+            left_out=(*beside, *inventory.left_out),
+            warnings=[labelling.warning] if labelling.warning else [],
+        ),
     )
+
+
+def one_image(decoded: Decoded) -> Decoded:
+    """Give a file's only image the form that a `Decoder` gives: (1, c, h, w)."""
+    return replace(decoded, pixels=decoded.pixels.transpose(2, 0, 1)[np.newaxis])
+
+
+def find_frames(names: Sequence[str], read: Callable[[str], bytes]) -> dict[str, tuple[str, int]]:
+    """List every frame of every file, by a name of its own: the file's, and from which frame."""
+    found = {}
+    for name in names:
+        count = 1  # of what is damaged, too, which is noted when it is decoded
+        with suppress(Undecodable):
+            count = num_frames(read(name))
+        found |= {f"{name}#{frame}": (name, frame) for frame in range(count)}
+    return found
+
+
+def require_range_read(wanted: Format, values: str, source: object) -> None:
+    """Refuse a range of values where there are none that it could be of.
+
+    Raises:
+        UserError: it would change nothing.
+    """
+    if wanted.value_range is not None and not values:
+        raise UserError(
+            f"--range would change nothing: it is read for gray images of more than 8 bits, and "
+            f"{source} holds none. Leave it out."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """The files of a source by what they are good for."""
+
+    images: list[str]
+    companions: list[str]  # files that tell of the images
+    left_out: tuple[Note, ...]
+
+
+def take_stock(files: Iterable[str], read: Callable[[str], bytes], *, source: Path) -> Inventory:
+    """Tell images from all else, and say what else there is.
+
+    What lies in a run directory of ours, pictures among it, is no data, wherever it is.
+
+    Raises:
+        UserError: no image is left.
+    """
+    files = list(files)
+    runs = [
+        folder
+        for folder, name in ((str(PurePosixPath(name).parent), name) for name in files)
+        if PurePosixPath(name).name == "config.json" and is_of_a_run(read, name)
+    ]
+    if "." in runs:
+        raise UserError(
+            f"{source} is a run directory, whose pictures are no data to train on or to compare "
+            "with. Give the folder of the images themselves."
+        )
+    inside = tuple(f"{folder}/" for folder in runs)
+    outside = [name for name in files if not name.startswith(inside)] if inside else files
+    images = [name for name in outside if is_image(name)]
+    companions = [
+        name for name in outside if PurePosixPath(name).name in LABEL_FILES and not is_hidden(name)
+    ]
+    others = Tally()
+    for name in set(outside) - set(images) - set(companions):
+        if not is_hidden(name):
+            suffix = PurePosixPath(name).suffix.lower()
+            kind = printable(suffix) if suffix else "a kind without suffix"
+            others.add(f"files of a kind that is not read: {kind}", name)
+    if runs:
+        noun = "run directory" if len(runs) == 1 else "run directories"
+        example = printable(min(runs, key=natural_key))
+        run_note = [Note(what=f"{noun} of zerosum", count=len(runs), example=example)]
+    else:
+        run_note = []
+    left_out = (*others.notes(), *run_note)
+    if not images:
+        there = f" It holds {and_more([str(note) for note in left_out])}." if left_out else ""
+        raise UserError(
+            f"{source} holds no images: expected files ending in {' '.join(SUFFIXES)}.{there}"
+        )
+    return Inventory(images=images, companions=companions, left_out=left_out)
+
+
+def is_of_a_run(read: Callable[[str], bytes], name: str) -> bool:
+    """Whether a config.json is that of a run directory."""
+    try:
+        config = json.loads(read(name))
+    except (Undecodable, ValueError, RecursionError):
+        return False
+    return isinstance(config, dict) and {"format", "recipe", "config"} <= config.keys()
+
+
+def read_label_file(
+    companions: Sequence[str], read: Callable[[str], bytes], names: Sequence[str]
+) -> dict[str, str | int] | None:
+    """Read the file of labels, where there is one; of several the first of the least deep.
+
+    Raises:
+        UserError: it cannot be read, or is not what its name says.
+    """
+    if not companions:
+        return None
+    file = min(
+        companions,
+        key=lambda name: (name.count("/"), LABEL_FILES.index(PurePosixPath(name).name)),
+    )
+    try:
+        content = read(file)
+    except Undecodable as problem:
+        raise UserError(f"The labels in {printable(file)} cannot be read: {problem}.") from None
+    return read_labels(file, content, names)
 
 
 def gather_pixels(
@@ -99,8 +258,11 @@ def gather_pixels(
     if wanted.size is not None:
         # Before the first one is decoded: a single image of that size may be too much.
         _require_memory(len(names), wanted.channels or 1, *wanted.size)
+    if wanted.value_range == "auto":
+        wanted = replace(wanted, value_range=find_range(names, read))
     canvas = Canvas(sorted(names, key=natural_key))
-    reasons = _fill(canvas, names, read=read, decode=decode)
+    facts = Facts()
+    reasons = _fill(canvas, names, read=read, decode=decode, wanted=wanted, facts=facts)
     skipped = tuple(
         f"{printable(name)}: {reasons[name]}" for name in canvas.names if name in reasons
     )
@@ -110,63 +272,92 @@ def gather_pixels(
             f"{and_more(skipped)}."
         )
     kept = [slot for slot, name in enumerate(canvas.names) if name not in reasons]
+    images = canvas.keep(kept)
+    report = facts.report(images, wanted)
+    if skipped:
+        unusable = Note(what="files that cannot be decoded", count=len(skipped), example=skipped[0])
+        report = report.with_more(left_out=[unusable])
     return Gathered(
-        images=canvas.keep(kept), names=tuple(canvas.names[slot] for slot in kept), skipped=skipped
+        images=images,
+        names=tuple(canvas.names[slot] for slot in kept),
+        sizes=facts.sizes,
+        skipped=skipped,
+        report=report,
     )
 
 
-def find_classes(names: Sequence[str]) -> tuple[tuple[str, ...], list[int]]:
-    """Read classes off the folders that files lie in.
-
-    Folders that all files share say nothing and are dropped; the first folder after them is the
-    class, however deep a file lies in it. A file outside any class leaves the whole set
-    unlabelled: half a labelling cannot be trained on.
-
-    Returns:
-        The classes in natural order and each file's index into them; both empty when unlabelled.
-    """
-    folders = [PurePosixPath(name).parent.parts for name in names]
-    num_shared = 0
-    for level in zip(*folders, strict=False):  # no deeper than the shallowest file
-        if len(set(level)) > 1:
-            break
-        num_shared += 1
-    if any(len(folder) == num_shared for folder in folders):
-        return (), []
-    tops = [folder[num_shared] for folder in folders]
-    classes = sorted(set(tops), key=natural_key)
-    index = {name: label for label, name in enumerate(classes)}
-    return tuple(map(printable, classes)), [index[top] for top in tops]
+def find_range(names: Sequence[str], read: Callable[[str], bytes]) -> tuple[float, float] | None:
+    """Find the lowest and the highest value of all images that have more than 8 bits."""
+    found = []
+    for name in names:
+        # What is damaged is skipped, and noted, when it is decoded.
+        with suppress(Undecodable):
+            found.append(values_in(read(name)))
+    values = [each for each in found if each is not None]
+    if not values:
+        return None
+    return min(low for low, _, _ in values), max(high for _, high, _ in values)
 
 
-def natural_key(name: str) -> tuple[str, str]:
-    """Sort key that puts "2.png" before "10.png"."""
-    return re.sub(r"\d+", lambda digits: digits.group().zfill(20), name), name
+@dataclass
+class Facts:
+    """What is known of decoded files, taken one by one."""
 
+    sizes: dict[str, Size] = field(default_factory=dict)
+    changes: Tally = field(default_factory=Tally)
+    values: list[tuple[float, float, float]] = field(default_factory=list)
 
-def printable(name: str) -> str:
-    """Escape what a file name from a stranger could do to a terminal or to a JSON file."""
-    return name if name.isprintable() else ascii(name)[1:-1]
+    def take(self, name: str, decoded: Decoded) -> None:
+        """Take those of one more file."""
+        self.sizes[name] = decoded.size
+        for change in decoded.changes:
+            self.changes.add(change, name)
+        if decoded.values is not None:
+            self.values.append(decoded.values)
 
+    def report(self, images: Pixels, wanted: Format) -> Report:
+        """Say what is known of all of them, of the pixels that they have become too.
 
-def is_image(name: str) -> bool:
-    """Whether a file's name, with "/" between folders, is an image's and not a hidden one's."""
-    path = PurePosixPath(name)
-    hidden = any(part.startswith(".") for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and not hidden
+        Args:
+            images: (n, c, h, w).
+            wanted: the shape that they were brought to.
+        """
+        sizes = sorted(set(self.sizes.values()), key=lambda size: (size[0] * size[1], size))
+        values = ""
+        if self.values:
+            lowest = min(low for low, _, _ in self.values)
+            highest = max(high for _, high, _ in self.values)
+            most = max(most for _, _, most in self.values)
+            values = values_in_words(lowest, highest, most, wanted.value_range)
+        brightest = int(images.max())
+        levels = brightest - int(images.min()) + 1
+        warning = few_levels(len(images), brightest, levels, values)
+        return Report(
+            sizes=tuple(dict.fromkeys((sizes[0], sizes[-1]))) if sizes else (),
+            values=values,
+            changed=self.changes.notes(),
+            warnings=(warning,) if warning else (),
+        )
 
 
 def _fill(
-    canvas: Canvas, names: Sequence[str], *, read: Callable[[str], bytes], decode: Decoder
+    canvas: Canvas,
+    names: Sequence[str],
+    *,
+    read: Callable[[str], bytes],
+    decode: Decoder,
+    wanted: Format,
+    facts: Facts,
 ) -> dict[str, str]:
     """Decode every file onto the canvas; return the reasons of those that cannot be."""
     reasons: dict[str, str] = {}
-    pending: deque[tuple[str, Future[Pixels]]] = deque()
+    pending: deque[tuple[str, Future[Decoded]]] = deque()
 
     def settle_oldest() -> None:
         name, decoded = pending.popleft()
         try:
-            canvas.put(name, decoded.result())
+            canvas.put(name, decoded.result().pixels)
+            facts.take(name, decoded.result())
         except Undecodable as problem:
             reasons[name] = printable(str(problem))
 
@@ -180,7 +371,7 @@ def _fill(
             except Undecodable as problem:
                 reasons[name] = printable(str(problem))
                 continue
-            pending.append((name, pool.submit(decode, name, content)))
+            pending.append((name, pool.submit(decode, name, content, wanted)))
             if len(pending) > num_threads:
                 settle_oldest()
         while pending:

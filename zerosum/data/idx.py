@@ -14,13 +14,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from zerosum.data.arrays import Pixels
-from zerosum.data.decode import Format, fit_array
+from zerosum.data.decode import Format, fit_array, report_of_arrays
 from zerosum.data.images import ImageSet, safe_name
+from zerosum.data.labels import index_labels
 from zerosum.errors import UserError
 
-PREFIXES = {"train": "train", "test": "t10k"}
+PREFIXES = {"train": "train", "test": "t10k", "val": "t10k"}
 SPELLINGS = ("-idx", ".idx")
 GZIP_MAGIC = b"\x1f\x8b"
 MAX_GZIP_RATIO = 1032  # deflate cannot do better
@@ -51,7 +53,7 @@ def load_idx_folder(folder: Path, *, split: str, wanted: Format, strict: bool) -
     Args:
         folder: holds train-images-idx3-ubyte and so on, with or without .gz; also spelled
             train-images.idx3-ubyte.
-        split: "train" or "test".
+        split: "train", or "test" and "val", which are one.
         wanted: the shape to bring the images to.
         strict: means nothing here.
 
@@ -72,11 +74,19 @@ def load_idx_folder(folder: Path, *, split: str, wanted: Format, strict: bool) -
             f"{images_path} holds {len(images)} images, but {labels_path} holds {len(labels)} "
             "labels: one for each was expected. The files are not of one set."
         )
+    numbers: Tensor | None = None
+    classes: tuple[str, ...] = ()
+    if labels is not None:
+        numbers, classes = index_labels(labels, names=None, source=labels_path)
+    other = _find(folder, "test", "images", 3) if split == "train" else None
     return ImageSet(
         images=torch.from_numpy(fit_array(images[..., np.newaxis], wanted)),
-        labels=None if labels is None else torch.from_numpy(labels).long(),
-        classes=() if labels is None else tuple(map(str, range(int(labels.max()) + 1))),
+        labels=numbers,
+        classes=classes,
         name=safe_name(folder),
+        report=report_of_arrays((images.shape[1], images.shape[2]), len(images), wanted).with_more(
+            origin=str(images_path), held_out=str(other or "")
+        ),
     )
 
 

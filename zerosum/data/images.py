@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from zerosum.data.arrays import Samples
+from zerosum.data.report import Report
 from zerosum.data.spec import POINT, DataSpec
 
 
@@ -31,6 +32,7 @@ class ImageSet:
     # others are the target. Stacked so, both are cropped and mirrored alike by whatever does it.
     source_channels: int = 0
     matched: bool = True  # whether a source and the target stacked on it belong together
+    report: Report = field(default_factory=Report)  # what was understood of where they come from
 
     def __len__(self) -> int:
         return len(self.images)

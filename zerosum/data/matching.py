@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from zerosum.data.folder import list_files
-from zerosum.data.gather import is_image, natural_key, printable
+from zerosum.data.names import is_image, natural_key, printable
 from zerosum.errors import UserError
 
 

@@ -27,6 +27,7 @@ def load_named(name: str, *, split: str, wanted: Format, strict: bool = True) ->
             brought to that many channels, or has no pixels at all.
     """
     about = DATASETS[name]
+    split = "test" if split == "val" else split  # they have no more than two
     if about.mixture is not None:
         if wanted != Format():
             raise UserError(
@@ -55,7 +56,13 @@ def load_named(name: str, *, split: str, wanted: Format, strict: bool = True) ->
             )
         load = load_cifar_folder if is_cifar_folder(folder) else load_idx_folder
         loaded = load(folder, split=split, wanted=wanted, strict=strict)
-    return replace(loaded, name=name, classes=about.classes)
+    labels = loaded.labels
+    if labels is not None and len(loaded.classes) != len(about.classes):
+        # Files numbered the classes of which there are images: count those without one, too.
+        labels = torch.tensor([int(number) for number in loaded.classes])[labels]
+    held_out = f"{name}, its test split" if split == "train" else ""
+    report = replace(loaded.report, origin=f"{name}, its {split} split", held_out=held_out)
+    return replace(loaded, name=name, labels=labels, classes=about.classes, report=report)
 
 
 def draw_points(mixture: Mixture, *, count: int, seed: int, name: str) -> ImageSet:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,21 +13,31 @@ import numpy as np
 import torch
 
 from zerosum.data.arrays import Pixels
-from zerosum.data.decode import SUFFIXES, Format, decode, fit_array
-from zerosum.data.domains import EXPECTED, find_domains, find_root
+from zerosum.data.decode import (
+    Decoded,
+    Fit,
+    Format,
+    ValueRange,
+    described,
+    fit_array,
+    read_image,
+)
+from zerosum.data.domains import EXPECTED, find_domains, find_root, held_out_folders
 from zerosum.data.folder import list_files, read_file
 from zerosum.data.gather import (
     Decoder,
     Gathered,
     gather_pixels,
-    is_image,
-    natural_key,
-    printable,
+    one_image,
+    require_range_read,
     size_mismatch,
 )
+from zerosum.data.holdout import held_out_of, rows_held_out, splits_already
 from zerosum.data.images import ImageSet, safe_name
 from zerosum.data.matching import match_folders
-from zerosum.errors import UserError
+from zerosum.data.names import SUFFIXES, is_image, natural_key, printable
+from zerosum.data.report import Note, Report
+from zerosum.errors import UserError, and_more
 from zerosum.hardware import memory_bytes, require_memory
 
 Direction = Literal["AtoB", "BtoA"]
@@ -39,7 +50,10 @@ def load_pairs(
     size: tuple[int, int] | None,
     channels: int | None,
     direction: Direction,
+    fit: Fit = "crop",
+    value_range: ValueRange | None = None,
     matched: bool = True,
+    hold_out: float = 0,
     strict: bool = False,
 ) -> ImageSet:
     """Load images of two domains, each source with a target stacked on its channels.
@@ -62,10 +76,14 @@ def load_pairs(
     Args:
         source: the folder.
         split: "train", "val" or "test".
-        size: (height, width) of a source and of a target, each cropped and resized by itself, once
+        size: (height, width) of a source and of a target, to which each is brought by itself, once
             cut; None when all are of one size.
         channels: of a source and of a target: 1 gray, 3 RGB, 4 RGBA; None takes 1 for a domain
             whose images are all gray, else 3.
+        fit: how images of another aspect get that size, see `Format`.
+        value_range: what is black and white in images of more than 8 bits, see `Format`.
+        hold_out: the share of images without splits that is kept from "train" and is "val" and
+            "test", chosen by their content; of unmatched ones, of each domain.
         direction: "AtoB" makes A the source and B the target, "BtoA" the other way round.
         matched: whether a source and its target belong together.
         strict: whether a file that cannot be decoded is an error, and not skipped and noted. With
@@ -79,22 +97,35 @@ def load_pairs(
             width, sizes differ while none is wanted, no pair is left, or strict forbids.
     """
     root = find_root(source)
-    reader = PairReader(root=root, wanted=Format(size=size, channels=channels), strict=strict)
+    wanted = Format(size=size, channels=channels, fit=fit, value_range=value_range)
+    if hold_out and held_out_folders(root):
+        raise splits_already(root)
+    reader = PairReader(root=root, wanted=wanted, strict=strict)
     step = {"AtoB": 1, "BtoA": -1}[direction]  # through A and B, so that the source comes first
     folders = find_domains(root, split)[::step]
     if len(folders) == 1:
         pairs = _cut(reader, folders[0], step=step, matched=matched)
+    elif matched:
+        pairs = _match(reader, *folders)
     else:
-        pairs = (_match if matched else _cycle)(reader, *folders)
-    return ImageSet(
+        pairs = _cycle(reader, *folders, split=split, hold_out=hold_out)
+    require_range_read(wanted, pairs.report.values, root)
+    loaded = ImageSet(
         images=torch.from_numpy(pairs.images),
         labels=None,
         classes=(),
         name=safe_name(root),
         skipped=pairs.skipped,
+        report=pairs.report.with_more(
+            origin=" and ".join(printable(str(folder)) for folder in folders),
+            held_out=pairs.report.held_out
+            or " and ".join(printable(str(folder)) for folder in held_out_folders(root)),
+        ),
         source_channels=pairs.source_channels,
         matched=matched,
     )
+    by_pair = hold_out and (matched or len(folders) == 1)
+    return held_out_of(loaded, split=split, share=hold_out) if by_pair else loaded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +135,7 @@ class Pairs:
     images: Pixels  # (n, c, h, w)
     source_channels: int
     skipped: tuple[str, ...]
+    report: Report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,14 +169,11 @@ class PairReader:
         return gather_pixels(
             names,
             lambda name: read_file(self.root / name),
-            decoder or self._decode,
+            decoder or (lambda name, content, wanted: one_image(read_image(content, wanted))),
             source=folder,
             wanted=self.wanted,
             strict=self.strict,
         )
-
-    def _decode(self, _name: str, content: bytes) -> Pixels:
-        return decode(content, self.wanted).transpose(2, 0, 1)[np.newaxis]
 
 
 def _cut(reader: PairReader, folder: Path, *, step: int, matched: bool) -> Pairs:
@@ -161,20 +190,51 @@ def _cut(reader: PairReader, folder: Path, *, step: int, matched: bool) -> Pairs
             f"{EXPECTED}"
         )
 
-    def decode_halves(name: str, content: bytes) -> Pixels:
-        whole = decode(content, Format(channels=reader.wanted.channels))
-        width = whole.shape[1]
+    def decode_halves(name: str, content: bytes, wanted: Format) -> Decoded:
+        decoded = read_image(content, replace(wanted, size=None))
+        whole = decoded.pixels
+        height, width = whole.shape[:2]
         if width % 2:
             raise UserError(
                 f"{printable(name)} in {reader.root} is {width} pixels wide, which has no middle "
                 f"to cut at. {EXPECTED}"
             )
-        halves = [whole[:, : width // 2], whole[:, width // 2 :]]
-        return fit_array(np.stack(halves[::step]), reader.wanted)
+        halves = np.stack([whole[:, : width // 2], whole[:, width // 2 :]][::step])
+        changes = (*decoded.changes, *described((height, width // 2), wanted))
+        return replace(decoded, pixels=fit_array(halves, wanted), changes=changes)
 
     found = reader.gather(names, folder, decode_halves)
+    sizes = [found.sizes[name] for name in found.names]
+    odd = [name for name in found.names if found.sizes[name][1] != 2 * found.sizes[name][0]]
+    if odd and not matched:
+        height, width = found.sizes[odd[0]]
+        raise UserError(
+            f"{folder} is one folder of images such as {printable(odd[0])}, {height}×{width}, and "
+            "two domains were expected: two folders of images, A and B, of any names and numbers. "
+            "(Images twice as wide as high would be taken for A and B side by side.)"
+        )
+    (height, width), _ = Counter(sizes).most_common(1)[0]
+    several = len(set(sizes)) > 1
+    cut = Note(
+        what=f"cut into A and B of {height}×{width // 2}" + " or another size" * several,
+        count=len(sizes),
+        example=printable(found.names[0]),
+    )
+    warnings = []
+    if odd or several:
+        height, width = found.sizes[odd[0] if odd else found.names[0]]
+        warnings.append(
+            f"{len(odd) or len(sizes):,} of the {len(sizes):,} images, such as "
+            f"{printable(odd[0] if odd else found.names[0])} of {height}×{width}, "
+            + ("are not twice as wide as high" if odd else "differ in size")
+            + ", as A and B side by side usually are. If these are single photographs, they are no "
+            f"pairs. {EXPECTED}"
+        )
     return Pairs(
-        images=found.images, source_channels=found.images.shape[1] // 2, skipped=found.skipped
+        images=found.images,
+        source_channels=found.images.shape[1] // 2,
+        skipped=found.skipped,
+        report=found.report.with_more(changed=[cut], warnings=warnings),
     )
 
 
@@ -191,27 +251,77 @@ def _match(reader: PairReader, source: Path, target: Path) -> Pairs:
         for one, other in names
         if one in source_rows and other in target_rows
     ]
+    require_one_aspect(reader, sources, targets, rows)
     skipped = (*sources.skipped, *targets.skipped)
     if not rows:
         raise UserError(
             f"No pair of images in {source} and {target} is left: of each one cannot be decoded, "
             f"such as {skipped[0]}."
         )
-    alone = (
+    alone = [
         f"{printable(reader.name(path))}: no partner in "
         f"{reader.name(target if path.is_relative_to(source) else source)}"
         for path in match.alone
-    )
-    return _stack(sources, targets, rows, skipped=(*skipped, *alone))
+    ]
+    pairs = _stack(sources, targets, rows, skipped=(*skipped, *alone))
+    if alone:
+        lone = Note(what="images without a partner", count=len(alone), example=alone[0])
+        pairs = replace(pairs, report=pairs.report.with_more(left_out=[lone]))
+    return pairs
 
 
-def _cycle(reader: PairReader, source: Path, target: Path) -> Pairs:
+def require_one_aspect(
+    reader: PairReader, sources: Gathered, targets: Gathered, rows: Sequence[tuple[int, int]]
+) -> None:
+    """Refuse to crop the two images of a pair to different parts of what they show.
+
+    Raises:
+        UserError: a source and its target differ in aspect by more than a hundredth.
+    """
+    differing = []
+    for one, other in ((sources.names[a], targets.names[b]) for a, b in rows):
+        (h, w), (height, width) = sources.sizes[one], targets.sizes[other]
+        if abs(h * width - w * height) > 0.01 * w * height:
+            differing.append(f"{printable(one)} is {h}×{w}, its partner {height}×{width}")
+    if differing and reader.wanted.fit != "squash":
+        raise UserError(
+            f"The images of {len(differing):,} of the {len(rows):,} pairs differ in aspect, and "
+            f"would no longer lie on one another: {and_more(differing, shown=2)}. Cut them alike, "
+            "or stretch them to one another with --fit squash."
+        )
+
+
+def _cycle(reader: PairReader, source: Path, target: Path, *, split: str, hold_out: float) -> Pairs:
     """Load sources and targets that have nothing to do with one another."""
-    sources = reader.gather(reader.list_images(source), source)
-    targets = reader.gather(reader.list_images(target), target)
+    sources = _side(reader, source, split=split, hold_out=hold_out)
+    targets = _side(reader, target, split=split, hold_out=hold_out)
     num_sources, num_targets = len(sources.names), len(targets.names)
     rows = [(row % num_sources, row % num_targets) for row in range(max(num_sources, num_targets))]
-    return _stack(sources, targets, rows, skipped=(*sources.skipped, *targets.skipped))
+    pairs = _stack(sources, targets, rows, skipped=(*sources.skipped, *targets.skipped))
+    if num_sources == num_targets:
+        return pairs
+    fewer = min((num_sources, source), (num_targets, target))
+    repeated = f"{fewer[0]:,} images of {reader.name(fewer[1])}, which come more often an epoch"
+    note = Note(what=f"pairs a pass, of {repeated}", count=len(rows), example="")
+    return replace(pairs, report=pairs.report.with_more(changed=[note]))
+
+
+def _side(reader: PairReader, folder: Path, *, split: str, hold_out: float) -> Gathered:
+    """Load one domain of two, or what of it is to train on, or held out."""
+    found = reader.gather(reader.list_images(folder), folder)
+    if not hold_out:
+        return found
+    held = rows_held_out(torch.from_numpy(found.images), share=hold_out).numpy()
+    chosen = ~held if split == "train" else held
+    if not chosen.any():
+        raise UserError(
+            f"Of the {len(found.names):,} images of {folder} --hold-out {hold_out:g} leaves none "
+            f"{'to train on' if split == 'train' else 'held out'}. Choose another share."
+        )
+    names = tuple(name for name, taken in zip(found.names, chosen, strict=True) if taken)
+    note = f"{int(held.sum()):,} of {len(found.names):,} images of {folder}, by their content"
+    report = found.report.with_more(held_out=note)
+    return replace(found, images=found.images[chosen], names=names, report=report)
 
 
 def _stack(
@@ -237,4 +347,9 @@ def _stack(
     for pair, (source_row, target_row) in enumerate(rows):
         images[pair, :source_channels] = sources.images[source_row]
         images[pair, source_channels:] = targets.images[target_row]
-    return Pairs(images=images, source_channels=source_channels, skipped=skipped)
+    return Pairs(
+        images=images,
+        source_channels=source_channels,
+        skipped=skipped,
+        report=sources.report.joined(targets.report),
+    )

@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from zerosum.data.archive import TAR_SUFFIXES, load_tar, load_zip
-from zerosum.data.catalog import DATASETS, SPLITS
+from zerosum.data.archive import TAR_SUFFIXES, load_tar, load_zip, tar_has_splits, zip_has_splits
+from zerosum.data.catalog import DATASETS
 from zerosum.data.cifar import is_cifar_folder, load_cifar_folder
-from zerosum.data.decode import Format
-from zerosum.data.folder import load_folder
+from zerosum.data.decode import Fit, Format, ValueRange
+from zerosum.data.folder import folder_has_splits, load_folder
+from zerosum.data.holdout import held_out_of, splits_already
 from zerosum.data.idx import has_both_splits, is_idx_folder, load_idx_folder
 from zerosum.data.images import ImageSet
 from zerosum.data.named import load_named
-from zerosum.data.npz import load_npz
+from zerosum.data.npz import load_npz, npz_has_splits
+from zerosum.data.splits import SPLITS
 from zerosum.errors import UserError, did_you_mean, unknown_name
 
 
@@ -32,7 +34,8 @@ class LoadFunction(Protocol):
 
         Args:
             path: the file or folder.
-            split: "train" or "test"; means nothing to a source without splits.
+            split: "train", "val" or "test"; means nothing to a source without splits. One that has
+                a single held-out split gives it for either.
             wanted: the size and channels to bring the images to, as `fit_array` does.
             strict: whether an image that cannot be decoded is an error, and not skipped and noted.
 
@@ -63,13 +66,24 @@ def _ends_in(*suffixes: str) -> Callable[[Path], bool]:
 
 
 READERS = [
-    Reader(name="a .zip of images", detects=_ends_in(".zip"), load=load_zip),
+    Reader(
+        name="a .zip of images",
+        detects=_ends_in(".zip"),
+        load=load_zip,
+        has_splits=zip_has_splits,
+    ),
     Reader(
         name=f"a tar of images ({' '.join(TAR_SUFFIXES)})",
         detects=_ends_in(*TAR_SUFFIXES),
         load=load_tar,
+        has_splits=tar_has_splits,
     ),
-    Reader(name="an .npz of images or points", detects=_ends_in(".npz"), load=load_npz),
+    Reader(
+        name="an .npz or .npy of images or points",
+        detects=_ends_in(".npz", ".npy"),
+        load=load_npz,
+        has_splits=npz_has_splits,
+    ),
     Reader(
         name="a folder of IDX files",
         detects=is_idx_folder,
@@ -83,7 +97,10 @@ READERS = [
         has_splits=is_cifar_folder,
     ),
     Reader(
-        name="a folder of images (subfolders are classes)", detects=Path.is_dir, load=load_folder
+        name="a folder of images (subfolders are classes)",
+        detects=Path.is_dir,
+        load=load_folder,
+        has_splits=folder_has_splits,
     ),
 ]
 """In the order in which they are asked; the first that detects its kind reads."""
@@ -120,6 +137,10 @@ def load(
     split: str = "train",
     size: tuple[int, int] | None = None,
     channels: int | None = None,
+    fit: Fit = "crop",
+    value_range: ValueRange | None = None,
+    all_frames: bool = False,
+    hold_out: float = 0,
     strict: bool = False,
 ) -> ImageSet:
     """Load images into memory.
@@ -129,10 +150,15 @@ def load(
             .zip or .tar of such, an .npz, a folder of IDX files or of CIFAR-10's, or what a
             registered reader knows. A name wins over a folder of the same name, which is then
             written "./mnist".
-        split: "train" or "test". A source that has no splits is given whole for either.
-        size: (height, width) to crop and resize to; None when all images are of one size.
+        split: "train", "val" or "test". A source that has no splits is given whole for each.
+        size: (height, width) to bring them to; None when all images are of one size.
         channels: 1 gray, 3 RGB, 4 RGBA; None takes 1 when all images are gray, else 3.
             Transparency is composed on white unless channels is 4.
+        fit: how images of another aspect get that size, see `Format`.
+        value_range: what is black and white in images of more than 8 bits, see `Format`.
+        all_frames: whether each frame of an animation, or page of a stack, is an image.
+        hold_out: the share of a source without splits that is kept from "train" and is "val" and
+            "test", chosen by the images' content.
         strict: whether a file that cannot be decoded is an error, and not skipped and noted.
 
     Raises:
@@ -140,8 +166,12 @@ def load(
     """
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
-    wanted = Format(size=size, channels=channels)
+    wanted = Format(
+        size=size, channels=channels, fit=fit, value_range=value_range, all_frames=all_frames
+    )
     if isinstance(source, str) and source in DATASETS:
+        if hold_out:
+            raise splits_already(source)
         return load_named(source, split=split, wanted=wanted, strict=strict)
     path = Path(source).expanduser()
     is_folder(path, source)  # or neither, which is an error
@@ -152,7 +182,10 @@ def load(
             f"{path} is not a source of images. Expected one of: {kinds}. For single images or IDX "
             "files, give the folder."
         )
-    return reader.load(path, split=split, wanted=wanted, strict=strict)
+    if hold_out and reader.has_splits(path):
+        raise splits_already(source)
+    loaded = reader.load(path, split=split, wanted=wanted, strict=strict)
+    return held_out_of(loaded, split=split, share=hold_out) if hold_out else loaded
 
 
 def has_splits(source: str | Path) -> bool:

@@ -20,8 +20,8 @@ from torch import Tensor
 from zerosum.config.specs import read_size
 from zerosum.data.decode import Format, Undecodable, decode
 from zerosum.data.folder import read_file
-from zerosum.data.gather import printable
 from zerosum.data.matching import match_folders
+from zerosum.data.names import printable
 from zerosum.errors import UserError, and_more, unknown_name
 from zerosum.evaluation.evaluate import PACE_SECONDS, EvalConfig, is_run, without_weights
 from zerosum.evaluation.images import Notice

@@ -15,7 +15,8 @@ from zerosum.config.specs import read_size
 from zerosum.data.arrays import Pixels
 from zerosum.data.decode import Format, Undecodable, decode
 from zerosum.data.folder import read_file
-from zerosum.data.gather import MAX_FILE_BYTES, printable
+from zerosum.data.gather import MAX_FILE_BYTES
+from zerosum.data.names import printable
 from zerosum.errors import UserError, and_more
 from zerosum.files import cannot_write
 from zerosum.hardware import memory_bytes, require_memory

@@ -6,9 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from zerosum.data.decode import SUFFIXES
 from zerosum.data.folder import list_files
-from zerosum.data.gather import is_image, natural_key, printable
+from zerosum.data.names import SUFFIXES, is_image, natural_key, printable
 from zerosum.data.sources import is_folder
 from zerosum.errors import UserError
 from zerosum.files import cannot_write

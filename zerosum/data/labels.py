@@ -1,0 +1,246 @@
+"""Classes: those that occur, under their own names, whatever says which image is of which."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from zerosum.data.names import natural_key, num_shared_folders, printable
+from zerosum.data.splits import top_folder
+from zerosum.errors import UserError
+
+LABEL_FILES = ("dataset.json", "labels.csv")
+"""Files beside images that say their classes: that of the StyleGAN tools, and a table."""
+FILE_COLUMNS = ("file", "filename", "file_name", "image", "image_id", "path", "name", "id")
+LABEL_COLUMNS = ("label", "class", "class_name", "category", "target", "breed")
+MAX_CLASSES = 2**16
+"""More labels than that are no classes but some number that was measured."""
+STRAY = 0.1
+"""The share of images without a class up to which they are left out, and the others have theirs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelling:
+    """Which files are of which class.
+
+    Attributes:
+        labels: of each file that is to be used, its index into classes; {} without classes.
+        classes: their names.
+        strays: files left out because they have no class while nearly all others do.
+        warning: why there are no classes where somebody may expect them, or "".
+    """
+
+    labels: Mapping[str, int]
+    classes: tuple[str, ...]
+    strays: tuple[str, ...] = ()
+    warning: str = ""
+
+
+def label_files(names: Sequence[str], told: Mapping[str, str | int] | None = None) -> Labelling:
+    """Find the classes of files.
+
+    Without a file that tells them, they are read off the folders that files lie in. Folders that
+    all files share say nothing and are dropped; the first folder after them is the class, however
+    deep a file lies in it. A few files outside of any class are left out, one or up to a tenth;
+    with more there are no classes, since half a labelling cannot be trained on.
+
+    Args:
+        names: of the files.
+        told: what a file of labels says, by the files' names.
+    """
+    if told is not None:
+        found = {name: told[name] for name in names if name in told}
+    else:
+        level = num_shared_folders(bulk(names))
+        tops = {name: top_folder(name, level) for name in names}
+        found = {name: top for name, top in tops.items() if top}
+        if len(set(found.values())) < 2:  # one folder and files beside it are no classes
+            return Labelling(labels={}, classes=())
+    strays = [name for name in names if name not in found]
+    if not found or len(strays) > num_strays(names):
+        example = printable(strays[0]) if strays else ""
+        warning = (
+            f"There are no classes: {len(strays):,} of the {len(names):,} images, such as "
+            f"{example}, have none. Give each a class, or take these away."
+        )
+        return Labelling(labels={}, classes=(), warning=warning if found else "")
+    classes = sorted(set(found.values()), key=class_key)
+    index = {value: label for label, value in enumerate(classes)}
+    return Labelling(
+        labels={name: index[value] for name, value in found.items()},
+        classes=tuple(printable(str(value)) for value in classes),
+        strays=tuple(strays),
+    )
+
+
+def bulk(names: Sequence[str]) -> list[str]:
+    """Leave out the few files that lie less deep than nearly all others."""
+    depths = sorted(len(PurePosixPath(name).parts) for name in names)
+    usual = depths[min(num_strays(names), len(depths) - 1)]
+    return [name for name in names if len(PurePosixPath(name).parts) >= usual]
+
+
+def num_strays(names: Sequence[str]) -> int:
+    """How many files may lie astray before their folders mean nothing."""
+    return max(1, int(STRAY * len(names)))
+
+
+def class_key(value: str | int) -> tuple[bool, int, tuple[str, str]]:
+    """Sort numbers by their value and before names, and names in natural order."""
+    number = 0 if isinstance(value, str) else value
+    return isinstance(value, str), number, natural_key(str(value))
+
+
+def read_labels(file: str, content: bytes, names: Sequence[str]) -> dict[str, str | int] | None:
+    """Read what a file of labels says of the files beside it.
+
+    Args:
+        file: its name; its last part is one of `LABEL_FILES`.
+        content: what it holds. In a dataset.json `labels` are pairs of a file's path and its class;
+            a labels.csv has a column of files, by path or by name with or without suffix, and one
+            of classes, told by the names of the columns or standing in this order.
+        names: of the files that it may tell of.
+
+    Returns:
+        The class by a file's name, a whole number or a text; None if it tells of no classes.
+
+    Raises:
+        UserError: it is not what its name says, or a class is neither a number nor a text.
+    """
+    parse = parse_json if PurePosixPath(file).suffix == ".json" else parse_csv
+    try:
+        pairs = parse(content.decode("utf-8-sig"))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Error) as error:
+        raise UserError(
+            f"The labels in {printable(file)} cannot be read: {error}. Expected "
+            + (
+                '{"labels": [["folder/1.png", 0], ...]}, as the StyleGAN tools write it.'
+                if parse is parse_json
+                else "a table with a column of file names and one of classes, and commas between."
+            )
+            + " Mend it, or move it away to train without."
+        ) from None
+    if pairs is None:
+        return None
+    folder = PurePosixPath(file).parent
+    by_spelling: dict[str, list[str]] = {}
+    for name in names:
+        path = PurePosixPath(name)
+        inside = path.relative_to(folder) if path.is_relative_to(folder) else path
+        for spelling in {str(inside), str(inside.with_suffix("")), path.name, path.stem}:
+            by_spelling.setdefault(spelling, []).append(name)
+    found: dict[str, str | int] = {}
+    for spelling, value in pairs:
+        if len(meant := by_spelling.get(spelling, [])) == 1:  # or the name says nothing
+            found[meant[0]] = value
+    if not found:
+        raise UserError(
+            f"{printable(file)} names no image that is there: it begins with "
+            f"{printable(pairs[0][0]) if pairs else 'nothing'}, and the images with "
+            f"{printable(min(names, key=natural_key))}. Mend it, or move it away to train without."
+        )
+    return found
+
+
+def parse_json(text: str) -> list[tuple[str, str | int]] | None:
+    """Read the dataset.json of the StyleGAN tools."""
+    labels = json.loads(text)["labels"]
+    if labels is None:
+        return None
+    pairs = [(str(file).replace("\\", "/"), value) for file, value in labels]
+    for file, value in pairs:
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise ValueError(
+                f"the label of {printable(file)} is {value!r:.50}, neither a number nor a name"
+            )
+    return pairs
+
+
+def parse_csv(text: str) -> list[tuple[str, str | int]] | None:
+    """Read a table of files and classes, with commas, semicolons or tabs between."""
+    first = text.split("\n", 1)[0]
+    separator = max(",;\t", key=first.count)
+    rows = [row for row in csv.reader(io.StringIO(text), delimiter=separator) if row]
+    if not rows or len(rows[0]) < 2:
+        raise ValueError("it has no two columns")
+    head = [cell.strip().lower() for cell in rows[0]]
+    file_column = next((head.index(name) for name in FILE_COLUMNS if name in head), None)
+    label_column = next((head.index(name) for name in LABEL_COLUMNS if name in head), None)
+    if (file_column is None) != (label_column is None):
+        missing = "file names" if file_column is None else "classes"
+        known = FILE_COLUMNS if file_column is None else LABEL_COLUMNS
+        raise ValueError(
+            f"its columns are {', '.join(map(repr, head))}, and none is that of the {missing}, "
+            f"which may be called {', '.join(known[:3])}"
+        )
+    if file_column is not None and label_column is not None:
+        rows = rows[1:]
+    else:
+        file_column, label_column = 0, 1
+    pairs = []
+    for number, row in enumerate(rows, 1):
+        if len(row) <= max(file_column, label_column):
+            raise ValueError(f"row {number} has {len(row)} columns")
+        pairs.append((row[file_column].strip().replace("\\", "/"), row[label_column].strip()))
+    if all(is_whole(value) for _, value in pairs):
+        return [(file, int(value)) for file, value in pairs]
+    return list(pairs)
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text is a whole number."""
+    return text.removeprefix("-").isdecimal()
+
+
+def index_labels(
+    values: NDArray[Any], *, names: Sequence[str] | None, source: object
+) -> tuple[Tensor, tuple[str, ...]]:
+    """Number the labels of an array that occur, each under its own name.
+
+    Args:
+        values: (n,), integers of any size, or texts.
+        names: of the classes 0, 1, ..., where they are known.
+        source: what holds them, for messages.
+
+    Returns:
+        int64 (n,), and the classes that they are indices into.
+
+    Raises:
+        UserError: they are neither, a class has no name, or there are so many that they are none.
+    """
+    if values.ndim != 1 or values.dtype.kind not in "iuUSb":
+        raise UserError(
+            f"The labels in {source} are {values.dtype} of shape {values.shape}; expected integers "
+            "or texts, one for each image."
+        )
+    if values.dtype.kind == "S":
+        values = np.char.decode(values, "utf-8", "replace")
+    occurring, labels = np.unique(values, return_inverse=True)
+    if values.dtype.kind in "US":
+        order = sorted(range(len(occurring)), key=lambda row: natural_key(str(occurring[row])))
+        occurring, labels = occurring[order], np.argsort(order)[labels]
+    if len(occurring) > MAX_CLASSES:
+        raise UserError(
+            f"The labels in {source} have {len(occurring):,} different values: expected classes, "
+            f"at most {MAX_CLASSES:,} of them."
+        )
+    if names is not None and values.dtype.kind in "iub":
+        if occurring.min() < 0 or occurring.max() >= len(names):
+            raise UserError(
+                f"The labels in {source} go from {occurring.min()} to {occurring.max()}, and it "
+                f"names {len(names)} classes: expected 0 to {len(names) - 1}."
+            )
+        classes = tuple(printable(names[int(value)]) for value in occurring)
+    else:
+        classes = tuple(printable(str(value)) for value in occurring)
+    return torch.from_numpy(labels.reshape(-1).astype(np.int64)), classes

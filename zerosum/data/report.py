@@ -1,0 +1,120 @@
+"""What was understood of a source of images, and what was done to them: told before a training.
+
+Imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from zerosum.data.names import natural_key, printable
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """Something that is so of several images, or files.
+
+    Attributes:
+        what: in words that follow their number: "cropped to the aspect of 64×64".
+        count: how many.
+        example: the first of them, in natural order.
+    """
+
+    what: str
+    count: int
+    example: str
+
+    def __str__(self) -> str:
+        example = f", such as {self.example}" if self.example else ""
+        return f"{self.count:,} {self.what}{example}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a reader has understood.
+
+    Attributes:
+        origin: what was read: a folder, or files.
+        held_out: where the images lie that are not to train on; "" where there are none.
+        sizes: of the images as they were, the smallest and the largest, by area; () where all
+            images are of the size that they were brought to.
+        values: what the pixels' values were, "0 to 4,095 of 65,535"; "" for 0 to 255.
+        changed: what was done to images.
+        left_out: what was not used, and why.
+        warnings: what is likely not meant, in whole sentences.
+    """
+
+    origin: str = ""
+    held_out: str = ""
+    sizes: tuple[Size, ...] = ()
+    values: str = ""
+    changed: tuple[Note, ...] = ()
+    left_out: tuple[Note, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def with_more(
+        self,
+        *,
+        changed: Iterable[Note] = (),
+        left_out: Iterable[Note] = (),
+        warnings: Iterable[str] = (),
+        **facts: Any,
+    ) -> Report:
+        """The same and more: notes and warnings are added, all else replaced."""
+        return replace(
+            self,
+            changed=(*self.changed, *changed),
+            left_out=(*self.left_out, *left_out),
+            warnings=(*self.warnings, *warnings),
+            **facts,
+        )
+
+    def joined(self, other: Report) -> Report:
+        """What is so of this and of another set together."""
+        sizes = sorted({*self.sizes, *other.sizes}, key=lambda size: (size[0] * size[1], size))
+        return replace(
+            self.with_more(changed=other.changed, left_out=other.left_out, warnings=other.warnings),
+            sizes=tuple(dict.fromkeys((sizes[0], sizes[-1]))) if sizes else (),
+            held_out=" and ".join(filter(None, (self.held_out, other.held_out))),
+            values=" and ".join(dict.fromkeys(filter(None, (self.values, other.values)))),
+        )
+
+    def lines(self) -> list[str]:
+        """What a person should read of it, a line each; warnings are not among them."""
+        rows = [
+            ("from", self.origin),
+            ("held out", self.held_out),
+            ("sizes", " to ".join(dict.fromkeys(f"{h}×{w}" for h, w in self.sizes))),
+            ("values", self.values),
+            ("changed", "; ".join(map(str, self.changed))),
+            ("left out", "; ".join(map(str, self.left_out))),
+        ]
+        return [f"  {head:9} {text}" for head, text in rows if text]
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON has it."""
+        return asdict(self)
+
+
+@dataclass
+class Tally:
+    """Counts what is so of images, one by one, in any order."""
+
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, what: str, name: str) -> None:
+        """Count one more, a file by its name."""
+        self.examples.setdefault(what, []).append(name)
+
+    def notes(self) -> tuple[Note, ...]:
+        """What was counted, what is so of most first."""
+        found = [
+            Note(what=what, count=len(names), example=printable(min(names, key=natural_key)))
+            for what, names in self.examples.items()
+        ]
+        return tuple(sorted(found, key=lambda note: (-note.count, note.what)))
