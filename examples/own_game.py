@@ -64,7 +64,6 @@ def build(config, spec, *, device):
         D=Player(net=D, optimizer=torch.optim.Adam(D.parameters(), **step),
                  objective={"distrust": distrust}),
         forward=Generation(latent_size=config.latent_size),
-        image_shape=spec.shape,
     )  # fmt: skip
 
 

@@ -95,6 +95,8 @@ def train_tiny(tiny_images) -> Callable[..., Run]:
             "evaluate_every": 1,
             "quiet": True,
         }
+        if "images" in changes:  # the budget is one of both
+            del settings["epochs"]
         return zerosum.train("vanilla", out=out, **(settings | changes))
 
     return train

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from zerosum import recipes
-from zerosum.callbacks.console import ConsoleCallback
+from zerosum.callbacks.console import ConsoleCallback, WarningCallback
 from zerosum.config.base import Settings, modern_names
 from zerosum.data import DATASETS
 from zerosum.data.images import safe_name
@@ -62,7 +62,8 @@ def train(
         out: the run directory; by default `runs/<recipe>-<data>`.
         fresh: remove the run that is there and start over.
         callbacks: what else watches the training, see `zerosum.callbacks.Callback`.
-        quiet: whether to leave out the lines and the bar in the terminal.
+        quiet: whether to leave out the lines and the bar in the terminal; warnings are printed, on
+            standard error.
         settings: fields of the recipe's config, such as `data`, `epochs` or `learning_rate`.
 
     Returns:
@@ -74,13 +75,13 @@ def train(
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
     """
     config = recipes.find(recipe).configure(modern_names(settings, warn))
-    callback = Callbacks([*([] if quiet else [ConsoleCallback()]), *callbacks])
+    callback = Callbacks([WarningCallback() if quiet else ConsoleCallback(), *callbacks])
     return train_config(recipe, config, out=out, fresh=fresh, callback=callback)
 
 
 def warn(text: str) -> None:
     """Warn of a name that will not be understood for ever."""
-    warnings.warn(text, FutureWarning, stacklevel=3)
+    warnings.warn(text, FutureWarning, stacklevel=4)
 
 
 def load(path: Path | str, *, recipe: str | None = None) -> Run:

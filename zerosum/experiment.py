@@ -212,7 +212,7 @@ def header(recipe: str, task: Task, config: Settings, images: ImageSet, game: Ga
         f"{recipe} on {config.data}: {len(images):,} {task.describe(images)}{classes}\n"
         f"G {weights[0]:,} weights, D {weights[1]:,}; {device or game.device}, {config.precision}; "
         f"{budget:,} images ({epochs:,.4g} epoch{'s' * (epochs != 1)}) "
-        f"in batches of {config.batch_size}"
+        f"in batches of {min(config.batch_size, len(images))}"
     )
 
 

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from zerosum.callbacks import console as console_module
-from zerosum.callbacks.console import ConsoleCallback, Pace
+from zerosum.callbacks.console import ConsoleCallback, Pace, WarningCallback
 
 RECORD = {"epoch": 1, "seen": 60_000, "loss_D": 1.36894, "loss_G": 0.72306}
 
@@ -113,3 +113,20 @@ def test_the_pace_is_that_of_the_last_ten_looks(monkeypatch):
         now, seen = now + 1, seen + 100
         latest = pace.at(seen)
     assert latest == pytest.approx(100)
+
+
+def test_one_callback_serves_several_trainings_each_with_alarms_of_its_own():
+    file = io.StringIO()
+    recorder = ConsoleCallback(Console(file=file, highlight=False, soft_wrap=True))
+    for _ in range(2):
+        recorder.begin(seen=0, budget=6_000_000, images_per_epoch=60_000)
+        recorder.tick({**RECORD, **judged("collapsing", "hardly any samples of 0.")})
+        recorder.end()
+    assert file.getvalue().count("Health: collapsing") == 2
+
+
+def test_quiet_leaves_the_warnings(capsys):
+    callback = WarningCallback()
+    for text in ("Going on.", "WARNING: damaged checkpoint 5."):
+        callback.notice(text)
+    assert capsys.readouterr() == ("", "WARNING: damaged checkpoint 5.\n")

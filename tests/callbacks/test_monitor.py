@@ -181,3 +181,20 @@ def test_a_log_of_other_signs_is_no_history():
         )
         == []
     )
+
+
+def test_of_large_images_d_is_asked_about_a_few_at_a_time(state, digits, monkeypatch):
+    training, _ = digits
+    asked = []
+    kind = type(state.game.forward)
+    forward = kind.__call__
+
+    def counted(self, game, turn, batch, seen):
+        asked.append(len(batch))
+        return forward(self, game, turn, batch, seen)
+
+    monkeypatch.setattr(kind, "__call__", counted)
+    monkeypatch.setattr("zerosum.callbacks.monitor.ASKED_ENTRIES", 100 * 28 * 28)
+    real, fake = checkup_of(state, digits)._logits(training)
+    assert len(real) == len(fake) == sum(asked) == min(1000, len(training))
+    assert max(asked) <= 100

@@ -53,7 +53,7 @@ def test_mistakes_are_said_before_anything_is_done(capsys):
         (["base-seed-0", "base-seed-1", "--out", "config.json"], "ends in .html"),
         ([*BASE, "-n", "100", "--seed", "1"], "Received --count, --seed without --metrics"),
         ([*BASE, "--checkpoint", "newest"], "Received --checkpoint without --metrics"),
-        ([*BASE, "--metrics", "classes"], "a metric for each class"),
+        ([*BASE, "--metrics", "classes"], "a number for each class"),
     ):
         assert run(["compare", *tokens]) == 2
         assert message in capsys.readouterr().err

@@ -135,7 +135,7 @@ class TestTrain:
         commands = [
             {
                 "data": "tiny.npz", "size": "28x30", "channels": "3", "strict": None,
-                "epochs": "2", "images": "64", "batch-size": "16", "seed": "5", "device": "cpu",
+                "images": "64", "batch-size": "16", "seed": "5", "device": "cpu",
                 "precision": "bf16", "ema-half-life": "100", "sample-every": "1",
                 "checkpoint-every": "1", "evaluate-every": "1", "patience": "9",
                 "nets": "resnet", "latent-size": "3", "width": "2", "full-width-up-to": "7",

@@ -82,3 +82,11 @@ def test_help_of_train_lists_the_recipes(capsys):
 )
 def test_what_a_flag_is_given(tokens, value):
     assert value_of("--data", tokens) == value
+
+
+def test_help_shows_one_default_of_each_flag(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    for recipe in ("vanilla", "r3gan", "pix2pix"):
+        run(["train", recipe, "--help"])
+        lines = capsys.readouterr().out.splitlines()
+        assert not [line for line in lines if line.count("[default:") > 1]

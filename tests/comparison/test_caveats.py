@@ -49,7 +49,7 @@ class TestCaveats:
         assert "different versions of zerosum: 0.1, 0.2" in caveats_of("a", "b")
 
     def test_an_image_budget(self, make_run):
-        make_run("a", images=40)
-        make_run("b", images=50, seed=1)
+        make_run("a", epochs=None, images=40)
+        make_run("b", epochs=None, images=50, seed=1)
         assert "of 50 images: unfinished" in caveats_of("a", "b")
         assert "'a' stands" not in caveats_of("a", "b")

@@ -115,7 +115,7 @@ def test_other_images_for_the_same_config_are_asked_anew(runs, asked, monkeypatc
 @pytest.mark.parametrize(
     ("metrics", "message"),
     [
-        ("fid,classes", "'classes' is a metric for each class.*single value: fid, kid"),
+        ("fid,classes", "'classes' is a number for each class.*single value: fid, kid"),
         ("fid, recal", "There is no metric 'recal'. Did you mean 'recall'"),
     ],
 )

@@ -43,7 +43,7 @@ def test_budget_and_every_other_setting_do(make_run):
 
 
 def test_the_budget_that_holds_is_named_and_nothing_is_none(make_run):
-    make_run("a", images=40)
+    make_run("a", epochs=None, images=40)
     make_run("b", patience=5)
     assert groups_of("a", "b") == {
         "images=40 patience=none": ["a"],

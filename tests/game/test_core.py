@@ -22,7 +22,7 @@ def game_of(D=None, **changes):
     G = mlp.Generator(SHAPE, latent_size=4, hidden=[5])
     D = D or mlp.Discriminator(SHAPE, hidden=[5])
     parts = {"G": player(G), "D": player(D), "forward": Generation(latent_size=4)}
-    return Game(image_shape=SHAPE, **(parts | changes))
+    return Game(**(parts | changes))
 
 
 class Counted:

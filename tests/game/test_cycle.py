@@ -66,7 +66,6 @@ def game_of(AB=None, BA=None, *, D=None, views=None, pool=0, score_fn=torch.sigm
             pools=(Pool(pool, OWN), Pool(pool, OWN)),
             score_fn=score_fn,
         ),
-        image_shape=SHAPE,
     )
 
 
@@ -159,7 +158,7 @@ class TestCycle:
 
     def test_identity_needs_equal_channels(self):
         require_equal_channels(3, 3)
-        with pytest.raises(UserError, match=r"A has 1 channels and B 3.*--identity 0"):
+        with pytest.raises(UserError, match=r"1 of A, 3 of B.*--identity 0"):
             require_equal_channels(1, 3)
 
 

@@ -30,7 +30,6 @@ def game_of(D=None, *, G=None, forward=None):
         G=player(G, generator_cross_entropy),
         D=player(D, discriminator_cross_entropy),
         forward=forward or Generation(latent_size=4),
-        image_shape=SHAPE,
     )
 
 

@@ -272,7 +272,6 @@ class TestWhatLearns:
             D=Player(net=D, optimizer=torch.optim.SGD(D.parameters(), lr=0.1), objective=objective),
             forward=Generation(latent_size=4),
             turns="DDG",
-            image_shape=SHAPE,
         )
         before = [p.clone() for p in D.parameters()]
         stats = StepStats()

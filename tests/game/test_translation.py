@@ -59,7 +59,6 @@ def game_of(*, views=None, D=None, **settings):
         G=player(Painter(), generator_cross_entropy),
         D=player(D or Spy(), discriminator_cross_entropy),
         forward=Translation(source_channels=1, views=views or Views(), **settings),
-        image_shape=SHAPE,
     )
 
 

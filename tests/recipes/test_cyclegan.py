@@ -108,7 +108,7 @@ class TestWhatIsBuilt:
         assert game.turns == "DG"
 
     def test_the_identity_term_needs_domains_of_equal_channels(self):
-        with pytest.raises(UserError, match=r"A has 1 channels and B 3.*--identity 0"):
+        with pytest.raises(UserError, match=r"1 of A, 3 of B.*--identity 0"):
             game_of(image_shape=(4, 16, 16), source_channels=1)
 
     def test_the_terms(self):

@@ -208,3 +208,11 @@ def test_as_a_user_runs_it(here):
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Epoch [1/1] Loss D: " in done.stdout
+
+
+def test_another_spelling_of_its_path_is_the_same_recipe(here, capsys):
+    assert run([*TRAIN, "--out", "own"]) == 0
+    forget()
+    again = ["train", "./my_module.py:SMALL", *TRAIN[2:], "--out", "own", "--epochs", "2"]
+    assert run(again) == 0
+    assert "Going on with 'own' at 40 images" in capsys.readouterr().out

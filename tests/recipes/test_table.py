@@ -39,16 +39,19 @@ class TestDefaults:
         assert budget(epochs=3) == (3, None)
         assert budget(SMALL) == (8, None)
         assert budget(SMALL, epochs=3) == (3, None)
-        assert budget(epochs=3, images=7) == (3, 7)
 
     def test_images_are_a_budget_wherever_it_is_given(self):
         assert budget(images=7) == (None, 7)
         assert budget(MEDIUM) == (None, 500)
         assert OWN.configure({"data": SMALL, "images": 7}).budget(40) == 7
 
+    def test_both_at_once_are_refused(self):
+        with pytest.raises(UserError, match="given twice, as --epochs 5 and --images 1000"):
+            RECIPES["vanilla"].configure({"epochs": 5, "images": 1000})
+        assert RECIPES["vanilla"].configure({"epochs": 5}, {"images": 1000}).budget(40) == 1000
+
     def test_epochs_are_a_budget_where_the_data_s_own_is_in_images(self):
         assert budget(MEDIUM, epochs=3) == (3, None)
-        assert budget(MEDIUM, epochs=3, images=7) == (3, 7)
 
     @pytest.mark.parametrize("values", [{"epochs": None}, {"epochs": None, "images": 7}], ids=str)
     def test_no_epochs_are_no_budget(self, values):

@@ -48,7 +48,6 @@ def test_the_defaults_are_those_of_the_gan_that_everybody_meets_first():
 def test_the_game_is_exactly_the_recipe():
     game = build(vanilla(), DataSpec(shape=(1, 28, 28)), device=CPU)
     assert game.turns == "DG"
-    assert game.image_shape == (1, 28, 28)
     assert (game.forward.latent_size, game.forward.num_classes, game.forward.packed) == (100, 0, 1)
     assert shapes(game.G) == [(256, 100), (256,), (512, 256), (512,), (784, 512), (784,)]
     assert shapes(game.D) == [(512, 784), (512,), (256, 512), (256,), (1, 256), (1,)]

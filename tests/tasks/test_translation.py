@@ -62,7 +62,7 @@ def state_of(G, *, source_channels=1, cycle=False):
         Player(net=net, optimizer=torch.optim.SGD(net.parameters()), objective={})
         for net in (G, Plus())
     ]
-    game = Game(G=players[0], D=players[1], forward=deal, image_shape=(2, 16, 16))
+    game = Game(G=players[0], D=players[1], forward=deal)
     return State(game, EMA(G, half_life=0))
 
 

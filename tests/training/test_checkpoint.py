@@ -175,7 +175,7 @@ class TestChoosing:
 
     def test_none_is_best_where_none_has_a_score(self, checkpoints):
         checkpoints.save(snapshot_of(), seen=1)
-        with pytest.raises(UserError, match="no checkpoint 'best'"):
+        with pytest.raises(UserError, match="no best checkpoint: nothing was evaluated"):
             checkpoints.resolve("best")
 
     def test_in_place_of_a_damaged_newest_comes_the_one_before(self, three):

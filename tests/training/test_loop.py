@@ -399,6 +399,11 @@ class TestDivergence:
         assert diverged.value.exit_code == 1
         assert it.recorder.ended == 1
 
+    def test_losses_whose_mean_alone_is_too_large_are_told_too(self, bench):
+        it = bench(D_terms={"huge": lambda play: play.real_logits.mean() * 0 - 2e38})
+        with pytest.raises(TrainingDiverged, match="too large for its mean"):
+            it.run(budget=1000)
+
     def test_the_last_good_checkpoint_stays_the_newest(self, bench):
         it = bench(D_terms={"penalty": spoil(float("nan"), at=8)})
         with pytest.raises(TrainingDiverged, match="checkpoint at 40 images, before this, is kept"):
@@ -444,9 +449,7 @@ class TestDivergence:
 
         game = it.state.game
         G: Player = replace(game.G, constraint=spoiled)
-        it.state.game = Game(
-            G=G, D=game.D, forward=game.forward, turns=game.turns, image_shape=game.image_shape
-        )
+        it.state.game = Game(G=G, D=game.D, forward=game.forward, turns=game.turns)
         with pytest.raises(TrainingDiverged, match=r"'G/layers.0.weight' holds values that are"):
             it.run(budget=8)
         assert it.saved == []
@@ -505,3 +508,14 @@ class TestAFullDisk:
 def test_a_players_loss_is_the_sum_of_its_terms():
     means = {"D/a": 1.0, "D/b": 2.0, "G/a": 4.0, "D(x)": 8.0}
     assert loop.losses(means) == {"loss_D": 3.0, "loss_G": 4.0}
+
+
+def test_what_fails_in_a_callback_is_not_blamed_on_the_disk(bench):
+    def refuse(record):
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+
+    it = bench()
+    it.recorder.tick = refuse
+    with pytest.raises(ConnectionRefusedError):
+        it.run(budget=1000)
+    assert it.recorder.ended == 1

@@ -37,7 +37,6 @@ def make_game(*, D_terms=None, G_terms=None, constraint=None, turns="DG"):
         D=player(D, D_terms or {"cross_entropy": discriminator_cross_entropy}, constraint),
         forward=Generation(latent_size=5),
         turns=turns,
-        image_shape=SHAPE,
     )
 
 
@@ -136,7 +135,7 @@ class TestARound:
                     gradients.extend(p.grad.clone() for p in game.D.parameters)
                 return super().__call__(game, turn, batch, seen)
 
-        play(Game(G=game.G, D=game.D, forward=Spying(latent_size=5), image_shape=SHAPE))
+        play(Game(G=game.G, D=game.D, forward=Spying(latent_size=5)))
         opponent_is_untouched_since("G", game.D.net)
         assert same(gradients, [p.grad for p in game.D.parameters])
 
@@ -323,7 +322,6 @@ class TestWassersteinWithGradientPenalty:
             ),
             forward=Generation(latent_size=5),
             turns="DDDDDG",
-            image_shape=SHAPE,
         )
 
     def test_the_penalty_of_a_linear_critic_is_its_closed_form(self):
@@ -345,7 +343,6 @@ class TestWassersteinWithGradientPenalty:
             ),
             forward=game.forward,
             turns="DG",
-            image_shape=SHAPE,
         )
         play(game)
         (batch,) = term.plays
@@ -424,7 +421,6 @@ def test_a_paired_translation_learns_the_translation():
             objective={"adversarial": discriminator_cross_entropy},
         ),
         forward=Pairs(),
-        image_shape=SHAPE,
     )
     stats, _ = play(game, rounds=150, loader=Inversions())
     assert G.weight.item() == pytest.approx(-1, abs=0.1)
@@ -508,7 +504,6 @@ def test_a_game_of_four_nets_has_a_deal_and_a_play_of_its_own():
             objective={"a": both_real_and_fake("a"), "b": both_real_and_fake("b")},
         ),
         forward=CycleDeal(),
-        image_shape=(2, 3, 4),
     )
     before = weights(D)
     stats, _ = play(game, rounds=200, loader=Domains())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -41,6 +42,9 @@ class ConsoleCallback(Callback):
 
     def begin(self, *, seen: int, budget: int, images_per_epoch: int) -> None:
         """Show an empty bar, or one as far along as the run that is resumed."""
+        self._alarm, self._judged = None, ""  # of a training before this one
+        for task in self._bar.task_ids:
+            self._bar.remove_task(task)
         self._images_per_epoch, self._budget = images_per_epoch, budget
         self._epochs = -(-budget // images_per_epoch)
         self._began, self._began_at, self._promised = time.monotonic(), seen, False
@@ -104,6 +108,15 @@ class ConsoleCallback(Callback):
 
     def _place(self, seen: int) -> str:
         return f"{min(seen // self._images_per_epoch + 1, self._epochs)}/{self._epochs}"
+
+
+class WarningCallback(Callback):
+    """Prints warnings on standard error, and nothing else."""
+
+    def notice(self, text: str) -> None:
+        """Print what begins with WARNING."""
+        if text.startswith("WARNING"):
+            print(text, file=sys.stderr)
 
 
 def in_time(seconds: float) -> str:

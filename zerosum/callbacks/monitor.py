@@ -1,9 +1,9 @@
-"""The checkup of a training: how good G's samples are, and whether the game is well.
+"""The evaluation of a training as it runs: how good G's samples are, and whether the game is well.
 
 Every few epochs the same z are turned into images by the average of G, which a small feature net
 compares with real images; and D is asked what it makes of reals, held-out reals and fakes. It
-touches nothing that the training depends on: a run with checkups ends with the same weights as one
-without.
+touches nothing that the training depends on: a run with evaluations ends with the same weights as
+one without.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ SAMPLES, SAMPLE_BYTES = 4000, 200 * 2**20
 REFERENCES = 10_000
 ASKED = 1000
 """Images that D is asked about, and samples that are held against training images."""
+ASKED_ENTRIES = 2**20
+"""Entries of the images that D is asked about at a time, which bounds the memory; digits fit in."""
 SEARCHED = 20_000
 """Training images among which copies are looked for; of more, so many at random. What a GAN learns
 by heart is smaller, and a small net looks at them in seconds, once on a machine."""
@@ -97,11 +99,11 @@ class Monitor:
         name = reported_name("fid", self.net.name)
         metric = distance_of_moments(samples.moments, self._reference.moments)
         with evaluating(game.G.net, game.D.net), torch.no_grad():
-            score_fn = self._opinion()
+            of_D = self._judge_discriminator()
         signals = HealthSignals(
             seen=self.state.progress.seen,
             metric=metric,
-            **score_fn,
+            **of_D,
             **self._variety(samples),
             **self._copies(samples),
         )
@@ -128,7 +130,7 @@ class Monitor:
         chosen = some(self.images, SEARCHED)
         return embed_reference(self.net, chosen, keep_features=True, keep_logits=False)
 
-    def _opinion(self) -> dict[str, Any]:
+    def _judge_discriminator(self) -> dict[str, Any]:
         """How well D tells reals from fakes of G itself, and training images from others."""
         real, fake = self._logits(self.images)
         held_out = self._logits(self.held_out)[0] if self.held_out else None
@@ -146,10 +148,17 @@ class Monitor:
         device = game.device
         enter_stream(device, "checkup", "D", self.seed)
         chosen = torch.randperm(len(images))[:ASKED]
-        labels = None if images.labels is None else images.labels[chosen].to(device)
-        batch = Batch(to_float(images.images[chosen]).to(device), labels)
-        play = game.forward(game, "D", batch, self.state.progress.seen)
-        return play.real_logits, play.fake_logits
+        found = []
+        entries = len(chosen) * images.images[0].numel()
+        for rows in chosen.chunk(-(-entries // ASKED_ENTRIES)):
+            labels = None if images.labels is None else images.labels[rows].to(device)
+            batch = Batch(to_float(images.images[rows]).to(device), labels)
+            play = game.forward(game, "D", batch, self.state.progress.seen)
+            found.append((play.real_logits, play.fake_logits))
+        if len(found) == 1:  # a copy would be summed in another order than version 0.1 did
+            return found[0]
+        real, fake = (torch.cat(logits) for logits in zip(*found, strict=True))
+        return real, fake
 
     def _variety(self, samples: Embedding) -> dict[str, Any]:
         """How much the samples vary, and which classes they leave out."""

@@ -32,7 +32,7 @@ def get(name: str) -> None:
     ~/.cache/zerosum, or to the folder in the environment variable ZEROSUM_CACHE.
 
     Args:
-        name: fashion-mnist or cifar10; others are here, or say how to get them.
+        name: fashion-mnist or cifar10; of the weights inception and lpips it says how to get them.
     """
     if name not in DATASETS:
         from zerosum.metrics.weight_files import ON_REQUEST  # with torch, which takes a while

@@ -57,7 +57,8 @@ def facts() -> Iterator[tuple[str, str, str]]:
     yield "devices", ", ".join(devices), f"train uses {devices[0]} unless --device says otherwise"
     share, there = processor_share(), os.cpu_count()
     name = device_name(torch.device("cpu"))
-    yield "processors", f"{share} of {there}, {name}", f"train uses {share} threads at most"
+    threads = min(share, torch.get_num_threads())
+    yield "processors", f"{share} of {there}, {name}", f"train uses {threads} threads at most"
     for device in devices:
         yield bf16_row(torch.device(device))
     if memory := memory_bytes():

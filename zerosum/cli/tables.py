@@ -1,4 +1,4 @@
-"""Tables of what there is: recipes and data sets. Imports no torch."""
+"""The table of recipes. Imports no torch."""
 
 from __future__ import annotations
 

@@ -137,8 +137,10 @@ def flags_of(recipe: Recipe, given: Values) -> type[BaseModel]:
     for name, field in recipe.config.model_fields.items():
         shown = copy(field)
         shown.default = getattr(config, name)
+        if shown.default is not None:  # which is shown in the place of what None would mean
+            shown.description = str(field.description).partition(" [default:")[0]
         if name in ignored:
-            shown.description = f"{field.description} Read by {ignored[name]}."
+            shown.description = f"{shown.description} Read by {ignored[name]}."
         fields[name] = (field.annotation, shown)
     return create_model(f"{recipe.config.__name__}Flags", **fields)
 
@@ -147,7 +149,13 @@ def default_command(train_default: Callable[..., None]) -> Callable[..., None]:
     """Make the command for `train` without a recipe's name in front: it trains the default."""
 
     def command(
-        recipe: Annotated[str, Parameter(help="The recipe's name, in front of all flags.")] = "",
+        recipe: Annotated[
+            str,
+            Parameter(
+                help=f"The recipe's name, in front of all flags. [default: {DEFAULT_RECIPE}]",
+                show_default=False,
+            ),
+        ] = "",
         /,
         *,
         settings: Any = None,

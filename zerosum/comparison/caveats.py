@@ -23,12 +23,13 @@ def caveats(
         num_differences: how many verdicts there are.
     """
     runs = [run for group in groups for run in group.runs]
+    one_data = len({group.runs[0].data_sha256 for group in groups}) == 1
     yield from on_data(groups)
     yield from on_runs(runs)
     yield from on_budgets(groups)
     yield from on_seeds(groups)
     yield from on_intervals(counts)
-    if num_differences > 1:
+    if num_differences > 1 and one_data:
         yield (
             f"{num_differences} differences are judged here, each by itself: of twenty that are "
             "none, about one is shown by chance."

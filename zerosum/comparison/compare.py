@@ -126,7 +126,7 @@ def require_single_values(metrics: str) -> None:
     for name in read_names(metrics.split(","))[0]:
         if name not in single:
             raise UserError(
-                f"The metric '{name}' is a metric for each class, of which there is no mean over "
+                f"The metric '{name}' is a number for each class, of which there is no mean over "
                 f"seeds. Expected metrics of a single value: {', '.join(single)}. To see it, "
                 f"there is 'zerosum evaluate RUN --metrics {name}'."
             )

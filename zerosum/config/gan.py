@@ -104,7 +104,7 @@ class AdversarialSettings(Settings):
 
     def ends_with_budget(self, budget: int) -> bool:
         """Whether the annealing ends with a budget, in images."""
-        return self.anneal == budget
+        return self.anneal == budget and anneals_something(self)
 
     @property
     def anneal_images(self) -> int | None:

@@ -177,7 +177,9 @@ def find_reference(config: EvalConfig, run: Run | None, notice: Notice) -> RealI
     if run is None:
         named = config.source in DATASETS
         if not named and not Path(config.source).expanduser().exists():
-            raise UserError(no_run_here(Path(config.source)))
+            raise UserError(
+                f"{no_run_here(Path(config.source))} Nor is there a file or folder of images."
+            )
         raise UserError(
             f"'{config.source}' is no run, so the real images to compare with are not known. "
             "Name them with --reference: a data set such as mnist, a folder or an .npz file."

@@ -1,5 +1,5 @@
 """The game: two players, named terms, a round of turns; and how a batch becomes a Play.
 
 `core` is the idea, `losses` and `penalties` are what players minimise, `generation`, `translation`
-and `cycle` deal the Plays.
+and `cycle` make Plays of batches.
 """

@@ -1,9 +1,10 @@
 """The central idea: a game is two players, an objective is named terms, a round is turns.
 
 A `Player` is a net, its optimizer and its objective. A `Game` is G against D and the order of
-their turns. A deal turns a mini-batch into a `Play`, which is all that a term may look at. Every
-recipe is data of these types for one training loop, which never asks which recipe it is running.
-What the two nets are, which terms they minimise and how they are trained is settled elsewhere.
+their turns. Its `Forward` turns a mini-batch into a `Play`, which is all that a term may look at.
+Every recipe is data of these types for one training loop, which never asks which recipe it is
+running. What the two nets are, which terms they minimise and how they are trained is settled
+elsewhere.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class Play:
     labels: Tensor | None = None
 
     def verdict(self, images: Tensor) -> Tensor:
-        """D's verdicts alone, logits (n, 1) of images (n, c, h, w)."""
+        """D's verdicts alone, logits (n, v) of images (n, c, h, w): v is 1, or one a patch."""
         outputs = self.critic(images)
         return outputs[:, : outputs.shape[1] - self.num_classes]
 
@@ -88,12 +89,12 @@ class Play:
 
     @property
     def real_logits(self) -> Tensor:
-        """D's verdicts on the real images, float32 (b, 1)."""
+        """D's verdicts on the real images, float32 (b, v)."""
         return self._both.first if self.in_one_pass else self._real.logits
 
     @property
     def fake_logits(self) -> Tensor:
-        """D's verdicts on the fake images, float32 (b, 1)."""
+        """D's verdicts on the fake images, float32 (b, v)."""
         return self._both.second if self.in_one_pass else self._fake.logits
 
     @property
@@ -160,7 +161,7 @@ class Scored:
 
     Attributes:
         images: (n, c, h, w). Where they are constants, they are ready to be differentiated by.
-        logits: D's verdicts, float32 (r, 1); r is n, or less where D sees packs.
+        logits: D's verdicts, float32 (r, v); r is n, or less where D sees packs.
         classes: logits of the classes that D names, float32 (r, k).
     """
 
@@ -272,12 +273,11 @@ class Game:
     Attributes:
         G: the generator.
         D: the discriminator, or critic.
-        deal: how a batch becomes a Play.
+        forward: how a batch becomes a Play.
         turns: the players' turns in a round: "DG", or "DDDDDG" for five critic turns. Each turn
             of D is dealt a fresh batch of real images; G's turn replays the last one.
         parts: in how many parts a batch is played, one after the other, before the step. More
             need less memory, and more time.
-        image_shape: (c, h, w) of one image.
     """
 
     G: Player
@@ -285,7 +285,6 @@ class Game:
     forward: Forward
     turns: str = "DG"
     parts: int = 1
-    image_shape: tuple[int, int, int]
 
     def __post_init__(self) -> None:
         if not self.turns.startswith("D") or set(self.turns) != {"D", "G"}:

@@ -231,7 +231,7 @@ def require_equal_channels(channels_A: int, channels_B: int) -> None:
     """
     if channels_A != channels_B:
         raise UserError(
-            f"The identity term holds images of one domain against what comes out for them, but A "
-            f"has {channels_A} channels and B {channels_B}. Choose --channels 3 for both, or leave "
-            "the term out with --identity 0."
+            "The identity term holds images of one domain against what comes out for them, but "
+            f"they differ in channels: {channels_A} of A, {channels_B} of B. Choose --channels 3 "
+            "for both, or leave the term out with --identity 0."
         )

@@ -1,4 +1,4 @@
-"""The deal of image-to-image translation: a batch holds sources and the targets they should become.
+"""How image-to-image translation makes a Play: of sources and the targets they should become.
 
 As in Pix2Pix (Isola et al. 2017, arXiv 1611.07004): G makes a target of a source, D sees both. The
 noise is the dropout inside G.

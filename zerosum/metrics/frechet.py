@@ -68,7 +68,7 @@ def distance_of_moments(first: Moments, second: Moments) -> float:
 
     Returns:
         The squared distance, 0 for equal means and covariances. It depends on how many features
-        there were: compare only metrics with the same.
+        there were: compare only distances in as many.
 
     Source: Heusel et al. 2017, arXiv 1706.08500, equation 6; Dowson and Landau 1982.
     """

@@ -1,4 +1,4 @@
-"""HealthSignals of a training's health, and what they mean in plain words.
+"""Signs of a training's health, and what they mean in plain words.
 
 The signals are numbers that any game has: how well D tells reals from fakes, how varied the fakes
 are, whether they are copies. Rankings and ratios are used, not D's probabilities or losses, so that

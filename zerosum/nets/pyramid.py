@@ -75,7 +75,7 @@ def kernel(finer: Size) -> Size:
 
 
 def halve(maps: Tensor) -> Tensor:
-    """EMA 2×2 pixels: (b, c, h, w) -> (b, c, ⌈h/2⌉, ⌈w/2⌉).
+    """Average 2×2 pixels: (b, c, h, w) -> (b, c, ⌈h/2⌉, ⌈w/2⌉).
 
     This is bilinear downsampling by two. Of an odd side, the last row stands alone.
     """

@@ -1,4 +1,4 @@
-"""Builds the game that a recipe's settings describe: nets, objective, optimizers, deal.
+"""Builds the game that a recipe's settings describe: nets, objective, optimizers, forward.
 
 The one builder of every GAN that makes images from noise. It knows no recipe: a recipe is a set of
 defaults for these settings.
@@ -63,7 +63,6 @@ def build(config: GanSettings, spec: DataSpec, *, device: torch.device) -> Game:
         forward=build_forward(config, spec.shape[0], num_classes, device),
         turns="D" * config.n_critic + "G",
         parts=config.grad_accumulation,
-        image_shape=spec.shape,
     )
 
 
@@ -105,7 +104,7 @@ def make_generator(
             latent_size=config.latent_size,
             hidden=config.hidden,
             condition_size=num_classes,
-            spectral_norm=config.spectral_norm in ("both", "G"),
+            spectral_norm=config.spectral_norm == "both",
         )
     kind = {"dcgan": dcgan, "resnet": resnet, "r3gan": r3gan}[config.nets]
     options = make_options(config, "G", image_shape, num_classes)

@@ -1,6 +1,6 @@
 """Makes players of settings: what they minimise, what steps them, what changes as they train.
 
-What every recipe has in common, whatever its nets and its deal. Torch is imported inside the
+What every recipe has in common, whatever its nets and its forward. Torch is imported inside the
 functions, so that the command line can list the settings without waiting for it.
 """
 

@@ -15,6 +15,7 @@ from zerosum.config.base import Settings, require_read, validate
 from zerosum.config.gan import GanSettings
 from zerosum.config.translation import CycleGANSettings, Pix2PixSettings
 from zerosum.data.catalog import DATASETS
+from zerosum.errors import UserError
 from zerosum.recipes import gan, translation
 
 if TYPE_CHECKING:
@@ -74,6 +75,12 @@ class Recipe:
         Raises:
             UserError: a name is unknown, a value is not valid, or nothing would read it.
         """
+        for layer in given:
+            if layer.get("epochs") is not None and layer.get("images") is not None:
+                raise UserError(
+                    f"The budget was given twice, as --epochs {layer['epochs']} and --images "
+                    f"{layer['images']}: expected one of them."
+                )
         values = merged(given)
         data = str(values.get("data", self.config.model_fields["data"].default))
         config = validate(self.config, merged([self.defaults(data), values]))

@@ -67,7 +67,6 @@ def build_pix2pix(config: Pix2PixSettings, spec: DataSpec, *, device: torch.devi
             score_fn=score_fn(config),
         ),
         turns="D" * config.n_critic + "G",
-        image_shape=spec.shape,
     )
 
 
@@ -131,7 +130,6 @@ def build_cyclegan(config: CycleGANSettings, spec: DataSpec, *, device: torch.de
             score_fn=score_fn(config),
         ),
         turns="D" * config.n_critic + "G",
-        image_shape=spec.shape,
     )
 
 

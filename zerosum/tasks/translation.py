@@ -38,7 +38,7 @@ CHUNK = 4
 
 
 class Strips(Protocol):
-    """A deal of translation: one that can say what to look at side by side."""
+    """A forward of translation: one that can say what to look at side by side."""
 
     def strip(self, G: nn.Module, images: Tensor) -> tuple[Tensor, ...]:
         """Images of both sides (n, c, h, w) -> panels (n, _, h, w), such as source and output."""

@@ -142,6 +142,11 @@ class Checkpoints:
             return kept[-1]
         if name == "best" and (best := self.best(kept)) is not None:
             return best
+        if name == "best":
+            raise UserError(
+                f"The run '{self.directory.parent}' has no best checkpoint: nothing was evaluated "
+                f"yet. It keeps: {', '.join(map(str, kept))}; expected one of them, or newest."
+            )
         for seen in kept:
             if str(seen) == str(name):
                 return seen

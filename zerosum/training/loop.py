@@ -110,7 +110,7 @@ class Loop:
             images_per_epoch=self.schedule.images_per_epoch,
         )
         try:
-            with self.directory.storage_failures(), stop_flag() as flag:
+            with stop_flag() as flag:
                 self._play(flag)
         finally:
             self.callback.end()
@@ -157,7 +157,7 @@ class Loop:
             record = self._tick(before, clock, evaluated=due(schedule.evaluate_every))
             self._stalled = stalled(self.history.records, schedule.patience)
             if due(schedule.sample_every) or self._stalled:
-                self.draw(record["epoch"], self.history)
+                self._draw(record["epoch"])
             self.callback.tick(record)
             best = best_record(self.history.records)
             is_best = best is not None and best["seen"] == seen
@@ -165,7 +165,7 @@ class Loop:
                 self._save(score_of(record))
             return
         if due(schedule.sample_every):
-            self.draw(self._epoch(before), self.history)
+            self._draw(self._epoch(before))
         if due(schedule.checkpoint_every):
             self._require_finite_losses(self.state.stats.means())
             clock.note()
@@ -186,7 +186,8 @@ class Loop:
         if evaluated:
             self._require_finite_state(self.state.snapshot())
             record |= self.evaluate(self.history).record()
-        log_bytes = self.directory.append_log(record)
+        with self.directory.storage_failures():
+            log_bytes = self.directory.append_log(record)
         self.history = self.history.followed_by(record)
         on_mark = progress.seen // schedule.log_every > before // schedule.log_every
         if on_mark:
@@ -196,6 +197,10 @@ class Loop:
         # Else the budget ends between two marks. Should it be raised, the tick goes on with its
         # stats, and its record replaces this one.
         return record
+
+    def _draw(self, epoch: float) -> None:
+        with self.directory.storage_failures():
+            self.draw(epoch, self.history)
 
     def _epoch(self, before: int) -> float:
         """The epoch that ended in the round that began at `before`, or the point in mid-epoch."""
@@ -226,7 +231,8 @@ class Loop:
             return
         snapshot = self.state.snapshot()
         self._require_finite_state(snapshot)
-        self.directory.checkpoints.save(snapshot, seen=progress.seen, score=score)
+        with self.directory.storage_failures():
+            self.directory.checkpoints.save(snapshot, seen=progress.seen, score=score)
         self._saved_at = progress.seen
 
     def _require_finite_state(self, snapshot: Snapshot) -> None:
@@ -237,7 +243,10 @@ class Loop:
     def _require_finite_losses(self, means: Mapping[str, float]) -> None:
         if all(math.isfinite(mean) for mean in means.values()):
             return
-        name, index, value = self.state.stats.first_not_finite() or ("", 0, math.nan)
+        found = self.state.stats.first_not_finite()
+        if found is None:
+            raise self._diverged("a loss became too large for its mean to be a number")
+        name, index, value = found
         # The scalars of a turn, such as D(x), have no player in their name: they are D's.
         turn, term = name.split("/", 1) if "/" in name else ("D", name)
         turns = self.state.game.turns

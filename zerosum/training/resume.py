@@ -41,18 +41,20 @@ def require_same_run(
     saved = directory.read_config()
     if not directory.checkpoints.seen():
         return  # nothing was learnt that could be mixed up
+    same_recipe = saved.get("recipe") == description["recipe"] or is_same_own(saved, description)
     differing = [
         f"{name}: the run has {saved.get(name)!r}, received {description[name]!r}"
-        for name in ("recipe", "image_shape")
-        if saved.get(name) != description[name]
+        for name, same in (
+            ("recipe", same_recipe),
+            ("image_shape", saved.get("image_shape") == description["image_shape"]),
+        )
+        if not same
     ]
-    if saved.get("recipe_file", {}).get("sha256") != description.get("recipe_file", {}).get(
-        "sha256"
-    ):
+    if file_of(saved).get("sha256") != file_of(description).get("sha256"):
         differing.append(f"recipe: the file of '{description['recipe']}' has changed since")
     if saved.get("data_sha256") != description["data_sha256"]:
         differing.append(f"data: the images of {config.data!r} are not those the run has seen")
-    if saved.get("recipe") == description["recipe"]:
+    if same_recipe:
         differing += conflicts(restore(type(config), saved["config"]), config)
     if differing:
         lines = "\n  ".join(differing)
@@ -61,3 +63,15 @@ def require_same_run(
             "Give the run's own settings to go on with it, choose another folder with --out, or "
             "start over with --fresh."
         )
+
+
+def is_same_own(saved: dict[str, Any], description: dict[str, Any]) -> bool:
+    """Whether two runs are of one recipe in one file, however its path was spelled."""
+    path = file_of(saved).get("path")
+    names = [str(each["recipe"]).rpartition(":")[2] for each in (saved, description)]
+    return path is not None and path == file_of(description).get("path") and len({*names}) == 1
+
+
+def file_of(run: dict[str, Any]) -> dict[str, Any]:
+    """The file that a run's own recipe was taken from: path and sha256, {} of all others."""
+    return run.get("recipe_file") or {}

@@ -54,7 +54,7 @@ class RunDirectory:
     """
 
     def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         self.config_path = self.path / CONFIG
         self.log_path = self.path / LOG
         self.film_path = self.path / FILM
@@ -117,7 +117,7 @@ class RunDirectory:
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"The run's '{self.config_path}' cannot be read ({error}). Restore that file from "
-                "a copy, or start over with --fresh or another --out."
+                "a copy, or train anew: with --fresh in the same folder, or in another."
             ) from None
         if found != FORMAT:
             raise UserError(

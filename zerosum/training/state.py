@@ -1,7 +1,7 @@
 """The state of a run: everything that the next round depends on, as tensors and a few facts.
 
-G, D, both optimizers, the average of G, what the deal remembers, and the stats of the epoch so far
-are tensors. The images seen, the turns played and the loader's position are facts. There is no
+G, D, both optimizers, the average of G, what the forward remembers, and the stats of the epoch so
+far are tensors. The images seen, the turns played and the loader's position are facts. There is no
 generator state and no fixed z: both follow from the seed (see `zerosum/seeds.py`).
 """
 
