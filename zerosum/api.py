@@ -41,7 +41,7 @@ from zerosum.metrics.evaluate import MetricResult
 from zerosum.seeds import own_randomness
 from zerosum.training.interfaces import Callback, Callbacks
 from zerosum.training.loop import TrainingDiverged
-from zerosum.training.run_directory import RunDirectory
+from zerosum.training.run_directory import RUNS, RunDirectory
 
 TRAINING = threading.Lock()
 
@@ -87,7 +87,7 @@ def load(path: Path | str, *, recipe: str | None = None) -> Run:
     """Open a run directory.
 
     Args:
-        path: the run directory.
+        path: the run directory, or the name of one in `runs/`.
         recipe: of a run of your own recipe, the module that holds it, such as
             "my_module.py:RECIPE"; its code is run.
 
@@ -108,7 +108,7 @@ def evaluate(
     """Measure how close samples come to real images.
 
     Args:
-        source: a run directory, a folder of images or an .npz file.
+        source: a run directory, or the name of one in `runs/`; a folder of images or an .npz file.
         paired: whether to compare two folders image by image, matched by name.
         notice: told what else there is to know; by default it is printed on standard error.
         flags: what `zerosum evaluate --help` lists, such as `reference`, `features`, `protocol` or
@@ -192,7 +192,7 @@ def default_directory(recipe: str, config: Settings) -> Path:
     name = config.data if config.data in DATASETS else safe_name(Path(config.data))
     module, _, attribute = recipe.rpartition(":")
     own = [safe_name(Path(module.removesuffix(".py")))] if module else []
-    return Path("runs") / "-".join([*own, attribute, name])
+    return RUNS / "-".join([*own, attribute, name])
 
 
 def train_config(

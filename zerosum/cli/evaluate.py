@@ -39,7 +39,7 @@ def evaluate(
     l1, psnr, ssim, lpips and lpips_vgg hold each output against its own target.
 
     Args:
-        source: A run directory, a folder of images or an .npz file.
+        source: A run directory, or the name of one in runs/; a folder of images or an .npz file.
         reference: The real images: a data set, a folder or an .npz. [default: the run's data]
         protocol: lucic2018, studiogan or clean-fid: the terms of published figures, all of them.
         split: train or test, of a reference that has both; for translation val too. [default:

@@ -136,6 +136,26 @@ def parse_attention(text: str) -> dict[str, int | None]:
     return found
 
 
+def read_class_mix(text: str | None) -> dict[str, float] | None:
+    """Read what `--class-mix` says, "cat:0.7,dog:0.3", as weights by class.
+
+    Raises:
+        UserError: it is no such list.
+    """
+    if text is None:
+        return None
+    weights: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, weight = part.strip().rpartition(":")
+        if not name or not is_weight(weight) or name in weights:
+            raise UserError(
+                f"The mix of classes was '{text}': expected each class once, with a weight "
+                "above 0 behind it, such as cat:0.7,dog:0.3."
+            )
+        weights[name] = float(weight)
+    return weights
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """Read "64" or "48x64" as (height, width).
 

@@ -40,7 +40,7 @@ from zerosum.metrics.protocols import Protocol, agree
 from zerosum.metrics.registry import LEAST_IMAGES, METRICS, read_names
 from zerosum.metrics.weight_files import INCEPTION, LPIPS
 from zerosum.tasks import task_of_data
-from zerosum.training.run_directory import RunDirectory, no_run_here
+from zerosum.training.run_directory import RunDirectory, find_run, no_run_here
 
 MOST_SEEDS = 2**32
 PACE_SECONDS = 30
@@ -82,7 +82,10 @@ def evaluate_source(config: EvalConfig, *, notice: Notice) -> dict[str, MetricRe
     if not 0 <= config.seed < MOST_SEEDS:
         raise UserError(f"The seed was {config.seed}: expected 0 to {MOST_SEEDS - 1}.")
     device = choose_device(config.device)
-    run = Run(config.source, recipe=config.recipe) if is_run(config.source) else None
+    run = None
+    if is_run(config.source):
+        run = Run(config.source, recipe=config.recipe)
+        config = replace(config, source=str(run.path))
     protocol = agreed_protocol(config, run)
     reference = find_reference(config, run, notice)
     targets = None
@@ -161,8 +164,11 @@ def agreed_protocol(config: EvalConfig, run: Run | None) -> Protocol:
 
 
 def is_run(source: str) -> bool:
-    """Whether a path is a run directory, and not a folder of images."""
-    return RunDirectory(source).exists()
+    """Whether a source is a run directory, or the name of one, and no images by that name."""
+    if RunDirectory(source).exists():
+        return True
+    names_images = source in DATASETS or Path(source).expanduser().exists()
+    return not names_images and RunDirectory(find_run(source)).exists()
 
 
 def find_reference(config: EvalConfig, run: Run | None, notice: Notice) -> RealImages:

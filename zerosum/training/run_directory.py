@@ -19,10 +19,13 @@ from typing import IO, Any
 
 from PIL import Image
 
-from zerosum.errors import UserError
+from zerosum.errors import UserError, did_you_mean
 from zerosum.files import WRITING, cannot_write, write_whole
 from zerosum.training.checkpoint import Checkpoints, to_json
 from zerosum.training.log import History, read_log
+
+RUNS = Path("runs")
+"""Where runs lie when the user does not say, each in a folder of its own."""
 
 FORMAT = 1
 """The version of the run directory's format; raised when older code could no longer read it."""
@@ -221,8 +224,21 @@ class RunDirectory:
         return file
 
 
+def find_run(path: Path | str) -> Path:
+    """The run directory that is meant: the path itself, or else a run of that name in `RUNS`.
+
+    Where there is neither, it is the path.
+    """
+    path, named = Path(path), RUNS / path
+    return named if not (path / CONFIG).is_file() and (named / CONFIG).is_file() else path
+
+
 def no_run_here(path: Path) -> str:
-    """Say that a path holds no run, and which runs are beside it."""
+    """Say that a path holds no run, and which runs are beside it or else in `RUNS`."""
     message = f"There is no run in '{path}': expected a folder with a {CONFIG}, as train makes it."
-    beside = sorted(str(config.parent) for config in path.parent.glob(f"*/{CONFIG}"))
-    return f"{message} Runs beside it: {', '.join(beside)}." if beside else message
+    for where, folder in (("beside it", path.parent), (f"in {RUNS}/", RUNS)):
+        runs = sorted(str(config.parent) for config in folder.glob(f"*/{CONFIG}"))
+        if runs:
+            hint = did_you_mean(path.name, [Path(run).name for run in runs])
+            return f"{message}{hint} Runs {where}: {', '.join(runs)}."
+    return message
