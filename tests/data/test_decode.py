@@ -13,6 +13,7 @@ from zerosum.data.decode import (
     fit_array,
     fitted_size,
     kept_part,
+    kind_of,
     place_in_canvas,
 )
 from zerosum.errors import UserError
@@ -196,6 +197,20 @@ def test_arrays_are_brought_to_a_format_too(channels):
     fitted = fit_array(images, Format(size=(3, 3), channels=1))
     assert fitted.shape == (2, 1, 3, 3)
     assert fitted.min() == 255
+
+
+@pytest.mark.parametrize(
+    ("image", "kind"),
+    [
+        (flat("L", 1), "gray"),
+        (flat("I;16", 1), "gray"),
+        (flat("LA", (1, 2)), "gray with opacity"),
+        (flat("RGB", "red"), "color"),
+        (flat("RGBA", "red"), "color with opacity"),
+    ],
+)
+def test_what_kind_a_file_holds(image, kind):
+    assert kind_of(encode(image)) == kind
 
 
 class TestFit:

@@ -19,6 +19,9 @@ Loss = Literal["non-saturating", "minimax", "least-squares", "wasserstein", "hin
 Penalty = Literal["gradient-penalty", "r1", "r2", "dragan"]
 """What D pays for being steep."""
 
+Fit = Literal["crop", "pad", "squash", "short-side"]
+"""How an image of another aspect is brought to a size, see `zerosum.data.decode.Format`."""
+
 LOSSES: tuple[str, ...] = get_args(Loss)
 PENALTIES: tuple[str, ...] = get_args(Penalty)
 

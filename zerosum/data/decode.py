@@ -10,11 +10,12 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from zerosum.config.specs import Fit
 from zerosum.data.arrays import Pixels
 from zerosum.errors import UserError, unknown_name
 from zerosum.hardware import memory_bytes, require_memory
@@ -26,9 +27,6 @@ SUFFIXES = (
 )
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 GRAY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
-
-Fit = Literal["crop", "pad", "squash", "short-side"]
-"""How an image of another aspect is brought to a size, see `Format`."""
 
 
 class Undecodable(Exception):
@@ -106,6 +104,13 @@ def decode(content: bytes, wanted: Format) -> Pixels:
     except Exception as error:  # Pillow raises nearly anything when a file is damaged
         reason = " ".join(str(error).split()) or type(error).__name__
         raise Undecodable(reason) from error
+
+
+def kind_of(content: bytes) -> str:
+    """What an image file, which can be decoded, holds: "gray" or "color", "with opacity" or not."""
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        kind = "gray" if image.mode in GRAY_MODES else "color"
+        return f"{kind} with opacity" if image.has_transparency_data else kind
 
 
 def fit(image: Image.Image, wanted: Format) -> Pixels:
