@@ -23,6 +23,7 @@ from zerosum.data.images import safe_name
 from zerosum.errors import UserError, unknown_name
 from zerosum.evaluation.evaluate import EvalConfig, evaluate_source
 from zerosum.evaluation.pairs import evaluate_pairs
+from zerosum.evaluation.statistics import evaluate_against_statistics, save_statistics
 from zerosum.experiment import (
     build_game,
     describe,
@@ -38,6 +39,7 @@ from zerosum.hardware import (
 )
 from zerosum.inference.run import Run, print_notice, takes_raw
 from zerosum.metrics.evaluate import MetricResult
+from zerosum.metrics.statistics import are_statistics
 from zerosum.seeds import own_randomness
 from zerosum.training.interfaces import Callback, Callbacks
 from zerosum.training.loop import TrainingDiverged
@@ -112,7 +114,7 @@ def evaluate(
         paired: whether to compare two folders image by image, matched by name.
         notice: told what else there is to know; by default it is printed on standard error.
         flags: what `zerosum evaluate --help` lists, such as `reference`, `features`, `protocol` or
-            `count`; `metrics` may be a list.
+            `count`; `metrics` may be a list. `save_stats` writes a file and compares nothing.
 
     Returns:
         By name, metrics with their `value` and the `card` that says how it was come by.
@@ -120,8 +122,21 @@ def evaluate(
     Raises:
         UserError: a name, value, file or folder is not usable; the message says what to do.
     """
-    judge = evaluate_pairs if paired else evaluate_source
-    return judge(eval_config_of(source, flags), notice=notice or print_notice)
+    config = eval_config_of(source, flags)
+    return evaluate_config(config, paired=paired, notice=notice or print_notice)
+
+
+def evaluate_config(
+    config: EvalConfig, *, paired: bool, notice: Callable[[str], None]
+) -> dict[str, MetricResult]:
+    """Evaluate by what was asked; see `evaluate`."""
+    if paired:
+        return evaluate_pairs(config, notice=notice)
+    if config.save_stats is not None:
+        return save_statistics(config, notice=notice)
+    if config.reference is not None and are_statistics(config.reference):
+        return evaluate_against_statistics(config, notice=notice)
+    return evaluate_source(config, notice=notice)
 
 
 def eval_config_of(source: Path | str, flags: dict[str, Any]) -> EvalConfig:
@@ -138,7 +153,10 @@ def eval_config_of(source: Path | str, flags: dict[str, Any]) -> EvalConfig:
     for name, separator in (("metrics", ","), ("size", "x")):
         if isinstance(values.get(name), list | tuple):
             values[name] = separator.join(map(str, values[name]))
-    for name, kind in (("reference", str), ("size", str), ("device", str), ("neighbours", Path)):
+    for name, kind in (
+        *(("reference", str), ("size", str), ("device", str)),
+        *(("neighbours", Path), ("save_stats", Path)),
+    ):
         if name in values:
             values[name] = kind(values[name])
     return EvalConfig(source=str(source), **values)

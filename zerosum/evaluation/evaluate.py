@@ -66,6 +66,7 @@ class EvalConfig:
     checkpoint: str = "newest"
     device: str = "auto"
     neighbours: Path | None = None
+    save_stats: Path | None = None
 
 
 def evaluate_source(config: EvalConfig, *, notice: Notice) -> dict[str, MetricResult]:
@@ -78,14 +79,9 @@ def evaluate_source(config: EvalConfig, *, notice: Notice) -> dict[str, MetricRe
     Raises:
         UserError: something named is not there or cannot be compared.
     """
-    # numpy's generator, whose subsets torch-fidelity draws, takes no others.
-    if not 0 <= config.seed < MOST_SEEDS:
-        raise UserError(f"The seed was {config.seed}: expected 0 to {MOST_SEEDS - 1}.")
+    require_seed(config.seed)
     device = choose_device(config.device)
-    run = None
-    if is_run(config.source):
-        run = Run(config.source, recipe=config.recipe)
-        config = replace(config, source=str(run.path))
+    config, run = open_source(config)
     protocol = agreed_protocol(config, run)
     reference = find_reference(config, run, notice)
     targets = None
@@ -136,6 +132,16 @@ def evaluate_source(config: EvalConfig, *, notice: Notice) -> dict[str, MetricRe
     }
 
 
+def require_seed(seed: int) -> None:
+    """Refuse a seed that numpy's generator, whose subsets torch-fidelity draws, does not take.
+
+    Raises:
+        UserError: it is one.
+    """
+    if not 0 <= seed < MOST_SEEDS:
+        raise UserError(f"The seed was {seed}: expected 0 to {MOST_SEEDS - 1}.")
+
+
 def agreed_protocol(config: EvalConfig, run: Run | None) -> Protocol:
     """Settle what a comparison is made by.
 
@@ -161,6 +167,18 @@ def agreed_protocol(config: EvalConfig, run: Run | None) -> Protocol:
         count=config.count,
         metrics=metrics,
     )
+
+
+def open_source(config: EvalConfig) -> tuple[EvalConfig, Run | None]:
+    """Open the run that the source is, if it is one; the config then has its path.
+
+    Raises:
+        UserError: there is a run, and it cannot be opened.
+    """
+    if not is_run(config.source):
+        return config, None
+    run = Run(config.source, recipe=config.recipe)
+    return replace(config, source=str(run.path)), run
 
 
 def is_run(source: str) -> bool:
@@ -335,22 +353,14 @@ def draw_sides(
     Outputs of a run that translates images stand in the order of the reference, so that each keeps
     its own target. Of pairs alone there is no floor.
     """
-    seed, device = config.seed, config.device
-    weights = "average of G" if config.ema else "G itself"
-    made_by = f"{Path(config.source)} ({weights}, checkpoint {config.checkpoint})"
+    seed = config.seed
     reals = reference.load(protocol.split)
     if targets is not None:
         split = protocol.split if reference is targets else config.split or HELD_OUT
         fakes = targets.sources(split)
-    elif run is not None:
-        most, _ = protocol.counts(len(reals.images))
-        samples = run.sample(
-            most, seed=seed, ema=config.ema, checkpoint=config.checkpoint, device=device
-        )
-        fakes = ImageCollection(name=made_by, split=None, images=to_tensor(samples))
     else:
-        shape = read_size(config.size), config.channels
-        fakes = Source(config.source, *shape, notice).load("train")
+        most = 0 if run is None else protocol.counts(len(reals.images))[0]
+        fakes = load_samples(config, run, most, notice)
     num_fakes, num_reals = agreed_counts(
         protocol,
         len(fakes.images),
@@ -360,18 +370,46 @@ def draw_sides(
     )
     fakes = draw(fakes, num_fakes, "reference" if targets else "samples", seed)
     if targets is not None:
-        outputs = targets.run.translate(
-            to_array(fakes.images),
-            seed=seed,
-            ema=config.ema,
-            checkpoint=config.checkpoint,
-            device=device,
-        )
-        name = f"{made_by}, {' to '.join(targets.way)}"
-        fakes = replace(fakes, name=name, images=to_tensor(outputs))
+        fakes = translated(config, targets, fakes)
     others = None
     if of_sets:
         others = draw_others(
             reference, reals, protocol, seed=seed, taken=num_reals, count=num_fakes
         )
     return fakes, draw(reals, num_reals, "reference", seed), others
+
+
+def load_samples(
+    config: EvalConfig, run: Run | None, count: int, notice: Notice, *, split: str = "train"
+) -> ImageCollection:
+    """Let a run that makes images of noise make so many, or load all that a path holds."""
+    if run is None:
+        shape = read_size(config.size), config.channels
+        return Source(config.source, *shape, notice).load(split)
+    samples = run.sample(
+        count,
+        seed=config.seed,
+        ema=config.ema,
+        checkpoint=config.checkpoint,
+        device=config.device,
+    )
+    return ImageCollection(name=made_by(config), split=None, images=to_tensor(samples))
+
+
+def translated(config: EvalConfig, targets: Targets, sources: ImageCollection) -> ImageCollection:
+    """Let a run that translates images translate sources."""
+    outputs = targets.run.translate(
+        to_array(sources.images),
+        seed=config.seed,
+        ema=config.ema,
+        checkpoint=config.checkpoint,
+        device=config.device,
+    )
+    name = f"{made_by(config)}, {' to '.join(targets.way)}"
+    return replace(sources, name=name, images=to_tensor(outputs))
+
+
+def made_by(config: EvalConfig) -> str:
+    """What cards call the samples of a run."""
+    weights = "average of G" if config.ema else "G itself"
+    return f"{Path(config.source)} ({weights}, checkpoint {config.checkpoint})"
