@@ -20,6 +20,7 @@ from zerosum.cli.aliases import modern_flags
 from zerosum.cli.compare import compare
 from zerosum.cli.data import data
 from zerosum.cli.evaluate import evaluate
+from zerosum.cli.runs import runs
 from zerosum.cli.show import renamed, show
 from zerosum.cli.train import train_app
 from zerosum.cli.translate import translate
@@ -55,6 +56,7 @@ def train() -> None:
 
 app.command(translate)
 app.command(data)
+app.command(runs)
 
 
 @app.command

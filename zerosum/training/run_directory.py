@@ -82,13 +82,13 @@ class RunDirectory:
         except OSError as error:
             raise cannot_write(self.path, error, CHOOSE_ANOTHER) from None
         # Alone, these are what a kill before the first config, or --fresh, leaves behind.
-        if names - {LOCK} and (CONFIG not in names or self._config_is_foreign()):
+        if names - {LOCK} and (CONFIG not in names or self.is_foreign()):
             raise UserError(
                 f"The folder '{self.path}' is not empty and holds no run. Choose another "
                 "with --out, so that nothing in it is lost."
             )
 
-    def _config_is_foreign(self) -> bool:
+    def is_foreign(self) -> bool:
         """Whether the config is another program's. A damaged one may be ours."""
         try:
             return "format" not in json.loads(self.config_path.read_bytes())
@@ -144,6 +144,39 @@ class RunDirectory:
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise cannot_write(self.path, error, CHOOSE_ANOTHER) from None
+
+    def discard(self) -> list[str]:
+        """Remove the run, and its folder if nothing else is in it.
+
+        Returns:
+            The names of what else is in it, which stays.
+
+        Raises:
+            UserError: another process is training in it, or the files cannot be removed.
+        """
+        with self.locked():
+            self.remove()
+            try:
+                (self.path / LOCK).unlink(missing_ok=True)
+                others = sorted(path.name for path in self.path.iterdir())
+                if not others:
+                    self.path.rmdir()
+            except OSError as error:
+                raise cannot_write(self.path, error, CHOOSE_ANOTHER) from None
+        return others
+
+    def is_training(self) -> bool:
+        """Whether a process is training in it; False where the system cannot tell."""
+        try:
+            import fcntl
+
+            with (self.path / LOCK).open() as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except (ImportError, OSError):  # Windows; or nobody has ever trained here
+            return False
+        return False
 
     def save_picture(self, picture: Image.Image, epoch: float) -> None:
         """Save the picture of an epoch, or of a point inside one, whole or not at all."""
