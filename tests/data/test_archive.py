@@ -57,7 +57,7 @@ def test_nothing_is_extracted(tmp_path, monkeypatch):
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 @pytest.mark.parametrize(
     "name",
-    ["../1.png", "a/../../1.png", "/etc/1.png", "a\\1.png", "C:/1.png", "..", "\\\\h\\1.png"],
+    ["../1.png", "a/../../1.png", "/etc/1.png", "C:/1.png", "..", "\\\\h\\1.png"],
 )
 def test_a_member_that_climbs_out_is_refused_by_name(tmp_path, kind, name):
     path = pack(tmp_path / f"some.{kind}", {"1.png": png(), name: png()})

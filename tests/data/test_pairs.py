@@ -231,8 +231,8 @@ class TestTwoFolders:
 
     def test_partners_are_of_one_size_unless_one_is_wanted(self, root):
         write(root / "A" / "1.png", 1)
-        write(root / "B" / "1.png", 2, size=(6, 5))
-        with pytest.raises(UserError, match=r"A/1\.png is 4×4, B/1\.png is 5×6.*--size N"):
+        write(root / "B" / "1.png", 2, size=(6, 6))
+        with pytest.raises(UserError, match=r"A/1\.png is 4×4, B/1\.png is 6×6.*--size N"):
             load(root)
         images = load(root, size=(3, 8))
         assert (images.shape, levels(images)) == ((2, 3, 8), [(1, 2)])

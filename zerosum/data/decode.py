@@ -8,18 +8,19 @@ allow-list and pixel counts are checked before any pixel is decoded.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from zerosum.config.specs import Fit
 from zerosum.data.arrays import Pixels
-from zerosum.data.report import Note, Report, Size
-from zerosum.errors import UserError
+from zerosum.data.report import Note, Report, Size, ValueRange
+from zerosum.errors import UserError, unknown_name
 from zerosum.hardware import memory_bytes, require_memory
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
@@ -32,8 +33,6 @@ class Undecodable(Exception):
     """One file is no image that we can use; the message is the reason, in one line."""
 
 
-ValueRange = tuple[float, float] | Literal["auto"]
-Fit = Literal["crop", "pad", "squash", "short-side"]
 FITTED: dict[Fit, str] = {
     "crop": "cropped to the aspect of",
     "pad": "padded to the aspect of",
@@ -48,11 +47,14 @@ class Format:
     """The shape that images are brought to.
 
     Attributes:
-        size: (height, width), reached by cropping the centre to the aspect and then resizing with
-            Lanczos' filter, which does not alias; None keeps each image's own size.
+        size: (height, width), reached by resizing with Lanczos' filter, which does not alias; None
+            keeps each image's own size.
         channels: 1 gray, 3 RGB, 4 RGBA; None takes 1 for a gray image and 3 for any other.
             Transparency is composed on white unless channels is 4.
-        fit: how images of another aspect get that size.
+        fit: what is done about another aspect than that of `size`. "crop" takes the middle of the
+            image; "pad" puts all of it in the middle of a black canvas, which is transparent where
+            channels is 4; "squash" distorts it; "short-side" keeps the aspect and makes the
+            shorter side as long as `size`, a square, so that images keep sizes of their own.
         value_range: the values that become black and white, of gray images of more than 8 bits;
             "auto" for the lowest and the highest of the whole set, which readers put in its place;
             None for what their type can hold, 0 to 65535, and for floats 0 to 1.
@@ -66,6 +68,19 @@ class Format:
     all_frames: bool = False
 
     def __post_init__(self) -> None:
+        if self.fit not in get_args(Fit):
+            raise unknown_name("fit", self.fit, get_args(Fit))
+        if self.fit != "crop" and self.size is None:
+            raise UserError(
+                f"Images cannot be fitted by '{self.fit}' to no size. Name one with --size, or "
+                "leave --fit out."
+            )
+        if self.fit == "short-side" and self.size is not None and self.size[0] != self.size[1]:
+            height, width = self.size
+            raise UserError(
+                f"The size was {height}×{width}, but 'short-side' keeps each image's aspect and "
+                "takes one number: --size N."
+            )
         if self.size is not None and min(self.size) < 1:
             height, width = self.size
             raise UserError(f"Images cannot have the size {height}×{width}: both must be >= 1.")
@@ -195,49 +210,8 @@ def described(size: tuple[int, int], wanted: Format) -> Iterator[str]:
     goal = f"{wanted.size[0]}×{wanted.size[1]}"
     if size[0] * wanted.size[1] != size[1] * wanted.size[0]:
         yield f"{FITTED[wanted.fit]} {goal}"
-    scales = [new / old for new, old in zip(wanted.size, size, strict=True)]
-    if max(scales) > 1:
+    if any(new > old for new, old in zip(fitted_size(size, wanted), size, strict=True)):
         yield f"enlarged to {goal}"
-
-
-FEW_LEVELS = 32
-"""Levels of 256 up to which images are taken for those of a wrong range."""
-
-
-def values_in_words(
-    lowest: float, highest: float, most: float, value_range: ValueRange | None
-) -> str:
-    """Say which values images of more than 8 bits have, and what becomes of them."""
-    values = f"{lowest:,g} to {highest:,g}"
-    if value_range is None:
-        return f"{values} of {most:,g}"
-    if value_range == "auto":
-        return f"{values}, which become black and white"
-    low, high = value_range
-    return f"{values}, of which {low:,g} becomes black and {high:,g} white"
-
-
-def few_levels(count: int, brightest: int, levels: int, values: str) -> str:
-    """Warn of images so nearly flat that their range is hardly what was meant, or say "".
-
-    Args:
-        count: of the images.
-        brightest: of their pixels, of 255.
-        levels: from the darkest to the brightest.
-        values: what `values_in_words` says of them, "" of 8 bits.
-    """
-    if levels > FEW_LEVELS:
-        return ""
-    told = f" of values from {values}" if values else ""
-    advice = (
-        "Say with --range LOW:HIGH, or --range auto, which values are black and white."
-        if values
-        else "Are these the images that you mean?"
-    )
-    return (
-        f"The {count:,} images are nearly flat: the brightest pixel is {brightest} of 255, and "
-        f"{levels} levels of gray are left{told}. {advice}"
-    )
 
 
 def report_of_arrays(size: Size, count: int, wanted: Format) -> Report:
@@ -254,6 +228,13 @@ def values_of(image: Image.Image) -> tuple[float, float, float] | None:
     return float(pixels.min()), float(pixels.max()), 1.0 if image.mode == "F" else 65535.0
 
 
+def kind_of(content: bytes) -> str:
+    """What an image file, which can be decoded, holds: "gray" or "color", "with opacity" or not."""
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        kind = "gray" if image.mode in GRAY_MODES else "color"
+        return f"{kind} with opacity" if image.has_transparency_data else kind
+
+
 def fit(image: Image.Image, wanted: Format) -> Pixels:
     """Bring an image of any mode and size to the wanted shape.
 
@@ -266,8 +247,7 @@ def fit(image: Image.Image, wanted: Format) -> Pixels:
     channels = wanted.channels or (1 if image.mode in GRAY_MODES else 3)
     image = _convert(image, channels, wanted.value_range)
     if wanted.size is not None:
-        height, width = wanted.size
-        image = ImageOps.fit(image, (width, height), method=Image.Resampling.LANCZOS)
+        image = _resize(image, wanted)
     return np.asarray(image).reshape(image.height, image.width, channels)
 
 
@@ -281,9 +261,14 @@ def fit_array(images: Pixels, wanted: Format) -> Pixels:
     Returns:
         Pixels (n, c, h, w), contiguous.
     """
+    count, rows, columns, channels = images.shape
+    if channels not in MODES:  # no colours, each of which is an image by itself
+        planes = images.transpose(0, 3, 1, 2).reshape(-1, rows, columns, 1)
+        fitted = fit_array(planes, replace(wanted, channels=1))
+        return fitted.reshape(count, channels, *fitted.shape[2:])
     channels = wanted.channels or (1 if images.shape[3] == 1 else 3)
     if images.shape[3] != channels or wanted.size not in (None, images.shape[1:3]):
-        height, width = wanted.size or images.shape[1:3]
+        height, width = fitted_size(images.shape[1:3], wanted)
         require_memory(
             2 * len(images) * channels * height * width,  # the list, and the stack of it
             memory=memory_bytes(),
@@ -292,6 +277,55 @@ def fit_array(images: Pixels, wanted: Format) -> Pixels:
         squeezed = images[..., 0] if images.shape[3] == 1 else images
         images = np.stack([fit(Image.fromarray(image), wanted) for image in squeezed])
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+
+
+def fitted_size(size: Sequence[int], wanted: Format) -> tuple[int, int]:
+    """The (height, width) that an image of this (height, width) has in the wanted shape."""
+    height, width = size
+    if wanted.size is None:
+        return height, width
+    if wanted.fit != "short-side":
+        return wanted.size
+    scale = wanted.size[0] / min(height, width)
+    return round(height * scale), round(width * scale)
+
+
+def kept_part(size: Sequence[int], wanted: Format) -> tuple[int, int]:
+    """The (height, width) of an image's middle that is kept of it, all but where it is cropped."""
+    height, width = size
+    if wanted.size is None or wanted.fit != "crop":
+        return height, width
+    return (
+        max(1, min(height, round(width * wanted.size[0] / wanted.size[1]))),
+        max(1, min(width, round(height * wanted.size[1] / wanted.size[0]))),
+    )
+
+
+def place_in_canvas(size: Sequence[int], canvas: tuple[int, int]) -> tuple[slice, slice]:
+    """The rows and columns of a canvas (height, width) that all of an image takes by "pad"."""
+    scale = min(canvas[0] / size[0], canvas[1] / size[1])
+    sides = []
+    for length, whole in zip(size, canvas, strict=True):
+        scaled = max(1, round(length * scale))
+        start = (whole - scaled) // 2
+        sides.append(slice(start, start + scaled))
+    rows, columns = sides
+    return rows, columns
+
+
+def _resize(image: Image.Image, wanted: Format) -> Image.Image:
+    """Bring an image of mode L, RGB or RGBA to the wanted size, which there is."""
+    own = image.height, image.width
+    height, width = fitted_size(own, wanted)
+    if wanted.fit == "crop":
+        return ImageOps.fit(image, (width, height), method=Image.Resampling.LANCZOS)
+    if wanted.fit != "pad":
+        return image.resize((width, height), Image.Resampling.LANCZOS)
+    rows, columns = place_in_canvas(own, (height, width))
+    scaled = (columns.stop - columns.start, rows.stop - rows.start)
+    canvas = Image.new(image.mode, (width, height))  # zeros: black, or transparent
+    canvas.paste(image.resize(scaled, Image.Resampling.LANCZOS), (columns.start, rows.start))
+    return canvas
 
 
 def _check_pixel_count(image: Image.Image) -> None:

@@ -25,16 +25,14 @@ from zerosum.data.decode import (
     Decoded,
     Format,
     Undecodable,
-    few_levels,
     num_frames,
     read_image,
     values_in,
-    values_in_words,
 )
 from zerosum.data.images import ImageSet, safe_name
 from zerosum.data.labels import LABEL_FILES, label_files, read_labels
 from zerosum.data.names import SUFFIXES, is_hidden, is_image, natural_key, printable
-from zerosum.data.report import Note, Report, Size, Tally
+from zerosum.data.report import Note, Report, Size, Tally, few_levels, values_in_words
 from zerosum.data.splits import choose_split
 from zerosum.errors import UserError, and_more
 from zerosum.hardware import memory_bytes, require_memory
@@ -135,7 +133,7 @@ def one_image(decoded: Decoded) -> Decoded:
 
 def find_frames(names: Sequence[str], read: Callable[[str], bytes]) -> dict[str, tuple[str, int]]:
     """List every frame of every file, by a name of its own: the file's, and from which frame."""
-    found = {}
+    found: dict[str, tuple[str, int]] = {}
     for name in names:
         count = 1  # of what is damaged, too, which is noted when it is decoded
         with suppress(Undecodable):

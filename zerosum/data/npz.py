@@ -19,15 +19,13 @@ from zerosum.data.decode import (
     MODES,
     Format,
     Undecodable,
-    few_levels,
     fit_array,
     report_of_arrays,
     to_eight_bits,
-    values_in_words,
 )
 from zerosum.data.images import ImageSet, safe_name, to_tensor
 from zerosum.data.labels import index_labels
-from zerosum.data.report import Report
+from zerosum.data.report import Report, few_levels, values_in_words
 from zerosum.data.splits import SPLITS
 from zerosum.errors import UserError
 

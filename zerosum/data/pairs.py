@@ -12,12 +12,11 @@ from typing import Literal
 import numpy as np
 import torch
 
+from zerosum.config.specs import Fit
 from zerosum.data.arrays import Pixels
 from zerosum.data.decode import (
     Decoded,
-    Fit,
     Format,
-    ValueRange,
     described,
     fit_array,
     read_image,
@@ -36,7 +35,7 @@ from zerosum.data.holdout import held_out_of, rows_held_out, splits_already
 from zerosum.data.images import ImageSet, safe_name
 from zerosum.data.matching import match_folders
 from zerosum.data.names import SUFFIXES, is_image, natural_key, printable
-from zerosum.data.report import Note, Report
+from zerosum.data.report import Note, Report, ValueRange
 from zerosum.errors import UserError, and_more
 from zerosum.hardware import memory_bytes, require_memory
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from zerosum.data.names import natural_key, printable
 
 Size = tuple[int, int]
 """Height and width in pixels."""
+ValueRange = tuple[float, float] | Literal["auto"]
+"""The values that become black and white; "auto" for the lowest and the highest of a set."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,3 +120,43 @@ class Tally:
             for what, names in self.examples.items()
         ]
         return tuple(sorted(found, key=lambda note: (-note.count, note.what)))
+
+
+FEW_LEVELS = 32
+"""Levels of 256 up to which images are taken for those of a wrong range."""
+
+
+def values_in_words(
+    lowest: float, highest: float, most: float, value_range: ValueRange | None
+) -> str:
+    """Say which values images of more than 8 bits have, and what becomes of them."""
+    values = f"{lowest:,g} to {highest:,g}"
+    if value_range is None:
+        return f"{values} of {most:,g}"
+    if value_range == "auto":
+        return f"{values}, which become black and white"
+    low, high = value_range
+    return f"{values}, of which {low:,g} becomes black and {high:,g} white"
+
+
+def few_levels(count: int, brightest: int, levels: int, values: str) -> str:
+    """Warn of images so nearly flat that their range is hardly what was meant, or say "".
+
+    Args:
+        count: of the images.
+        brightest: of their pixels, of 255.
+        levels: from the darkest to the brightest.
+        values: what `values_in_words` says of them, "" of 8 bits.
+    """
+    if levels > FEW_LEVELS:
+        return ""
+    told = f" of values from {values}" if values else ""
+    advice = (
+        "Say with --range LOW:HIGH, or --range auto, which values are black and white."
+        if values
+        else "Are these the images that you mean?"
+    )
+    return (
+        f"The {count:,} images are nearly flat: the brightest pixel is {brightest} of 255, and "
+        f"{levels} levels of gray are left{told}. {advice}"
+    )

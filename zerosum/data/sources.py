@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from zerosum.config.specs import Fit
 from zerosum.data.archive import TAR_SUFFIXES, load_tar, load_zip, tar_has_splits, zip_has_splits
 from zerosum.data.catalog import DATASETS
 from zerosum.data.cifar import is_cifar_folder, load_cifar_folder
-from zerosum.data.decode import Fit, Format, ValueRange
+from zerosum.data.decode import Format
 from zerosum.data.folder import folder_has_splits, load_folder
 from zerosum.data.holdout import held_out_of, splits_already
 from zerosum.data.idx import has_both_splits, is_idx_folder, load_idx_folder
 from zerosum.data.images import ImageSet
 from zerosum.data.named import load_named
 from zerosum.data.npz import load_npz, npz_has_splits
+from zerosum.data.report import ValueRange
 from zerosum.data.splits import SPLITS
 from zerosum.errors import UserError, did_you_mean, unknown_name
 

@@ -15,7 +15,8 @@ def with_channels(images: Tensor, channels: int) -> Tensor:
     """Bring images to 1 channel, gray, or to 3, RGB; opacity is composed on white.
 
     Args:
-        images: uint8 (b, c, h, w), c one of 1, 3 and 4.
+        images: uint8 (b, c, h, w). Of channels that are no colours, c neither 1, 3 nor 4, the first
+            three are taken, of two the first one twice.
         channels: 1 or 3.
 
     Returns:
@@ -33,6 +34,8 @@ def with_channels(images: Tensor, channels: int) -> Tensor:
     if images.shape[1] == 4:
         opacity = images[:, 3:].float() / 255
         images = (images[:, :3] * opacity + 255 * (1 - opacity)).round().to(torch.uint8)
+    if images.shape[1] not in (1, 3):
+        images = images[:, :3] if images.shape[1] > 3 else images[:, [0, 1, 0]]
     if images.shape[1] == channels:
         return images
     if channels == 3:

@@ -33,10 +33,13 @@ def grid(images: Pixels, *, columns: int | None = None, scale: int = 1) -> Image
     """Lay images out in rows, with a thin white line around each.
 
     Args:
-        images: uint8 (n, h, w, c), c of 1, 3 or 4.
+        images: uint8 (n, h, w, c). Of channels that are no colours, c neither 1, 3 nor 4, the first
+            three are shown, of two the first one twice.
         columns: images a row; by default as square as it gets.
         scale: side of the square of pixels that shows one pixel.
     """
+    if images.shape[-1] not in (1, 3, 4):
+        images = images[..., :3] if images.shape[-1] > 3 else images[..., [0, 1, 0]]
     count, height, width, channels = images.shape
     columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
