@@ -183,7 +183,9 @@ class TestSample:
             labels = run.labels(600, label=label)
             assert labels.dtype == np.int64
             assert labels.tolist() == torch.cat(told)[:600].tolist()
-        with pytest.raises(UserError, match="The label was 3: expected 0 to 2"):
+        assert np.array_equal(run.sample(4, label="2"), run.sample(4, label=2))
+        assert not np.array_equal(run.sample(4, class_mix={"0": 1, "1": 1}), run.sample(4, label=0))
+        with pytest.raises(UserError, match="The label was 3: expected one of 0, 1, 2"):
             run.labels(label=3)
 
     def test_there_are_no_labels_where_G_is_told_none(self, run):

@@ -20,6 +20,8 @@ CODE = re.compile(r"^```sh\n(.*?)^```|(?<!`)`([^`]+)`(?!`)", re.MULTILINE | re.D
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 PLACEHOLDERS = {"RECIPE", "配方"}
 SPELT = {f"--{name.replace('_', '-')}" for name in SPELLINGS}
+RUNS_COMMANDS = ("rm", "prune")
+"""Of `zerosum runs`, behind which a folder may stand as well."""
 OF_OTHERS = {"--no-deps", "--bf16", "--pace", "--rounds", "--repeats"}
 """Flags of pip and of the scripts in benchmarks/."""
 
@@ -69,7 +71,9 @@ def known_flags(words):
         if second and not second.startswith("-"):
             return {*flags_of("train", second), *SPELT}
         return {*flags_of("train"), *SPELT}
-    return flags_of(*words[:2]) if words[0] == "data" and second else flags_of(words[0])
+    if words[0] == "data" and second:
+        return flags_of(*words[:2])
+    return flags_of(*words[:2]) if second in RUNS_COMMANDS else flags_of(words[0])
 
 
 @pytest.fixture
@@ -85,6 +89,7 @@ def all_flags():
     """Every flag of every command."""
     commands = [name for name in app if not name.startswith("-") and name != "train"]
     found = [flags_of(name) for name in commands] + [flags_of("train", name) for name in RECIPES]
+    found += [flags_of("runs", name) for name in RUNS_COMMANDS]
     return set().union(*found, SPELT, OF_OTHERS, {"--help"})
 
 

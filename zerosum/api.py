@@ -23,6 +23,7 @@ from zerosum.data.images import safe_name
 from zerosum.errors import UserError, unknown_name
 from zerosum.evaluation.evaluate import EvalConfig, evaluate_source
 from zerosum.evaluation.pairs import evaluate_pairs
+from zerosum.evaluation.statistics import evaluate_against_statistics, save_statistics
 from zerosum.experiment import (
     build_game,
     describe,
@@ -38,10 +39,11 @@ from zerosum.hardware import (
 )
 from zerosum.inference.run import Run, print_notice, takes_raw
 from zerosum.metrics.evaluate import MetricResult
+from zerosum.metrics.statistics import are_statistics
 from zerosum.seeds import own_randomness
 from zerosum.training.interfaces import Callback, Callbacks
 from zerosum.training.loop import TrainingDiverged
-from zerosum.training.run_directory import RunDirectory
+from zerosum.training.run_directory import RUNS, RunDirectory
 
 TRAINING = threading.Lock()
 
@@ -88,7 +90,7 @@ def load(path: Path | str, *, recipe: str | None = None) -> Run:
     """Open a run directory.
 
     Args:
-        path: the run directory.
+        path: the run directory, or the name of one in `runs/`.
         recipe: of a run of your own recipe, the module that holds it, such as
             "my_module.py:RECIPE"; its code is run.
 
@@ -109,11 +111,11 @@ def evaluate(
     """Measure how close samples come to real images.
 
     Args:
-        source: a run directory, a folder of images or an .npz file.
+        source: a run directory, or the name of one in `runs/`; a folder of images or an .npz file.
         paired: whether to compare two folders image by image, matched by name.
         notice: told what else there is to know; by default it is printed on standard error.
         flags: what `zerosum evaluate --help` lists, such as `reference`, `features`, `protocol` or
-            `count`; `metrics` may be a list.
+            `count`; `metrics` may be a list. `save_stats` writes a file and compares nothing.
 
     Returns:
         By name, metrics with their `value` and the `card` that says how it was come by.
@@ -121,8 +123,21 @@ def evaluate(
     Raises:
         UserError: a name, value, file or folder is not usable; the message says what to do.
     """
-    judge = evaluate_pairs if paired else evaluate_source
-    return judge(eval_config_of(source, flags), notice=notice or print_notice)
+    config = eval_config_of(source, flags)
+    return evaluate_config(config, paired=paired, notice=notice or print_notice)
+
+
+def evaluate_config(
+    config: EvalConfig, *, paired: bool, notice: Callable[[str], None]
+) -> dict[str, MetricResult]:
+    """Evaluate by what was asked; see `evaluate`."""
+    if paired:
+        return evaluate_pairs(config, notice=notice)
+    if config.save_stats is not None:
+        return save_statistics(config, notice=notice)
+    if config.reference is not None and are_statistics(config.reference):
+        return evaluate_against_statistics(config, notice=notice)
+    return evaluate_source(config, notice=notice)
 
 
 def eval_config_of(source: Path | str, flags: dict[str, Any]) -> EvalConfig:
@@ -139,7 +154,10 @@ def eval_config_of(source: Path | str, flags: dict[str, Any]) -> EvalConfig:
     for name, separator in (("metrics", ","), ("size", "x")):
         if isinstance(values.get(name), list | tuple):
             values[name] = separator.join(map(str, values[name]))
-    for name, kind in (("reference", str), ("size", str), ("device", str), ("neighbours", Path)):
+    for name, kind in (
+        *(("reference", str), ("size", str), ("device", str)),
+        *(("neighbours", Path), ("save_stats", Path)),
+    ):
         if name in values:
             values[name] = kind(values[name])
     return EvalConfig(source=str(source), **values)
@@ -193,7 +211,7 @@ def default_directory(recipe: str, config: Settings) -> Path:
     name = config.data if config.data in DATASETS else safe_name(Path(config.data))
     module, _, attribute = recipe.rpartition(":")
     own = [safe_name(Path(module.removesuffix(".py")))] if module else []
-    return Path("runs") / "-".join([*own, attribute, name])
+    return RUNS / "-".join([*own, attribute, name])
 
 
 def train_config(

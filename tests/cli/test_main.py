@@ -206,7 +206,7 @@ class TestSample:
     def test_an_array(self, trained):
         assert run(["sample", "runs/vanilla-tiny", "-n", "5", "--out", "some.npz"]) == 0
         arrays = np.load("some.npz")
-        assert list(arrays) == ["images"]
+        assert list(arrays) == ["images", "z"]
         assert arrays["images"].shape == (5, 8, 8, 1)
         assert arrays["images"].dtype == np.uint8
 
@@ -217,13 +217,27 @@ class TestSample:
             arrays = np.load("some.npz")
             assert arrays["labels"].dtype == np.int64
             assert arrays["labels"].tolist() == labels
+            assert arrays["classes"].tolist() == ["0", "1", "2"]
             assert len(arrays["images"]) == 5
+        again = ["--z", "some.npz", "--label", "1", "--out", "again.npz"]
+        assert run(["sample", "told", *again]) == 0
+        assert np.array_equal(np.load("again.npz")["images"], arrays["images"])
+        mixed = ["-n", "2", "--class-mix", "0:0.5,2:0.5", "--truncation", "0", "--out", "mix.npz"]
+        assert run(["sample", "told", *mixed]) == 0
+        assert list(np.load("mix.npz")) == ["images", "z"]
+        assert not np.load("mix.npz")["z"].any()
 
     def test_a_folder(self, trained):
         assert run(["sample", "runs/vanilla-tiny", "-n", "3", "--out", "new/folder"]) == 0
         names = sorted(path.name for path in (trained.parent.parent / "new/folder").iterdir())
-        assert names == ["000000.png", "000001.png", "000002.png"]
-        assert picture("new/folder/000000.png").size == (8, 8)
+        assert names == ["000000_seed0.png", "000001_seed0.png", "000002_seed0.png"]
+        assert picture("new/folder/000000_seed0.png").size == (8, 8)
+
+    def test_one_image_of_a_run_by_its_name_alone(self, trained):
+        assert run(["sample", "vanilla-tiny", "-n", "1", "--out", "one.png"]) == 0
+        assert picture("one.png").size == (8, 8)
+        assert run(["sample", "vanilla-tiny", "-n", "1", "--grid", "--out", "one.png"]) == 0
+        assert picture("one.png").size == (12 * 10, 12 * 10)
 
     def test_a_walk(self, trained):
         assert run(["sample", "runs/vanilla-tiny", "-n", "4", "--out", "walk.gif"]) == 0
@@ -245,7 +259,12 @@ class TestSample:
         ("tokens", "expected"),
         [
             (["runs/vanilla-tin"], "Runs beside it: runs/vanilla-tiny"),
-            (["runs/vanilla-tiny", "--out", "x.jpg"], "ends in .png, .gif or .npz"),
+            (["runs/vanilla-tiny", "--out", "x.jpg"], "ends in .png, .npz, .gif, .webp or .mp4"),
+            (["vanilla-tin"], "Did you mean 'vanilla-tiny'? Runs in runs/: runs/vanilla-tiny"),
+            (["runs/vanilla-tiny", "--label", "cat"], "this G knows no classes"),
+            (["runs/vanilla-tiny", "--z", "tiny.npz"], "holds images, labels, and no z"),
+            (["runs/vanilla-tiny", "--class-mix", "cat"], "expected each class once"),
+            (["runs/vanilla-tiny", "--truncation", "2"], "from 0 to 1"),
             (["runs/vanilla-tiny", "-n", "0"], "at least 1"),
             (["runs/vanilla-tiny", "--checkpoint", "7"], "It keeps: "),
             (["runs/vanilla-tiny", "--device", "cuda:77"], "This machine has: "),

@@ -111,3 +111,8 @@ class TestWhatTellsGroupsApart:
     def test_when_to_stop(self):
         assert self.settings(patience=5) != self.settings()
         assert self.settings(evaluate_every=1) == self.settings()
+
+
+def test_a_run_in_runs_goes_by_its_name_and_counts_once(make_run):
+    make_run("runs/a")
+    assert groups_of("a", "runs/a") == {"runs/a": ["runs/a"]}

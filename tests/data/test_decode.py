@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zerosum.data.decode import Format, Undecodable, decode, fit_array
+from zerosum.data.decode import (
+    Format,
+    Undecodable,
+    decode,
+    fit_array,
+    fitted_size,
+    kept_part,
+    kind_of,
+    place_in_canvas,
+)
 from zerosum.errors import UserError
 
 AS_IT_IS = Format()
@@ -171,6 +180,9 @@ def test_pillows_limit_may_be_lifted(monkeypatch):
     [
         ({"size": (0, 5)}, "cannot have the size 0×5"),
         ({"channels": 2}, r"cannot have 2 channels: expected 1 \(gray\), 3"),
+        ({"size": (4, 4), "fit": "padd"}, "no fit 'padd'. Did you mean 'pad'?"),
+        ({"fit": "pad"}, "Name one with --size"),
+        ({"size": (4, 5), "fit": "short-side"}, "4×5, but 'short-side' keeps"),
     ],
 )
 def test_an_impossible_format_is_refused(options, message):
@@ -185,3 +197,81 @@ def test_arrays_are_brought_to_a_format_too(channels):
     fitted = fit_array(images, Format(size=(3, 3), channels=1))
     assert fitted.shape == (2, 1, 3, 3)
     assert fitted.min() == 255
+
+
+@pytest.mark.parametrize(
+    ("image", "kind"),
+    [
+        (flat("L", 1), "gray"),
+        (flat("I;16", 1), "gray"),
+        (flat("LA", (1, 2)), "gray with opacity"),
+        (flat("RGB", "red"), "color"),
+        (flat("RGBA", "red"), "color with opacity"),
+    ],
+)
+def test_what_kind_a_file_holds(image, kind):
+    assert kind_of(encode(image)) == kind
+
+
+class TestFit:
+    """An image of 12×24 pixels, white on the left and gray on the right, brought to a square."""
+
+    @staticmethod
+    def halves(channels):
+        pixels = np.full((1, 12, 24, channels), 255, np.uint8)
+        pixels[:, :, 12:] = 128
+        return pixels
+
+    def fitted(self, fit, channels=3, size=(6, 6)):
+        wanted = Format(size=size, channels=channels, fit=fit)
+        image = fit_array(self.halves(channels), wanted)[0].transpose(1, 2, 0)
+        squeezed = self.halves(channels)[0]
+        content = encode(Image.fromarray(squeezed[..., 0] if channels == 1 else squeezed))
+        assert np.array_equal(decode(content, wanted), image)
+        assert image.shape == (*fitted_size((12, 24), wanted), channels)
+        return image
+
+    def test_crop_takes_the_middle(self):
+        image = self.fitted("crop")
+        assert image.shape == (6, 6, 3)
+        assert image[0, 0].tolist() == [255] * 3
+        assert image[0, 5].tolist() == [128] * 3
+
+    @pytest.mark.parametrize(("channels", "border"), [(1, [0]), (3, [0, 0, 0]), (4, [0, 0, 0, 0])])
+    def test_pad_keeps_all_of_it_on_black_or_on_nothing(self, channels, border):
+        image = self.fitted("pad", channels)
+        rows, columns = place_in_canvas((12, 24), (6, 6))
+        assert (rows, columns) == (slice(1, 4), slice(0, 6))
+        assert image[0, 0].tolist() == image[4, 0].tolist() == image[5, 5].tolist() == border
+        assert image[rows, columns].min() >= 128 - 12  # what Lanczos' filter rings by
+
+    def test_squash_distorts(self):
+        image = self.fitted("squash", size=(24, 6))
+        assert image.shape == (24, 6, 3)
+        assert image[:, 0].min() >= 250  # what is white, but for the ringing
+        assert image[:, 5].max() <= 133
+
+    def test_short_side_keeps_the_aspect(self):
+        assert self.fitted("short-side").shape == (6, 12, 3)
+
+    @pytest.mark.parametrize(
+        ("size", "wanted", "kept"),
+        [
+            ((800, 1200), Format(size=(64, 64)), (800, 800)),
+            ((1200, 800), Format(size=(64, 64)), (800, 800)),
+            ((800, 1200), Format(size=(64, 96)), (800, 1200)),
+            ((800, 1200), Format(size=(64, 64), fit="pad"), (800, 1200)),
+            ((800, 1200), Format(), (800, 1200)),
+            ((1, 9), Format(size=(90, 1)), (1, 1)),
+        ],
+    )
+    def test_what_cropping_keeps(self, size, wanted, kept):
+        assert kept_part(size, wanted) == kept
+
+    @pytest.mark.parametrize("size", [(1, 9000), (9000, 1), (37, 41)])
+    @pytest.mark.parametrize("fit", ["pad", "squash", "short-side"])
+    def test_any_aspect_goes(self, size, fit):
+        wanted = Format(size=(3, 3), channels=1, fit=fit)
+        image = fit_array(np.full((1, *size, 1), 9, np.uint8), wanted)
+        assert image.shape[2:] == fitted_size(size, wanted)
+        assert image.max() == 9

@@ -427,6 +427,17 @@ class TestMistakes:
         assert found["frechet_my_net:f"]["card"]["features_sha256"] is None
 
 
+class TestWhatASourceIs:
+    def test_a_run_by_its_name_unless_images_have_that_name(self, make_run, here):
+        make_run("runs/mine")
+        assert evaluation.is_run("mine")
+        (here / "mine").mkdir()
+        assert not evaluation.is_run("mine")
+        make_run("runs/mnist")
+        assert not evaluation.is_run("mnist")
+        assert evaluation.is_run("runs/mnist")
+
+
 class TestWhatAUserMayGetWrong:
     def test_a_run_that_is_not_there(self, here, capsys):
         message = refused(capsys, "runs/vanilla-mnsit")

@@ -5,7 +5,14 @@ import torch
 
 from zerosum.errors import UserError
 from zerosum.game.core import GeneratorInput
-from zerosum.game.sampling import Generator, draw_inputs, generate, image_inputs, noise_inputs
+from zerosum.game.sampling import (
+    Generator,
+    class_index,
+    draw_inputs,
+    generate,
+    image_inputs,
+    noise_inputs,
+)
 from zerosum.nets import mlp
 
 CPU = torch.device("cpu")
@@ -26,7 +33,7 @@ class TestDraw:
 
     @pytest.mark.parametrize("label", [-1, 3])
     def test_a_class_that_is_none(self, label):
-        with pytest.raises(UserError, match=f"The label was {label}: expected 0 to 2"):
+        with pytest.raises(UserError, match=f"The label was {label}: expected one of 0, 1, 2"):
             draw_inputs(self.CLASSES, 1, CPU, label=label)
 
     def test_a_label_for_a_G_that_knows_none(self):
@@ -39,6 +46,72 @@ class TestDraw:
             torch.manual_seed(3)
             drawn.append(draw_inputs(self.CLASSES, 5, CPU, label=label)[0])
         assert drawn[0].equal(drawn[1])
+
+    NAMES = ("cats", "dogs", "small birds")
+
+    @pytest.mark.parametrize(
+        ("label", "names", "index"),
+        [
+            ("dogs", NAMES, 1),
+            ("small birds", NAMES, 2),
+            (2, NAMES, 2),
+            ("0", NAMES, 0),
+            (7, ("3", "7"), 1),
+            ("3", ("3", "7"), 0),
+            ("-1", ("-1", "1"), 0),
+            (1, ("1", "cats"), 0),
+            (0, ("1", "cats"), 0),
+        ],
+    )
+    def test_a_class_goes_by_its_name_before_its_number(self, label, names, index):
+        assert class_index(label, names) == index
+
+    @pytest.mark.parametrize(
+        ("label", "names", "said"),
+        [
+            ("cat", NAMES, "no class 'cat'.* 'cats'.* Valid names: cats, dogs, small"),
+            (3, NAMES, "was 3: expected 0 to 2, or one of the names: cats, dogs, small birds"),
+            (-1, NAMES, "was -1: expected 0 to 2"),
+            (0, ("3", "7"), "was 0: expected one of 3, 7"),
+            (1.5, NAMES, "no class '1.5'"),
+        ],
+    )
+    def test_who_is_no_class_is_told_the_names(self, label, names, said):
+        with pytest.raises(UserError, match=said):
+            class_index(label, names)
+
+    def test_a_mix_is_between_classes_and_z_as_without(self):
+        torch.manual_seed(3)
+        plain, _ = draw_inputs(self.CLASSES, 2, CPU)
+        torch.manual_seed(3)
+        mix = {"dogs": 3, "cats": 1.0, 2: 0}
+        z, classes = draw_inputs(self.CLASSES, 2, CPU, class_mix=mix, names=self.NAMES)
+        assert classes.tolist() == [[0.25, 0.75, 0.0]] * 2
+        assert z.equal(plain)
+
+    @pytest.mark.parametrize(
+        ("how", "said"),
+        [
+            ({"class_mix": {0: -1}}, "weight of '0' in the mix of classes was -1"),
+            ({"class_mix": {0: float("nan")}}, "was nan"),
+            ({"class_mix": {0: 0}}, "names none"),
+            ({"class_mix": {}}, "names none"),
+            ({"class_mix": {"9": 1}}, "was 9: expected one of 0, 1, 2"),
+            ({"class_mix": {0: 1}, "label": 0}, "both a label and a mix"),
+        ],
+    )
+    def test_a_mix_that_is_none(self, how, said):
+        with pytest.raises(UserError, match=said):
+            draw_inputs(self.CLASSES, 1, CPU, **how)
+
+    def test_truncation_scales_z(self):
+        drawn = []
+        for truncation in (1.0, 0.5, 0.0):
+            torch.manual_seed(3)
+            drawn.append(draw_inputs(self.CLASSES, 5, CPU, truncation=truncation)[0])
+        whole, half, none = drawn
+        assert half.equal(whole * 0.5)
+        assert not none.any()
 
     def test_images_are_not_drawn(self):
         with pytest.raises(UserError, match="nothing of noise"):

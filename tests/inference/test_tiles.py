@@ -237,3 +237,14 @@ class TestOneWay:
         assert one_way(net, reverse=False, run="The run") is net
         with pytest.raises(UserError, match=r"The run translates one way only.*--reverse"):
             one_way(net, reverse=True, run="The run")
+
+
+@pytest.mark.parametrize("tiling", [Tiling(), SMALL_TILES])
+def test_floats_round_to_the_very_pixels(tiling):
+    image = picture(100, 90)
+    work = Translator(net=Local(2), source_channels=3, target_channels=1, device=CPU, tiling=tiling)
+    floats = work.translate_exactly(image)
+    assert (floats.dtype, floats.shape) == (np.float32, (100, 90, 1))
+    assert np.abs(floats).max() <= 1
+    rounded = to_array(to_uint8(torch.tensor(floats).permute(2, 0, 1)[None]))[0]
+    assert np.array_equal(rounded, work.translate(image))

@@ -95,7 +95,7 @@ class TestAnImage:
         assert translate(paired, "a.png", "--out", "new/b.png") == 0
         captured = capsys.readouterr()
         assert captured.out == "Wrote new/b.png.\n"
-        assert captured.err == ""
+        assert captured.err == "Converted color to gray.\n"
         assert pixels("new/b.png").shape == (20, 37, 3)
 
     @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ class TestAFolder:
         assert translate(paired, "in", "--out", "new/out") == 0
         captured = capsys.readouterr()
         assert captured.out == "Wrote 3 images to new/out.\n"
-        assert captured.err == ""
+        assert captured.err == ("Converted color to gray: a.png; sub/b.jpg; sub/deep/10.webp.\n")
         assert files(here / "new/out") == ["a.png", "sub/b.png", "sub/deep/10.png"]
         assert pixels("new/out/sub/deep/10.png").shape == (16, 18, 3)
 
@@ -214,10 +214,12 @@ class TestAFolder:
         assert translate(paired, "in", "--out", "out") == 0
         captured = capsys.readouterr()
         assert captured.out == "Wrote 1 image to out.\n"
-        assert captured.err.startswith(
+        converted, _, skipped = captured.err.partition("\n")
+        assert converted == "Converted color to gray: a.png."
+        assert skipped.startswith(
             "Skipped 4 of 5 images that cannot be decoded: bad0.png: not an image"
         )
-        assert captured.err.endswith("; and 1 more.\n")
+        assert skipped.endswith("; and 1 more.\n")
         assert files(here / "out") == ["a.png"]
 
     def test_of_nothing_that_can_be_decoded(self, paired, here, capsys):
@@ -250,6 +252,80 @@ class TestAFolder:
         assert f"received --out '{out}', expected the name of a folder" in said
 
 
+class TestSeveral:
+    """Images of several kinds and sizes at once: each is translated, or named with the reason."""
+
+    @pytest.fixture(autouse=True)
+    def material(self, here):
+        save_picture(here / "wide.png", size=(40, 60))
+        save_picture(here / "tall.jpg", size=(60, 40))
+        Image.new("L", (24, 24)).save("gray.png")
+        Image.new("RGBA", (24, 24)).save("opaque.png")
+        (here / "bad.png").write_bytes(b"no image")
+
+    def test_go_to_a_folder_each_with_a_word(self, unpaired, here, capsys):
+        names = ("wide.png", "tall.jpg", "gray.png", "opaque.png", "bad.png")
+        assert translate(unpaired, *names, "--reverse", "--size", "16", "--out", "out") == 0
+        captured = capsys.readouterr()
+        assert captured.out == "Wrote 4 images to out.\n"
+        assert captured.err.splitlines() == [
+            "Cropped 60×40 to its middle 40×40: wide.png.",
+            "Cropped 40×60 to its middle 40×40: tall.jpg.",
+            "Converted gray to color: gray.png.",
+            "Composed transparency on white: opaque.png.",
+            "Sizes are width×height. --fit short-side, pad or squash leaves nothing out.",
+            "Skipped 1 of 5 images that cannot be decoded: bad.png: not an image in any of the "
+            "formats PNG, JPEG, BMP, GIF, WEBP, TIFF, PPM.",
+        ]
+        assert files(here / "out") == ["gray.png", "opaque.png", "tall.png", "wide.png"]
+
+    @pytest.mark.parametrize(
+        ("flags", "shape"),
+        [
+            (["--fit", "short-side"], (16, 24)),
+            (["--fit", "pad"], (16, 16)),
+            (["--fit", "squash"], (16, 16)),
+            (["--fit", "short-side", "--restore"], (40, 60)),
+            (["--fit", "pad", "--restore"], (40, 60)),
+            (["--fit", "squash", "--restore"], (40, 60)),
+        ],
+    )
+    def test_no_part_is_lost_by_the_other_ways(self, unpaired, capsys, flags, shape):
+        flags = ["--size", "16", *flags, "--out", "b.png"]
+        assert translate(unpaired, "wide.png", "--reverse", *flags) == 0
+        assert capsys.readouterr().err == ""
+        assert pixels("b.png").shape == shape
+
+    def test_one_image_needs_no_out(self, unpaired, capsys):
+        assert translate(unpaired, "wide.png", "--reverse", "--size", "16") == 0
+        captured = capsys.readouterr()
+        assert captured.out == "Wrote wide-translated.png.\n"
+        assert captured.err.startswith("Cropped 60×40 to its middle 40×40.\n")
+        assert pixels("wide-translated.png").shape == (16, 16)
+
+    def test_more_than_eight_bits(self, paired, unpaired, capsys):
+        for name in ("a.npy", "a.tif", "a.png"):
+            assert translate(unpaired, "gray.png", "--out", name) == 0
+        floats = np.load("a.npy")
+        assert (floats.dtype, floats.shape) == (np.float32, (24, 24, 3))
+        assert abs(floats).max() <= 1
+        expected = np.round(np.clip((floats + 1) * 127.5, 0, 255))
+        assert np.array_equal(pixels("a.png"), expected)
+        assert translate(unpaired, "wide.png", "--reverse", "--out", "b.tif") == 0
+        assert translate(unpaired, "wide.png", "--reverse", "--out", "b.npy") == 0
+        assert pixels("b.tif").dtype == np.uint16
+        expected = np.round((np.load("b.npy")[..., 0] + 1) * 32767.5)
+        assert np.array_equal(pixels("b.tif"), expected)
+
+    def test_an_aspect_beyond_all_memory_is_left_out(self, unpaired, here, capsys, monkeypatch):
+        monkeypatch.setattr(translation_files, "memory_bytes", lambda: 10**6)
+        Image.new("RGB", (9000, 1)).save("thin.png")
+        flags = ["--reverse", "--size", "64", "--fit", "short-side", "--out", "out"]
+        assert translate(unpaired, "thin.png", "gray.png", *flags) == 0
+        assert "Skipped 1 of 2 images" in capsys.readouterr().err
+        assert files(here / "out") == ["gray.png"]
+
+
 class TestAPipe:
     def test_takes_an_image_and_gives_a_png_and_nothing_else(self, paired, here):
         save_picture(here / "a.jpg", size=(16, 24))
@@ -257,7 +333,7 @@ class TestAPipe:
         command = [sys.executable, "-m", "zerosum", "translate", str(paired), "-", "--out", "-"]
         done = subprocess.run(command, input=(here / "a.jpg").read_bytes(), capture_output=True)
         assert done.returncode == 0, done.stderr
-        assert done.stderr == b""
+        assert done.stderr == b"Converted color to gray.\n"
         with Image.open(io.BytesIO(done.stdout)) as image:
             assert image.format == "PNG"
             assert np.array_equal(np.asarray(image), pixels("b.png"))
@@ -324,6 +400,11 @@ class TestMistakes:
         ("flags", "said"),
         [
             (["--size", "0"], "The size was '0': expected N or HEIGHTxWIDTH"),
+            (["--fit", "pad"], "Received --fit without --size"),
+            (["--restore"], "Received --restore without --size"),
+            (["--size", "8", "--restore"], "What was cropped away cannot be restored"),
+            (["--size", "8x9", "--fit", "short-side"], "keeps each image's aspect"),
+            (["--size", "8", "--fit", "padd"], "padd"),
             (["--size", "300000"], "Choose smaller images with --size"),
             (["--checkpoint", "7"], "has no checkpoint '7'"),
             (["--reverse"], "translates one way only. Leave --reverse out"),
@@ -333,8 +414,8 @@ class TestMistakes:
     def test_in_a_flag(self, paired, capsys, flags, said):
         assert said in refused(paired, "picture.png", *flags, "--out", "b.png", capsys=capsys)
 
-    def test_no_place_for_the_result(self, paired, capsys):
-        assert "--out" in refused(paired, "picture.png", capsys=capsys)
+    def test_no_image(self, paired, capsys):
+        assert "Received no image" in refused(paired, capsys=capsys)
 
     def test_no_run(self, here, capsys):
         assert "no run" in refused(here / "empty", "picture.png", "--out", "b.png", capsys=capsys)

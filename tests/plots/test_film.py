@@ -1,7 +1,12 @@
+import shutil
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from zerosum.errors import UserError
 from zerosum.plots.film import FRAME_MILLISECONDS, LAST_MILLISECONDS, read_frame, save_film
 
 
@@ -14,6 +19,7 @@ def durations(path):
         found = []
         for frame in range(film.n_frames):
             film.seek(frame)
+            film.load()  # before which a WebP does not tell
             found.append(film.info["duration"])
         return found
 
@@ -64,3 +70,54 @@ def test_a_film_is_whole_or_absent(tmp_path, full_disk):
     with full_disk(9), pytest.raises(OSError, match="too large"):
         save_film(frames_of(3), path, frame_milliseconds=100)
     assert path.read_bytes() == before
+
+
+def test_a_webp_loops_and_rests_too(tmp_path):
+    save_film(frames_of(4, "RGB"), tmp_path / "film.WEBP", frame_milliseconds=100)
+    assert durations(tmp_path / "film.WEBP") == [100, 100, 100, LAST_MILLISECONDS]
+    with Image.open(tmp_path / "film.WEBP") as film:
+        assert (film.format, film.n_frames, film.info["loop"]) == ("WEBP", 4, 0)
+        film.seek(2)
+        assert abs(int(np.asarray(film)[5, 5, 0]) - 40) < 5
+
+
+class TestMp4:
+    @pytest.fixture
+    def ffmpeg(self, tmp_path, monkeypatch):
+        """A program of that name, which writes what it is given to where it is told."""
+
+        def install(code):
+            (tmp_path / "bin").mkdir()
+            program = tmp_path / "bin/ffmpeg"
+            program.write_text(f"#!{sys.executable}\nimport sys\n{code}\n")
+            program.chmod(0o755)
+            monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+
+        return install
+
+    def test_ffmpeg_is_given_raw_frames(self, tmp_path, ffmpeg):
+        ffmpeg("open(sys.argv[-1], 'wb').write(sys.stdin.buffer.read())")
+        save_film(frames_of(3, "RGBA"), tmp_path / "film.mp4", frame_milliseconds=1000)
+        raw = np.frombuffer((tmp_path / "film.mp4").read_bytes(), np.uint8).reshape(-1, 10, 12, 3)
+        assert raw[:, 0, 0, 0].tolist() == [0, 20, 40, 40]  # for two seconds
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "film.mp4"]
+
+    def test_what_ffmpeg_says_is_handed_on(self, tmp_path, ffmpeg):
+        ffmpeg("sys.exit('first\\nUnknown encoder')")
+        with pytest.raises(UserError, match=r"could not write '.*film.mp4': Unknown encoder"):
+            save_film(frames_of(1), tmp_path / "film.mp4", frame_milliseconds=100)
+
+    def test_without_ffmpeg_other_names_are_named(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("PATH", "")
+        with pytest.raises(UserError, match=r"needs the program ffmpeg.*\.webp or \.gif"):
+            save_film(frames_of(1), tmp_path / "film.mp4", frame_milliseconds=100)
+
+    @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+    def test_ffmpeg_makes_a_film_of_odd_sides_too(self, tmp_path):
+        frames = [Image.new("L", (13, 11), 20 * index) for index in range(3)]
+        save_film(frames, tmp_path / "film.mp4", frame_milliseconds=80)
+        looked_at = ["ffmpeg", "-v", "error", "-i", str(tmp_path / "film.mp4"), "-f", "rawvideo"]
+        done = subprocess.run(
+            [*looked_at, "-pix_fmt", "gray", "-"], capture_output=True, check=True
+        )
+        assert len(done.stdout) == (3 + 24) * 14 * 12

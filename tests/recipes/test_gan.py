@@ -180,7 +180,7 @@ class TestLabels:
         assert command(["sample", str(run.path), "--label", "1", "--out", out]) == 0
         capsys.readouterr()
         assert command(["sample", str(run.path), "--label", "2", "--out", out]) == 2
-        assert "The label was 2: expected 0 to 1" in capsys.readouterr().err
+        assert "The label was 2: expected one of 0, 1" in capsys.readouterr().err
 
     def test_a_run_without_classes_refuses_a_label(self, train, capsys):
         run = train("dcgan", epochs=1)

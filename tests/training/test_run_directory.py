@@ -1,13 +1,19 @@
 import errno
 import json
 import os
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from zerosum.errors import UserError
 from zerosum.training import run_directory
-from zerosum.training.run_directory import RunDirectory, StorageFailed
+from zerosum.training.run_directory import (
+    RunDirectory,
+    StorageFailed,
+    find_run,
+    no_run_here,
+)
 
 CONFIG = {"recipe": "vanilla", "config": {"seed": 3}}
 
@@ -229,3 +235,31 @@ class TestStorageFailures:
     def test_anything_else_is_not_the_disks_fault(self, directory, other):
         with pytest.raises(other), directory.storage_failures():
             raise other
+
+
+class TestFindRun:
+    def test_a_run_goes_by_its_path_or_by_its_name_in_runs(self, make_run, tmp_path):
+        make_run("runs/a")
+        (tmp_path / "a").mkdir()  # holds no run
+        assert find_run("a") == find_run(Path("runs/a")) == Path("runs/a")
+        (tmp_path / "a").rmdir()
+        make_run("a")
+        assert find_run("a") == Path("a")
+        assert find_run("b") == Path("b")
+
+    def test_who_finds_none_is_told_the_closest(self, make_run, tmp_path):
+        for name in ("runs/dcgan-cats", "runs/wgan-dogs"):
+            make_run(name)
+        said = no_run_here(Path("dcgan-cat"))
+        assert "Did you mean 'dcgan-cats'? Runs in runs/: runs/dcgan-cats, runs/wgan-dogs." in said
+        assert "Did you mean" not in no_run_here(Path("xyz"))
+
+
+def test_discarding_leaves_what_is_not_ours(make_run):
+    directory = make_run("runs/a")
+    (directory.path / "mine.txt").write_text("mine")
+    assert directory.discard() == ["mine.txt"]
+    assert [path.name for path in directory.path.iterdir()] == ["mine.txt"]
+    other = make_run("runs/b")
+    assert other.discard() == []
+    assert not other.path.exists()

@@ -28,7 +28,7 @@ def compare(
     Runs that differ in their seed alone are one group; every group is held against the first.
 
     Args:
-        runs: Two run directories or more.
+        runs: Two run directories or more, or their names in runs/.
         metrics: Metrics to compute from the checkpoints, such as fid,precision. [default: none,
             the logged metrics alone]
         count: Images on either side, for --metrics. [default: 10000]

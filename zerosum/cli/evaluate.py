@@ -28,6 +28,7 @@ def evaluate(
     checkpoint: str = "newest",
     device: str = "auto",
     neighbours: Path | None = None,
+    save_stats: Path | None = None,
     paired: bool = False,
     as_json: Annotated[bool, Parameter(name="--json")] = False,
     recipe: str | None = None,
@@ -39,8 +40,9 @@ def evaluate(
     l1, psnr, ssim, lpips and lpips_vgg hold each output against its own target.
 
     Args:
-        source: A run directory, a folder of images or an .npz file.
-        reference: The real images: a data set, a folder or an .npz. [default: the run's data]
+        source: A run directory, or the name of one in runs/; a folder of images or an .npz file.
+        reference: The real images: a data set, a folder or an .npz of them, or of statistics, mu
+            and sigma as pytorch-fid writes them. [default: the run's data]
         protocol: lucic2018, studiogan or clean-fid: the terms of published figures, all of them.
         split: train or test, of a reference that has both; for translation val too. [default:
             test, or val]
@@ -58,14 +60,16 @@ def evaluate(
         checkpoint: newest, best, or the images seen at a checkpoint that is kept.
         device: auto, cpu, cuda, cuda:N or mps.
         neighbours: FILE.png for samples beside their nearest training images; tells of copying.
+        save_stats: FILE.npz for mu and sigma of the source's features; nothing is compared.
         paired: Compare two folders image by image, matched by name: l1, psnr, ssim, lpips,
             lpips_vgg.
         as_json: Print JSON instead of a table.
         recipe: Of a run of your own recipe, the file that holds it, as FILE.py:RECIPE; it is run.
         raw: The old name of --no-ema.
     """
-    from zerosum.evaluation.evaluate import EvalConfig, evaluate_source
-    from zerosum.evaluation.pairs import evaluate_pairs, pairs_table
+    from zerosum.api import evaluate_config
+    from zerosum.evaluation.evaluate import EvalConfig
+    from zerosum.evaluation.pairs import pairs_table
     from zerosum.evaluation.tables import results_json, results_table
     from zerosum.inference.run import print_notice
 
@@ -86,10 +90,10 @@ def evaluate(
         checkpoint=checkpoint,
         device=device,
         neighbours=neighbours,
+        save_stats=save_stats,
     )
-    judge, tabulate = (evaluate_pairs, pairs_table) if paired else (evaluate_source, results_table)
-    results = judge(config, notice=print_notice)
+    results = evaluate_config(config, paired=paired, notice=print_notice)
     if as_json:
         print(json.dumps(results_json(results), indent=2))
-    else:
-        show(tabulate(results))
+    elif results:
+        show(pairs_table(results) if paired else results_table(results))

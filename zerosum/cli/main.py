@@ -20,10 +20,12 @@ from zerosum.cli.aliases import modern_flags
 from zerosum.cli.compare import compare
 from zerosum.cli.data import data
 from zerosum.cli.evaluate import evaluate
+from zerosum.cli.runs import runs
 from zerosum.cli.show import renamed, show
 from zerosum.cli.train import train_app
 from zerosum.cli.translate import translate
 from zerosum.config.base import explain
+from zerosum.config.specs import read_class_mix
 from zerosum.errors import UserError
 
 NOT_SAVED = "Interrupted at once: a training goes on from its last checkpoint."
@@ -54,16 +56,21 @@ def train() -> None:
 
 app.command(translate)
 app.command(data)
+app.command(runs)
 
 
 @app.command
 def sample(
     run: Path,
     *,
-    count: Annotated[int, Parameter(name=["--count", "-n"])] = 16,
+    count: Annotated[int | None, Parameter(name=["--count", "-n"])] = None,
     seed: int = 0,
     out: Path = Path("samples.png"),
-    label: int | None = None,
+    grid: bool = False,
+    label: str | None = None,
+    class_mix: str | None = None,
+    z: Path | None = None,
+    truncation: float = 1.0,
     no_ema: bool = False,
     checkpoint: str = "newest",
     device: str = "auto",
@@ -73,11 +80,18 @@ def sample(
     """Let a run's generator make images.
 
     Args:
-        run: The run directory.
-        count: How many images.
+        run: The run directory, or the name of one in runs/.
+        count: How many images. [default: 16, or as many as --z has]
         seed: Decides the images; the same seed gives the same ones.
-        out: FILE.png for a grid, FILE.gif for a walk through z, FILE.npz for an array, or a folder.
-        label: The class of all of them, counted from 0. [default: all classes in turn]
+        out: FILE.png for a sheet, which of one image is the image itself; FILE.gif, .webp or .mp4
+            for a walk through z; FILE.npz for arrays; or a folder.
+        grid: Make a sheet of a single image too, enlarged and with a border.
+        label: The class of all of them, by its name or counted from 0; a number that is a name is
+            meant as the name. [default: all classes in turn]
+        class_mix: Classes between which all of them shall be, with weights: cat:0.7,dog:0.3.
+        z: FILE.npy of latents, one row an image, or an .npz with z, as --out FILE.npz writes.
+        truncation: From 0 to 1, what z is multiplied by: below 1 images are more typical and vary
+            less.
         no_ema: Use G's own weights instead of their moving average.
         checkpoint: newest, best, or the images seen at a checkpoint that is kept.
         device: auto, cpu, cuda, cuda:N or mps.
@@ -85,15 +99,26 @@ def sample(
         raw: The old name of --no-ema.
     """
     from zerosum.inference.run import Run
-    from zerosum.inference.sample_files import write_samples
+    from zerosum.inference.sample_files import read_latents, write_samples
     from zerosum.tasks import task_on
 
-    ema = not (no_ema or (raw and renamed("--raw", "--no-ema")))
-    where = {"checkpoint": checkpoint, "ema": ema, "device": device}
+    mix = read_class_mix(class_mix)
     opened = Run(run, recipe=recipe)
     presentation = task_on(opened.task, opened.spec).presentation
     write_samples(
-        opened, out, presentation=presentation, count=count, seed=seed, label=label, **where
+        opened,
+        out,
+        presentation=presentation,
+        count=count,
+        seed=seed,
+        z=None if z is None else read_latents(z),
+        as_grid=grid,
+        label=label,
+        class_mix=mix,
+        truncation=truncation,
+        checkpoint=checkpoint,
+        ema=not (no_ema or (raw and renamed("--raw", "--no-ema"))),
+        device=device,
     )
     print(f"Wrote {out}.")
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from zerosum.cli.show import renamed
+from zerosum.config.specs import Fit
 
 PathOrPipe = Annotated[str, Parameter(allow_leading_hyphen=True)]
 """A file, a folder or -; without the permission, - would pass for a flag."""
@@ -15,10 +16,11 @@ PathOrPipe = Annotated[str, Parameter(allow_leading_hyphen=True)]
 
 def translate(
     run: Path,
-    image: PathOrPipe,
-    *,
-    out: PathOrPipe,
+    *images: PathOrPipe,
+    out: PathOrPipe | None = None,
     size: str | None = None,
+    fit: Fit | None = None,
+    restore: bool = False,
     seed: int = 0,
     no_ema: bool = False,
     reverse: bool = False,
@@ -27,13 +29,19 @@ def translate(
     recipe: str | None = None,
     raw: Annotated[bool, Parameter(show=False)] = False,
 ) -> None:
-    """Let a run's generator make an image of an image, or of every image in a folder.
+    """Let a run's generator make images of images.
 
     Args:
-        run: The run directory, of pix2pix or cyclegan.
-        image: An image file, a folder of them, or - for an image on standard input.
-        out: FILE.png, .jpg or .webp, a folder, or - for a PNG on standard output.
-        size: N or HEIGHTxWIDTH, to which images are cropped and resized. [default: their own]
+        run: The run directory, of pix2pix or cyclegan, or the name of one in runs/.
+        images: Image files, folders of them, or - for an image on standard input.
+        out: FILE.png, .jpg or .webp; FILE.tif for 16 bits, FILE.npy for floats in [-1, 1]; a
+            folder; or - for a PNG on standard output. [default: NAME-translated.png here, or the
+            folder translated/ for several]
+        size: N or HEIGHTxWIDTH, to which images are brought. [default: their own]
+        fit: What becomes of another aspect than that of --size: crop takes the middle, pad adds
+            black, squash distorts, short-side keeps it and makes the shorter side N. [default:
+            crop]
+        restore: Bring each result back to its image's own size; not with crop.
         seed: Decides the noise, where the run has any; the same seed gives the same image.
         no_ema: Use G's own weights instead of their moving average.
         reverse: Translate from target to source, where the run learnt both ways.
@@ -47,9 +55,11 @@ def translate(
 
     written = write_translations(
         Run(run, recipe=recipe),
-        image,
+        images,
         out,
         size=size,
+        fit=fit,
+        restore=restore,
         notice=print_notice,
         seed=seed,
         ema=not (no_ema or (raw and renamed("--raw", "--no-ema"))),
@@ -57,5 +67,5 @@ def translate(
         checkpoint=checkpoint,
         device=device,
     )
-    if out != "-":  # or the image would have words in it
+    if written != "standard output":  # or the image would have words in it
         print(f"Wrote {written}.")

@@ -13,6 +13,7 @@ from zerosum.config.base import FREE_ON_RESUME
 from zerosum.errors import UserError
 from zerosum.inference.run import Run
 from zerosum.training.log import History
+from zerosum.training.run_directory import find_run
 
 SHORT_SHA256 = 8
 
@@ -83,7 +84,8 @@ def open_runs(paths: Sequence[Path]) -> list[Trained]:
     Raises:
         UserError: a path holds no run, or one that cannot be read.
     """
-    distinct = list({path.resolve(): path for path in reversed(paths)}.values())[::-1]
+    found_paths = [find_run(path) for path in reversed(paths)]
+    distinct = list({path.resolve(): path for path in found_paths}.values())[::-1]
     found = []
     for path in distinct:
         run = Run(path)

@@ -19,6 +19,9 @@ Loss = Literal["non-saturating", "minimax", "least-squares", "wasserstein", "hin
 Penalty = Literal["gradient-penalty", "r1", "r2", "dragan"]
 """What D pays for being steep."""
 
+Fit = Literal["crop", "pad", "squash", "short-side"]
+"""How an image of another aspect is brought to a size, see `zerosum.data.decode.Format`."""
+
 LOSSES: tuple[str, ...] = get_args(Loss)
 PENALTIES: tuple[str, ...] = get_args(Penalty)
 
@@ -134,6 +137,26 @@ def parse_attention(text: str) -> dict[str, int | None]:
             raise ValueError("expected none, auto, or a resolution such as 14, G:14 or G:14,D:7")
         found |= dict.fromkeys(player or "GD", int(resolution))
     return found
+
+
+def read_class_mix(text: str | None) -> dict[str, float] | None:
+    """Read what `--class-mix` says, "cat:0.7,dog:0.3", as weights by class.
+
+    Raises:
+        UserError: it is no such list.
+    """
+    if text is None:
+        return None
+    weights: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, weight = part.strip().rpartition(":")
+        if not name or not is_weight(weight) or name in weights:
+            raise UserError(
+                f"The mix of classes was '{text}': expected each class once, with a weight "
+                "above 0 behind it, such as cat:0.7,dog:0.3."
+            )
+        weights[name] = float(weight)
+    return weights
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -8,13 +8,16 @@ allow-list and pixel counts are checked before any pixel is decoded.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from zerosum.config.specs import Fit
 from zerosum.data.arrays import Pixels
-from zerosum.errors import UserError
+from zerosum.errors import UserError, unknown_name
 from zerosum.hardware import memory_bytes, require_memory
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
@@ -35,16 +38,34 @@ class Format:
     """The shape that images are brought to.
 
     Attributes:
-        size: (height, width), reached by cropping the centre to the aspect and then resizing with
-            Lanczos' filter, which does not alias; None keeps each image's own size.
+        size: (height, width), reached by resizing with Lanczos' filter, which does not alias; None
+            keeps each image's own size.
         channels: 1 gray, 3 RGB, 4 RGBA; None takes 1 for a gray image and 3 for any other.
             Transparency is composed on white unless channels is 4.
+        fit: what is done about another aspect than that of `size`. "crop" takes the middle of the
+            image; "pad" puts all of it in the middle of a black canvas, which is transparent where
+            channels is 4; "squash" distorts it; "short-side" keeps the aspect and makes the
+            shorter side as long as `size`, a square, so that images keep sizes of their own.
     """
 
     size: tuple[int, int] | None = None
     channels: int | None = None
+    fit: Fit = "crop"
 
     def __post_init__(self) -> None:
+        if self.fit not in get_args(Fit):
+            raise unknown_name("fit", self.fit, get_args(Fit))
+        if self.fit != "crop" and self.size is None:
+            raise UserError(
+                f"Images cannot be fitted by '{self.fit}' to no size. Name one with --size, or "
+                "leave --fit out."
+            )
+        if self.fit == "short-side" and self.size is not None and self.size[0] != self.size[1]:
+            height, width = self.size
+            raise UserError(
+                f"The size was {height}×{width}, but 'short-side' keeps each image's aspect and "
+                "takes one number: --size N."
+            )
         if self.size is not None and min(self.size) < 1:
             height, width = self.size
             raise UserError(f"Images cannot have the size {height}×{width}: both must be >= 1.")
@@ -85,6 +106,13 @@ def decode(content: bytes, wanted: Format) -> Pixels:
         raise Undecodable(reason) from error
 
 
+def kind_of(content: bytes) -> str:
+    """What an image file, which can be decoded, holds: "gray" or "color", "with opacity" or not."""
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        kind = "gray" if image.mode in GRAY_MODES else "color"
+        return f"{kind} with opacity" if image.has_transparency_data else kind
+
+
 def fit(image: Image.Image, wanted: Format) -> Pixels:
     """Bring an image of any mode and size to the wanted shape.
 
@@ -97,8 +125,7 @@ def fit(image: Image.Image, wanted: Format) -> Pixels:
     channels = wanted.channels or (1 if image.mode in GRAY_MODES else 3)
     image = _convert(image, channels)
     if wanted.size is not None:
-        height, width = wanted.size
-        image = ImageOps.fit(image, (width, height), method=Image.Resampling.LANCZOS)
+        image = _resize(image, wanted)
     return np.asarray(image).reshape(image.height, image.width, channels)
 
 
@@ -114,7 +141,7 @@ def fit_array(images: Pixels, wanted: Format) -> Pixels:
     """
     channels = wanted.channels or (1 if images.shape[3] == 1 else 3)
     if images.shape[3] != channels or wanted.size not in (None, images.shape[1:3]):
-        height, width = wanted.size or images.shape[1:3]
+        height, width = fitted_size(images.shape[1:3], wanted)
         require_memory(
             2 * len(images) * channels * height * width,  # the list, and the stack of it
             memory=memory_bytes(),
@@ -123,6 +150,55 @@ def fit_array(images: Pixels, wanted: Format) -> Pixels:
         squeezed = images[..., 0] if images.shape[3] == 1 else images
         images = np.stack([fit(Image.fromarray(image), wanted) for image in squeezed])
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+
+
+def fitted_size(size: Sequence[int], wanted: Format) -> tuple[int, int]:
+    """The (height, width) that an image of this (height, width) has in the wanted shape."""
+    height, width = size
+    if wanted.size is None:
+        return height, width
+    if wanted.fit != "short-side":
+        return wanted.size
+    scale = wanted.size[0] / min(height, width)
+    return round(height * scale), round(width * scale)
+
+
+def kept_part(size: Sequence[int], wanted: Format) -> tuple[int, int]:
+    """The (height, width) of an image's middle that is kept of it, all but where it is cropped."""
+    height, width = size
+    if wanted.size is None or wanted.fit != "crop":
+        return height, width
+    return (
+        max(1, min(height, round(width * wanted.size[0] / wanted.size[1]))),
+        max(1, min(width, round(height * wanted.size[1] / wanted.size[0]))),
+    )
+
+
+def place_in_canvas(size: Sequence[int], canvas: tuple[int, int]) -> tuple[slice, slice]:
+    """The rows and columns of a canvas (height, width) that all of an image takes by "pad"."""
+    scale = min(canvas[0] / size[0], canvas[1] / size[1])
+    sides = []
+    for length, whole in zip(size, canvas, strict=True):
+        scaled = max(1, round(length * scale))
+        start = (whole - scaled) // 2
+        sides.append(slice(start, start + scaled))
+    rows, columns = sides
+    return rows, columns
+
+
+def _resize(image: Image.Image, wanted: Format) -> Image.Image:
+    """Bring an image of mode L, RGB or RGBA to the wanted size, which there is."""
+    own = image.height, image.width
+    height, width = fitted_size(own, wanted)
+    if wanted.fit == "crop":
+        return ImageOps.fit(image, (width, height), method=Image.Resampling.LANCZOS)
+    if wanted.fit != "pad":
+        return image.resize((width, height), Image.Resampling.LANCZOS)
+    rows, columns = place_in_canvas(own, (height, width))
+    scaled = (columns.stop - columns.start, rows.stop - rows.start)
+    canvas = Image.new(image.mode, (width, height))  # zeros: black, or transparent
+    canvas.paste(image.resize(scaled, Image.Resampling.LANCZOS), (columns.start, rows.start))
+    return canvas
 
 
 def _check_pixel_count(image: Image.Image) -> None:

@@ -96,4 +96,9 @@ def to_tensor(samples: Samples) -> Tensor:
 def safe_name(path: Path) -> str:
     """Make a folder's name, or a file's without its suffix, safe as a part of a file name."""
     stem = re.sub(r"\.(zip|npz|tar|tar\.gz|tgz|tar\.xz)$", "", path.resolve().name, flags=re.I)
-    return re.sub(r"[^\w.-]+", "-", stem).strip("-.")[:64] or "images"
+    return safe_part(stem) or "images"
+
+
+def safe_part(text: str) -> str:
+    """Make a text safe as a part of a file name; "" where nothing of it is."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.")[:64]

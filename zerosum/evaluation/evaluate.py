@@ -40,7 +40,7 @@ from zerosum.metrics.protocols import Protocol, agree
 from zerosum.metrics.registry import LEAST_IMAGES, METRICS, read_names
 from zerosum.metrics.weight_files import INCEPTION, LPIPS
 from zerosum.tasks import task_of_data
-from zerosum.training.run_directory import RunDirectory, no_run_here
+from zerosum.training.run_directory import RunDirectory, find_run, no_run_here
 
 MOST_SEEDS = 2**32
 PACE_SECONDS = 30
@@ -66,6 +66,7 @@ class EvalConfig:
     checkpoint: str = "newest"
     device: str = "auto"
     neighbours: Path | None = None
+    save_stats: Path | None = None
 
 
 def evaluate_source(config: EvalConfig, *, notice: Notice) -> dict[str, MetricResult]:
@@ -78,11 +79,9 @@ def evaluate_source(config: EvalConfig, *, notice: Notice) -> dict[str, MetricRe
     Raises:
         UserError: something named is not there or cannot be compared.
     """
-    # numpy's generator, whose subsets torch-fidelity draws, takes no others.
-    if not 0 <= config.seed < MOST_SEEDS:
-        raise UserError(f"The seed was {config.seed}: expected 0 to {MOST_SEEDS - 1}.")
+    require_seed(config.seed)
     device = choose_device(config.device)
-    run = Run(config.source, recipe=config.recipe) if is_run(config.source) else None
+    config, run = open_source(config)
     protocol = agreed_protocol(config, run)
     reference = find_reference(config, run, notice)
     targets = None
@@ -133,6 +132,16 @@ def evaluate_source(config: EvalConfig, *, notice: Notice) -> dict[str, MetricRe
     }
 
 
+def require_seed(seed: int) -> None:
+    """Refuse a seed that numpy's generator, whose subsets torch-fidelity draws, does not take.
+
+    Raises:
+        UserError: it is one.
+    """
+    if not 0 <= seed < MOST_SEEDS:
+        raise UserError(f"The seed was {seed}: expected 0 to {MOST_SEEDS - 1}.")
+
+
 def agreed_protocol(config: EvalConfig, run: Run | None) -> Protocol:
     """Settle what a comparison is made by.
 
@@ -160,9 +169,24 @@ def agreed_protocol(config: EvalConfig, run: Run | None) -> Protocol:
     )
 
 
+def open_source(config: EvalConfig) -> tuple[EvalConfig, Run | None]:
+    """Open the run that the source is, if it is one; the config then has its path.
+
+    Raises:
+        UserError: there is a run, and it cannot be opened.
+    """
+    if not is_run(config.source):
+        return config, None
+    run = Run(config.source, recipe=config.recipe)
+    return replace(config, source=str(run.path)), run
+
+
 def is_run(source: str) -> bool:
-    """Whether a path is a run directory, and not a folder of images."""
-    return RunDirectory(source).exists()
+    """Whether a source is a run directory, or the name of one, and no images by that name."""
+    if RunDirectory(source).exists():
+        return True
+    names_images = source in DATASETS or Path(source).expanduser().exists()
+    return not names_images and RunDirectory(find_run(source)).exists()
 
 
 def find_reference(config: EvalConfig, run: Run | None, notice: Notice) -> RealImages:
@@ -331,22 +355,14 @@ def draw_sides(
     Outputs of a run that translates images stand in the order of the reference, so that each keeps
     its own target. Of pairs alone there is no floor.
     """
-    seed, device = config.seed, config.device
-    weights = "average of G" if config.ema else "G itself"
-    made_by = f"{Path(config.source)} ({weights}, checkpoint {config.checkpoint})"
+    seed = config.seed
     reals = reference.load(protocol.split)
     if targets is not None:
         split = protocol.split if reference is targets else config.split or HELD_OUT
         fakes = targets.sources(split)
-    elif run is not None:
-        most, _ = protocol.counts(len(reals.images))
-        samples = run.sample(
-            most, seed=seed, ema=config.ema, checkpoint=config.checkpoint, device=device
-        )
-        fakes = ImageCollection(name=made_by, split=None, images=to_tensor(samples))
     else:
-        shape = read_size(config.size), config.channels
-        fakes = Source(config.source, *shape, notice).load("train")
+        most = 0 if run is None else protocol.counts(len(reals.images))[0]
+        fakes = load_samples(config, run, most, notice)
     num_fakes, num_reals = agreed_counts(
         protocol,
         len(fakes.images),
@@ -356,18 +372,46 @@ def draw_sides(
     )
     fakes = draw(fakes, num_fakes, "reference" if targets else "samples", seed)
     if targets is not None:
-        outputs = targets.run.translate(
-            to_array(fakes.images),
-            seed=seed,
-            ema=config.ema,
-            checkpoint=config.checkpoint,
-            device=device,
-        )
-        name = f"{made_by}, {' to '.join(targets.way)}"
-        fakes = replace(fakes, name=name, images=to_tensor(outputs))
+        fakes = translated(config, targets, fakes)
     others = None
     if of_sets:
         others = draw_others(
             reference, reals, protocol, seed=seed, taken=num_reals, count=num_fakes
         )
     return fakes, draw(reals, num_reals, "reference", seed), others
+
+
+def load_samples(
+    config: EvalConfig, run: Run | None, count: int, notice: Notice, *, split: str = "train"
+) -> ImageCollection:
+    """Let a run that makes images of noise make so many, or load all that a path holds."""
+    if run is None:
+        shape = read_size(config.size), config.channels
+        return Source(config.source, *shape, notice).load(split)
+    samples = run.sample(
+        count,
+        seed=config.seed,
+        ema=config.ema,
+        checkpoint=config.checkpoint,
+        device=config.device,
+    )
+    return ImageCollection(name=made_by(config), split=None, images=to_tensor(samples))
+
+
+def translated(config: EvalConfig, targets: Targets, sources: ImageCollection) -> ImageCollection:
+    """Let a run that translates images translate sources."""
+    outputs = targets.run.translate(
+        to_array(sources.images),
+        seed=config.seed,
+        ema=config.ema,
+        checkpoint=config.checkpoint,
+        device=config.device,
+    )
+    name = f"{made_by(config)}, {' to '.join(targets.way)}"
+    return replace(sources, name=name, images=to_tensor(outputs))
+
+
+def made_by(config: EvalConfig) -> str:
+    """What cards call the samples of a run."""
+    weights = "average of G" if config.ema else "G itself"
+    return f"{Path(config.source)} ({weights}, checkpoint {config.checkpoint})"

@@ -35,7 +35,10 @@ from zerosum.metrics.weight_files import LPIPS
 from zerosum.plots.tables import table
 from zerosum.seeds import stream_seed
 
-FOREIGN = ("protocol", "split", "features", "resize", "ema", "checkpoint", "neighbours", "recipe")
+FOREIGN = (
+    *("protocol", "split", "features", "resize", "ema", "checkpoint", "neighbours", "recipe"),
+    "save_stats",
+)
 """What a user may ask of sets of images but not of pairs."""
 
 
@@ -136,7 +139,7 @@ def refuse_foreign(config: EvalConfig) -> None:
         raise UserError("--paired compares two folders: name the second one with --reference.")
     for field in fields(config):
         if field.name in FOREIGN and getattr(config, field.name) != field.default:
-            flag = "no-ema" if field.name == "ema" else field.name
+            flag = "no-ema" if field.name == "ema" else field.name.replace("_", "-")
             raise UserError(
                 f"--{flag} has no meaning with --paired, which compares the images of two folders "
                 "one by one. Leave one of the two out."

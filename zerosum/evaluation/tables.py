@@ -67,6 +67,8 @@ def seen_by(card: dict[str, Any]) -> str:
 
 def described(card: dict[str, Any]) -> str:
     """A set of real images in a few words."""
+    if card["n"] is None:
+        return f"the statistics {card['name']}"
     split = f", split {card['split']}" if card["split"] else ""
     return f"{card['n']:,} images of {card['name']}{split}"
 

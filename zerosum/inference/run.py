@@ -7,6 +7,7 @@ import shlex
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -20,13 +21,15 @@ from zerosum.data.arrays import Pixels, Samples
 from zerosum.data.images import to_array
 from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError
-from zerosum.game.sampling import CHUNK, Generator, draw_inputs, generate, image_inputs
+from zerosum.game.sampling import CHUNK, ClassMix, Generator, draw_inputs, generate, image_inputs
 from zerosum.hardware import choose_device
 from zerosum.inference.tiles import Translator, one_way
 from zerosum.recipes import build_generator
 from zerosum.recipes.own import recipe_of_run
 from zerosum.seeds import enter_stream, own_randomness
-from zerosum.training.run_directory import RunDirectory
+from zerosum.training.run_directory import RunDirectory, find_run
+
+DEFAULT_COUNT = 16
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -49,6 +52,22 @@ def takes_raw(method: Method) -> Method:
     return cast("Method", call)
 
 
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """Samples, and what G was given for each.
+
+    Attributes:
+        samples: as `Run.sample` gives them.
+        z: the latents, float32 (n, latent_size).
+        classes: one-hot, or weights that add up to 1, float32 (n, num_classes); None where G is
+            told none.
+    """
+
+    samples: Samples
+    z: NDArray[np.float32]
+    classes: NDArray[np.float32] | None
+
+
 class Run:
     """A trained run.
 
@@ -66,13 +85,13 @@ class Run:
         """Open a run directory.
 
         Args:
-            path: where it is.
+            path: where it is, or its name in `runs/`.
             recipe: of a run of the user's own recipe, the module that holds it; its code is run.
 
         Raises:
             UserError: there is no run, it cannot be read, or its recipe has to be named.
         """
-        self.directory = RunDirectory(path)
+        self.directory = RunDirectory(find_run(path))
         self.path = self.directory.path
         saved = self.directory.read_config()
         if not isinstance(saved.get("recipe"), str):
@@ -155,10 +174,13 @@ class Run:
     @takes_raw
     def sample(
         self,
-        count: int = 16,
+        count: int | None = None,
         *,
         seed: int = 0,
-        label: int | None = None,
+        label: int | str | None = None,
+        class_mix: ClassMix | None = None,
+        z: NDArray[Any] | torch.Tensor | None = None,
+        truncation: float = 1.0,
         ema: bool = True,
         checkpoint: str | int = "newest",
         device: str | torch.device = "auto",
@@ -168,29 +190,74 @@ class Run:
         The same seed gives the same images, whatever the count: 64 images begin with the 16.
 
         Args:
-            count: how many.
+            count: how many; by default 16, or as many as `z` has rows.
             seed: decides z.
-            label: the class of all of them, counted from 0; None for all classes in turn.
+            label: the class of all of them, by its name or counted from 0; None for all classes in
+                turn. A number that is the name of a class means that one.
+            class_mix: classes between which all of them shall be, with their weights, such as
+                {"cat": 0.7, "dog": 0.3}; in place of `label`.
+            z: the latents, (count, latent_size), instead of drawing them.
+            truncation: in [0, 1], what z is multiplied by: below 1 images are more typical and less
+                varied.
             ema: as `generator` takes it, and so the others.
             checkpoint: "newest", "best", or the images seen at one of those kept.
             device: where G computes.
 
         Raises:
-            UserError: the count is not positive, or there is no such class, checkpoint or device.
+            UserError: the count is not positive, there is no such class, checkpoint or device, or
+                G cannot take such latents.
         """
+        return self.sample_with_inputs(
+            count,
+            seed=seed,
+            label=label,
+            class_mix=class_mix,
+            z=z,
+            truncation=truncation,
+            ema=ema,
+            checkpoint=checkpoint,
+            device=device,
+        ).samples
+
+    def sample_with_inputs(
+        self,
+        count: int | None = None,
+        *,
+        seed: int = 0,
+        z: NDArray[Any] | torch.Tensor | None = None,
+        ema: bool = True,
+        checkpoint: str | int = "newest",
+        device: str | torch.device = "auto",
+        **drawing: Any,
+    ) -> Sampled:
+        """Do as `sample` does, whose arguments it takes, and tell what G was given too."""
+        latents = None if z is None else latents_of(z, count)
+        if count is None:
+            count = DEFAULT_COUNT if latents is None else len(latents)
         if count < 1:
             raise UserError(f"The number of images was {count}: expected at least 1.")
         where = choose_device(str(device))
         G = self.generator(ema=ema, checkpoint=checkpoint, device=where)
-        chunks = []
+        made, given = [], []
         with own_randomness(where):
             for index in range(-(-count // CHUNK)):  # of one size, so that samples nest
                 enter_stream(where, "sample", seed, index)
-                inputs = draw_inputs(G.inputs, CHUNK, where, label=label)
-                chunks.append(to_array(generate(G, inputs)))
-        return np.concatenate(chunks)[:count]
+                inputs = draw_inputs(
+                    G.inputs,
+                    CHUNK,
+                    where,
+                    names=self.classes,
+                    z=None if latents is None else whole_chunk(latents, index),
+                    **drawing,
+                )
+                made.append(to_array(generate(G, inputs)))
+                given.append([each.cpu().numpy() for each in inputs])
+        z_used, *classes = (np.concatenate(each)[:count] for each in zip(*given, strict=True))
+        return Sampled(np.concatenate(made)[:count], z_used, classes[0] if classes else None)
 
-    def labels(self, count: int = 16, *, label: int | None = None) -> NDArray[np.int64] | None:
+    def labels(
+        self, count: int = 16, *, label: int | str | None = None
+    ) -> NDArray[np.int64] | None:
         """The classes that `sample` tells G, int64 (count,), or None where it tells none.
 
         Raises:
@@ -200,7 +267,7 @@ class Run:
             inputs = self._untrained(torch.device("meta")).inputs
         cpu = torch.device("cpu")
         with own_randomness(cpu):
-            _, *classes = draw_inputs(inputs, CHUNK, cpu, label=label)
+            _, *classes = draw_inputs(inputs, CHUNK, cpu, label=label, names=self.classes)
         # Each chunk of samples begins with the first class.
         return np.resize(classes[0].argmax(dim=1).numpy(), count) if classes else None
 
@@ -209,9 +276,11 @@ class Run:
         self,
         steps: int,
         *,
-        count: int = 16,
+        count: int = DEFAULT_COUNT,
         seed: int = 0,
-        label: int | None = None,
+        label: int | str | None = None,
+        class_mix: ClassMix | None = None,
+        truncation: float = 1.0,
         ema: bool = True,
         checkpoint: str | int = "newest",
         device: str | torch.device = "auto",
@@ -219,7 +288,8 @@ class Run:
         """Walk z around a circle and back to its start: an array as `sample` gives at each step.
 
         On the circle cos(t) a + sin(t) b through two draws a and b every point is N(0, I), as G
-        was trained on; on a straight line between them z would be too short.
+        was trained on; on a straight line between them z would be too short. The other arguments
+        are those of `sample`.
 
         Raises:
             UserError: as `sample`.
@@ -231,7 +301,16 @@ class Run:
         with own_randomness(where):
             enter_stream(where, "interpolate", seed)
             (a, *others), (b, *_) = (
-                draw_inputs(G.inputs, count, where, label=label) for _ in range(2)
+                draw_inputs(
+                    G.inputs,
+                    count,
+                    where,
+                    label=label,
+                    class_mix=class_mix,
+                    names=self.classes,
+                    truncation=truncation,
+                )
+                for _ in range(2)
             )
         frames = []
         for step in range(steps):
@@ -317,6 +396,34 @@ class Run:
         """Build G with weights that do not matter."""
         with own_randomness(device):
             return build_generator(self._recipe, self.config, self.spec, device=device)
+
+
+def latents_of(z: NDArray[Any] | torch.Tensor, count: int | None) -> torch.Tensor:
+    """Read latents that a user gives, one row an image, as floats (n, d).
+
+    Raises:
+        UserError: they are no such array, or not as many as images were asked for.
+    """
+    array = z.detach().cpu().numpy() if isinstance(z, torch.Tensor) else np.asarray(z)
+    if array.ndim != 2 or len(array) == 0 or array.dtype.kind not in "fiu":
+        raise UserError(
+            f"The latents are {array.dtype} of shape {array.shape}: expected floats of the shape "
+            "(n, latent_size), a row for each image."
+        )
+    if count not in (None, len(array)):
+        raise UserError(
+            f"Asked for {count} images of {len(array)} latents: expected as many, or no number."
+        )
+    return torch.tensor(array, dtype=torch.float32)
+
+
+def whole_chunk(latents: torch.Tensor, index: int) -> torch.Tensor:
+    """The latents (CHUNK, d) of one chunk of images, with zeros behind the last.
+
+    A batch of another size could round otherwise, and give back another image of the same z.
+    """
+    rows = latents[index * CHUNK : (index + 1) * CHUNK]
+    return torch.cat([rows, rows.new_zeros(CHUNK - len(rows), latents.shape[1])])
 
 
 def print_notice(text: str) -> None:

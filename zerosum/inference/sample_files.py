@@ -1,4 +1,4 @@
-"""A run's samples as files: a picture, a folder, an array or a film."""
+"""A run's samples as files: a picture, a folder, an array or a film; and latents out of a file."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from zerosum.data.images import safe_part
+from zerosum.data.npz import DAMAGE
 from zerosum.errors import UserError
 from zerosum.files import cannot_write
-from zerosum.inference.run import Run
-from zerosum.plots.film import save_film
+from zerosum.inference.run import DEFAULT_COUNT, Run, Sampled
+from zerosum.plots.film import FILMS, require_film, save_film
 from zerosum.plots.grids import Presentation, to_picture
 
 WALK_STEPS = 60
 WALK_MILLISECONDS = 80
+ENDINGS = ".png, .npz, .gif, .webp or .mp4"
 
 
 def write_samples(
@@ -22,31 +26,77 @@ def write_samples(
     out: Path,
     *,
     presentation: Presentation,
-    count: int,
-    label: int | None = None,
+    count: int | None = None,
+    seed: int = 0,
+    z: NDArray[Any] | None = None,
+    as_grid: bool = False,
     **how: Any,
 ) -> None:
     """Make images and write them in the form that the file's name asks for.
 
     Args:
         run: whose generator makes them.
-        out: `.png` for one picture of all; `.gif` for a walk through z that ends where it began;
-            `.npz` for what `Run.sample` gives, and where G was told classes `labels`, int64 (n,);
-            without a suffix, a folder of PNGs.
+        out: `.png` for one picture of all, which of a single image is that image; `.gif`, `.webp`
+            or `.mp4` for a walk through z that ends where it began; `.npz` for what `Run.sample`
+            gives, with the latents as `z`, and where G was told classes `labels`, int64 (n,), and
+            their names, `classes`; without a suffix, a folder of PNGs, named by index, seed and
+            class.
         presentation: what the samples look like, of the run's task.
-        count: how many images; for a walk, how many walk side by side.
-        label: the class of all of them; None for all classes in turn.
+        count: how many images; for a walk, how many walk side by side. None as for `Run.sample`.
+        seed: decides z.
+        z: the latents, instead of drawing them.
+        as_grid: whether a single image is laid out as several are, enlarged and with a border.
         how: what else `Run.sample` takes.
 
     Raises:
         UserError: the suffix is none of these, the folder is not empty, nothing can be written
             there, the samples are no images, or the run cannot be sampled.
     """
+    require_out(out, presentation, walks_given=z is not None, as_grid=as_grid)
     suffix = out.suffix.lower()
-    if suffix not in ("", ".png", ".gif", ".npz"):
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if suffix in FILMS:
+            number = DEFAULT_COUNT if count is None else count
+            frames = run.interpolate(WALK_STEPS, count=number, seed=seed, **how)
+            pictures = [presentation.picture(samples, data=run.config.data) for samples in frames]
+            save_film(pictures, out, frame_milliseconds=WALK_MILLISECONDS)
+            return
+        made = run.sample_with_inputs(count, seed=seed, z=z, **how)
+        if suffix == ".png":
+            one = len(made.samples) == 1 and not as_grid and not presentation.no_images
+            picture = (
+                to_picture(made.samples[0])
+                if one
+                else presentation.picture(made.samples, data=run.config.data)
+            )
+            picture.save(out, format="PNG")
+        elif suffix == ".npz":
+            arrays: dict[str, Any] = arrays_of(made, run.classes, presentation.array)
+            np.savez_compressed(out, **arrays)
+        else:
+            out.mkdir(exist_ok=True)
+            classes = classes_of(made, run.classes)
+            drawn_by = "" if z is not None else f"_seed{seed}"
+            for index, image in enumerate(made.samples):
+                part = safe_part(classes[index]) if classes else ""
+                name = f"{index:06d}{drawn_by}{'_' * bool(part)}{part}.png"
+                to_picture(image).save(out / name, format="PNG")
+    except OSError as error:
+        raise cannot_write(out, error) from None
+
+
+def require_out(out: Path, presentation: Presentation, *, walks_given: bool, as_grid: bool) -> None:
+    """Refuse, before any work, a place for samples that would not do.
+
+    Raises:
+        UserError: it would not; the message says why.
+    """
+    suffix = out.suffix.lower()
+    if suffix not in ("", ".png", ".npz", *FILMS):
         raise UserError(
-            f"Samples cannot be written as '{out.name}': expected a name that ends in .png, .gif "
-            "or .npz, or a folder's name without a suffix."
+            f"Samples cannot be written as '{out.name}': expected a name that ends in {ENDINGS}, "
+            "or a folder's name without a suffix."
         )
     if suffix == "" and out.is_dir() and any(out.iterdir()):
         raise UserError(
@@ -56,27 +106,55 @@ def write_samples(
     if suffix == "" and presentation.no_images:
         raise UserError(
             f"{presentation.no_images} and make no folder of images. Choose a name for --out that "
-            "ends in .png, .gif or .npz."
+            f"ends in {ENDINGS}."
         )
+    if as_grid and (suffix != ".png" or presentation.no_images):
+        why = presentation.no_images or f"'{out.name}' is none"
+        raise UserError(f"--grid is for a .png of images: {why}. Leave it out.")
+    if suffix in FILMS:
+        if walks_given:
+            raise UserError(
+                "A film walks through z of its own: received --z too. Leave it out, or choose a "
+                "name that ends in .png or .npz."
+            )
+        require_film(out)
+
+
+def arrays_of(made: Sampled, names: tuple[str, ...], array: str) -> dict[str, NDArray[Any]]:
+    """What an .npz of samples holds, which are called `array` in it."""
+    arrays = {array: made.samples, "z": made.z}
+    if classes_of(made, names):
+        assert made.classes is not None
+        arrays["labels"] = made.classes.argmax(axis=1).astype(np.int64)
+        arrays["classes"] = np.array(names)
+    return arrays
+
+
+def classes_of(made: Sampled, names: tuple[str, ...]) -> list[str]:
+    """The name of each sample's class; [] where G is told none, or a mix of several."""
+    if made.classes is None or made.classes.max(axis=1).min() < 1:
+        return []
+    return [names[index] for index in made.classes.argmax(axis=1)]
+
+
+def read_latents(path: Path) -> NDArray[Any]:
+    """Read latents (n, latent_size) from an .npy, or from an .npz under the name "z".
+
+    Raises:
+        UserError: there is no such file, or it holds none.
+    """
+    expected = "expected an .npy of shape (n, latent_size), or an .npz with such an array 'z'"
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if suffix == ".gif":
-            frames = run.interpolate(WALK_STEPS, count=count, label=label, **how)
-            pictures = [presentation.picture(samples, data=run.config.data) for samples in frames]
-            save_film(pictures, out, frame_milliseconds=WALK_MILLISECONDS)
-            return
-        samples = run.sample(count, label=label, **how)
-        if suffix == ".png":
-            presentation.picture(samples, data=run.config.data).save(out, format="PNG")
-        elif suffix == ".npz":
-            labels = run.labels(count, label=label)
-            arrays: dict[str, Any] = {presentation.array: samples}
-            if labels is not None:
-                arrays["labels"] = labels
-            np.savez_compressed(out, **arrays)
-        else:
-            out.mkdir(exist_ok=True)
-            for index, image in enumerate(samples):
-                to_picture(image).save(out / f"{index:06d}.png", format="PNG")
-    except OSError as error:
-        raise cannot_write(out, error) from None
+        with path.open("rb") as file:
+            found = np.load(file, allow_pickle=False)
+            if isinstance(found, np.lib.npyio.NpzFile):
+                if "z" not in found.files:
+                    held = ", ".join(found.files) or "nothing"
+                    raise UserError(f"'{path}' holds {held}, and no z; {expected}.")
+                found = found["z"]
+            return np.asarray(found)
+    except UserError:
+        raise
+    except DAMAGE as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"The latents '{path}' cannot be read: {reason}; {expected}.") from None

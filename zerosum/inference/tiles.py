@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from zerosum.data.arrays import Pixels
@@ -119,23 +121,35 @@ class Translator:
 
         Beside the image and its output it takes the memory of one row of tiles.
         """
+        output = np.empty((*image.shape[:2], self.target_channels), np.uint8)
+        for rows, band in self._bands(image):
+            output[rows] = to_array(to_uint8(band))[0]
+        return output
+
+    def translate_exactly(self, image: Pixels) -> NDArray[np.float32]:
+        """Do as `translate` does, but keep G's floats, float32 (h, w, c) in [-1, 1]."""
+        output = np.empty((*image.shape[:2], self.target_channels), np.float32)
+        for rows, band in self._bands(image):
+            output[rows] = band[0].clamp(-1, 1).permute(1, 2, 0).numpy()
+        return output
+
+    def _bands(self, image: Pixels) -> Iterator[tuple[slice, Tensor]]:
+        """Translate an image from top to bottom: rows, and floats (1, c, rows, w) for them."""
         height, width = image.shape[:2]
         columns = self._spans(width, whole=height * width <= self.tiling.most_pixels)
         rows = self._spans(height, whole=height * width <= self.tiling.most_pixels)
-        output = np.empty((height, width, self.target_channels), np.uint8)
         begun = torch.zeros(self.target_channels, 0, width)  # what the last row has of the next one
         next_starts = [*(row.start for row in rows[1:]), height]
-        with own_randomness(self.device):
-            for row, next_start in zip(rows, next_starts, strict=True):
-                band = torch.zeros(self.target_channels, row.stop - row.start, width)
-                band[:, : begun.shape[1]] = begun
-                for column in columns:
+        for row, next_start in zip(rows, next_starts, strict=True):
+            band = torch.zeros(self.target_channels, row.stop - row.start, width)
+            band[:, : begun.shape[1]] = begun
+            for column in columns:
+                with own_randomness(self.device):
                     tile = self._tile(image[row.slice, column.slice], row, column)
-                    band[..., column.slice] += tile * (row.shares[:, None] * column.shares)
-                done = next_start - row.start
-                output[row.start : next_start] = to_array(to_uint8(band[None, :, :done]))[0]
-                begun = band[:, done:]
-        return output
+                band[..., column.slice] += tile * (row.shares[:, None] * column.shares)
+            done = next_start - row.start
+            yield slice(row.start, next_start), band[None, :, :done]
+            begun = band[:, done:]
 
     def translate_all(self, images: Pixels) -> Pixels:
         """Translate images, uint8 (n, h, w, source_channels) -> uint8 (n, h, w, target_channels).

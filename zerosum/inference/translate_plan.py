@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -15,7 +16,12 @@ from zerosum.files import cannot_write
 
 PIPE = "-"
 """What stands for standard input and output."""
-WRITABLE = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+EXACT = (".tif", ".tiff", ".npy")
+"""What holds more than 8 bits a channel."""
+WRITABLE = (*PICTURES, *EXACT)
+FOLDER = "translated"
+"""Where several images go by default."""
 
 
 @dataclass(frozen=True)
@@ -33,23 +39,51 @@ class Job:
     name: str
 
 
-def plan(image: str, out: str) -> list[Job]:
+def plan(images: Sequence[str], out: str | None = None) -> list[Job]:
     """Say what is to be translated into what.
 
     Args:
-        image: a file, a folder, or "-" for standard input.
-        out: for an image, a file that ends in one of `WRITABLE`, "-" for a PNG on standard output,
-            or a folder, where it keeps its name and becomes a PNG; for a folder, a folder that is
-            empty or not there yet, where all images keep their names and subfolders.
+        images: files and folders, or "-" alone for standard input.
+        out: for one image, a file that ends in one of `WRITABLE`, "-" for a PNG on standard output,
+            or a folder, where it keeps its name and becomes a PNG; for several, a folder where none
+            of them is yet; for folders, one that is empty or not there yet, where all images keep
+            their names and subfolders. None takes `NAME-translated.png` in the working folder for
+            one image, the folder `FOLDER` for more, and standard output for standard input.
 
     Raises:
         UserError: there is no such image, it would be overwritten, or `out` is nothing of that.
     """
-    of_folder = names_folder(image)
+    if not images:
+        raise UserError("Received no image: expected files, folders, or - for standard input.")
+    if len(images) > 1 and PIPE in images:
+        raise UserError(
+            "Standard input, -, can only be translated alone: received other images beside it."
+        )
+    if len(images) == 1 and not names_folder(images[0]):
+        out = default_out(images[0]) if out is None else out
+    out = FOLDER if out is None else out
     try:
-        return jobs_of_folder(Path(image), out) if of_folder else [job_of_image(image, out)]
-    except OSError as error:  # of the target; the source has been looked at
+        if len(images) == 1 and not names_folder(images[0]):
+            return [job_of_image(images[0], out)]
+        return jobs_of_several(images, out)
+    except OSError as error:  # of the target; the sources have been looked at
         raise cannot_write(Path(out), error) from None
+
+
+def default_out(image: str) -> str:
+    """Where one image goes if nobody says: beside nothing of that name, in the working folder.
+
+    Raises:
+        UserError: there is something of that name.
+    """
+    if image == PIPE:
+        return PIPE
+    name = f"{Path(image).stem}-translated.png"
+    if Path(name).exists():
+        raise UserError(
+            f"'{name}' exists already. To overwrite it, name it with --out, or choose another name."
+        )
+    return name
 
 
 def names_folder(image: str) -> bool:
@@ -88,16 +122,12 @@ def job_of_image(image: str, out: str) -> Job:
             f"An image cannot be written as '{target.name}': expected a name that ends in "
             f"{' '.join(WRITABLE)}, a folder's name, or - for standard output."
         )
-    if source is not None and target.exists():
-        if target.samefile(source):
-            raise UserError(
-                f"'{target}' is the image itself, which would be lost. Choose another --out."
-            )
-        if in_folder:  # nobody asked to overwrite that
-            raise UserError(
-                f"'{target}' exists already. To overwrite it, name it with --out, or choose "
-                "another folder."
-            )
+    if source is not None and in_folder:  # where nobody asked to overwrite anything
+        require_new(target, source)
+    elif source is not None and target.exists() and target.samefile(source):
+        raise UserError(
+            f"'{target}' is the image itself, which would be lost. Choose another --out."
+        )
     return Job(source, target, name)
 
 
@@ -115,42 +145,76 @@ def target_in_folder(source: Path | None, out: str) -> Path:
     return Path(out) / f"{source.stem}.png"
 
 
-def jobs_of_folder(folder: Path, out: str) -> list[Job]:
-    """Plan for all images in a folder and in its subfolders.
+def jobs_of_several(images: Sequence[str], out: str) -> list[Job]:
+    """Plan for images, and for all images in folders and in their subfolders.
 
     Raises:
         UserError: there are none, two would get one name, or they cannot be written there.
     """
     target = Path(out)
+    folders = [Path(image) for image in images if names_folder(image)]
     if not out or out == PIPE or target.suffix.lower() in WRITABLE or target.is_file():
+        what = "A folder of images becomes" if len(images) == 1 else "Several images become"
         raise UserError(
-            f"A folder of images becomes a folder: received --out '{out}', expected the name of a "
-            "folder that is empty or not there yet."
+            f"{what} a folder: received --out '{out}', expected the name of a folder that is empty "
+            "or not there yet."
         )
-    if target.is_dir():
-        require_empty(target, folder)
+    if folders and target.is_dir():
+        require_empty(target, folders)
+    named: dict[str, Job] = {}
+    for image in images:
+        path = Path(image)
+        for name, file in files_of(path) if path in folders else [(path.name, path)]:
+            result = PurePosixPath(name).with_suffix(".png").as_posix()
+            job = Job(file, target / result, printable(name if len(images) == 1 else str(file)))
+            if result in named:
+                where = f"{path} holds" if len(images) == 1 else "There are"
+                raise UserError(
+                    f"{where} both {named[result].name} and {job.name}, and both would become "
+                    f"{printable(result)}. Rename one, or move it away."
+                )
+            if not folders:
+                require_new(target / result, path)
+            named[result] = job
+    return list(named.values())
+
+
+def files_of(folder: Path) -> list[tuple[str, Path]]:
+    """The images in a folder and its subfolders, each with its name in there, in natural order.
+
+    Raises:
+        UserError: there are none.
+    """
     files = sorted(filter(is_image, list_files(folder)), key=natural_key)
     if not files:
         raise UserError(f"{folder} holds no images: expected files ending in {' '.join(SUFFIXES)}.")
-    named: dict[str, str] = {}
-    for file in files:
-        result = PurePosixPath(file).with_suffix(".png").as_posix()
-        if result in named:
-            raise UserError(
-                f"{folder} holds both {printable(named[result])} and {printable(file)}, and both "
-                f"would become {printable(result)}. Rename one, or move it away."
-            )
-        named[result] = file
-    return [Job(folder / file, target / result, printable(file)) for result, file in named.items()]
+    return [(file, folder / file) for file in files]
 
 
-def require_empty(target: Path, folder: Path) -> None:
+def require_new(target: Path, source: Path) -> None:
+    """Refuse to write over what is there, in a folder where nobody named it.
+
+    Raises:
+        UserError: there is something.
+    """
+    if not target.exists():
+        return
+    if target.samefile(source):
+        raise UserError(
+            f"'{target}' is the image itself, which would be lost. Choose another --out."
+        )
+    raise UserError(
+        f"'{target}' exists already. To overwrite it, name it with --out, or choose another folder."
+    )
+
+
+def require_empty(target: Path, folders: Sequence[Path]) -> None:
     """Refuse to mix results with what is in a folder.
 
     Raises:
-        UserError: the folder holds something, or is that of the images.
+        UserError: the folder holds something, or is one of the images.
     """
-    if target.samefile(folder):
+    if any(target.samefile(folder) for folder in folders):
         raise UserError(
             f"'{target}' is the folder of the images itself. Choose another with --out."
         )

@@ -23,6 +23,7 @@ from zerosum.metrics.embedding import VERSION, Embedding, embed, embed_reference
 from zerosum.metrics.features import FeatureNet
 from zerosum.metrics.lpips import RESIZE, Lpips
 from zerosum.metrics.registry import METRICS, Value, reported_name
+from zerosum.metrics.statistics import Statistics
 
 T = TypeVar("T")
 
@@ -121,7 +122,7 @@ def choose(names: Sequence[str], net: FeatureNet) -> tuple[str, ...]:
 
 def evaluate(
     fake: ImageCollection,
-    real: ImageCollection,
+    real: ImageCollection | Statistics,
     *,
     net: FeatureNet,
     names: Sequence[str],
@@ -132,7 +133,8 @@ def evaluate(
 
     Args:
         fake: the samples, at least `registry.LEAST_IMAGES`.
-        real: the reference, as many at least.
+        real: the reference, as many at least; or its statistics, for metrics that need no more
+            than moments.
         net: in whose features they are compared.
         names: of `METRICS`, such as `choose` gives.
         seed: decides the subsets and parts that some metrics draw.
@@ -141,6 +143,9 @@ def evaluate(
 
     Returns:
         A result for each name, under the name by which it may be reported.
+
+    Raises:
+        UserError: statistics are of another net.
     """
     metrics = [METRICS[name] for name in names]
     needs = {metric.needs for metric in metrics}
@@ -148,10 +153,18 @@ def evaluate(
         "keep_features": "features" in needs,
         "keep_logits": not needs.isdisjoint({"logits", "gaussians"}),
     }
-    reference = embed_reference(net, real.images, **keep)
-    pair = Comparison(embed(net, fake.images, **keep), reference, net=net, seed=seed)
+    seen = embed(net, fake.images, **keep)
+    counts = [len(seen)]
+    if isinstance(real, Statistics):
+        real.require_net(net, len(seen.moments.mean))
+        reference = Embedding(moments=real.moments, features=None, logits=None)
+        counts += [] if real.count is None else [real.count]
+    else:
+        reference = embed_reference(net, real.images, **keep)
+        counts.append(len(reference))
+    pair = Comparison(seen, reference, net=net, seed=seed)
     floors: dict[str, Value] = {}
-    if others is not None:
+    if others is not None and isinstance(real, ImageCollection):
         sets = fingerprint(others.images), fingerprint(real.images)
         key = content_key(
             "floor", VERSION, __version__, net.sha256, net.resize, *sets, *names, seed
@@ -160,8 +173,8 @@ def evaluate(
         lasting = net.sha256 is not None and all(metric.ours for metric in metrics)
         floors = (read_json(key) if lasting else None) or {}
         if not floors:
-            seen = embed_reference(net, others.images, **keep)
-            between = Comparison(seen, reference, net=net, seed=seed)
+            seen_others = embed_reference(net, others.images, **keep)
+            between = Comparison(seen_others, reference, net=net, seed=seed)
             floors = {metric.name: metric.spread(between).mean for metric in metrics}
             if lasting:
                 write_json(key, floors)
@@ -176,7 +189,7 @@ def evaluate(
             "spread": found.deviation,
             "basis": metric.basis(pair) if metric.basis else None,
             "warning": metric.doubt(
-                count=min(len(pair.fake), len(pair.real)),
+                count=min(counts),
                 num_features=len(reference.moments.mean),
                 num_classes=len(net.classes),
             ),
@@ -224,7 +237,7 @@ def evaluate_images(
 
 def circumstances(
     fake: ImageCollection,
-    real: ImageCollection,
+    real: ImageCollection | Statistics,
     others: ImageCollection | None,
     *,
     net: FeatureNet | None,

@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -207,7 +207,14 @@ class Checkpoints:
     def _sweep(self, *, newest: int) -> None:
         # Later ones than the newest are damaged: the run went on from one before them.
         good = [seen for seen in self.seen() if seen <= newest]
-        kept = {*good[-self.KEEP :], self.best(good)}
+        self.keep_only({*good[-self.KEEP :], self.best(good)})
+
+    def keep_only(self, kept: Collection[int | None]) -> None:
+        """Remove all checkpoints but those of so many images seen.
+
+        Raises:
+            OSError: they cannot be removed.
+        """
         for seen in self.seen():
             if seen not in kept:
                 # Renamed first, so that a kill half-way leaves no checkpoint with files missing.

@@ -19,10 +19,13 @@ from typing import IO, Any
 
 from PIL import Image
 
-from zerosum.errors import UserError
+from zerosum.errors import UserError, did_you_mean
 from zerosum.files import WRITING, cannot_write, write_whole
 from zerosum.training.checkpoint import Checkpoints, to_json
 from zerosum.training.log import History, read_log
+
+RUNS = Path("runs")
+"""Where runs lie when the user does not say, each in a folder of its own."""
 
 FORMAT = 1
 """The version of the run directory's format; raised when older code could no longer read it."""
@@ -79,13 +82,13 @@ class RunDirectory:
         except OSError as error:
             raise cannot_write(self.path, error, CHOOSE_ANOTHER) from None
         # Alone, these are what a kill before the first config, or --fresh, leaves behind.
-        if names - {LOCK} and (CONFIG not in names or self._config_is_foreign()):
+        if names - {LOCK} and (CONFIG not in names or self.is_foreign()):
             raise UserError(
                 f"The folder '{self.path}' is not empty and holds no run. Choose another "
                 "with --out, so that nothing in it is lost."
             )
 
-    def _config_is_foreign(self) -> bool:
+    def is_foreign(self) -> bool:
         """Whether the config is another program's. A damaged one may be ours."""
         try:
             return "format" not in json.loads(self.config_path.read_bytes())
@@ -141,6 +144,39 @@ class RunDirectory:
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise cannot_write(self.path, error, CHOOSE_ANOTHER) from None
+
+    def discard(self) -> list[str]:
+        """Remove the run, and its folder if nothing else is in it.
+
+        Returns:
+            The names of what else is in it, which stays.
+
+        Raises:
+            UserError: another process is training in it, or the files cannot be removed.
+        """
+        with self.locked():
+            self.remove()
+            try:
+                (self.path / LOCK).unlink(missing_ok=True)
+                others = sorted(path.name for path in self.path.iterdir())
+                if not others:
+                    self.path.rmdir()
+            except OSError as error:
+                raise cannot_write(self.path, error, CHOOSE_ANOTHER) from None
+        return others
+
+    def is_training(self) -> bool:
+        """Whether a process is training in it; False where the system cannot tell."""
+        try:
+            import fcntl
+
+            with (self.path / LOCK).open() as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except (ImportError, OSError):  # Windows; or nobody has ever trained here
+            return False
+        return False
 
     def save_picture(self, picture: Image.Image, epoch: float) -> None:
         """Save the picture of an epoch, or of a point inside one, whole or not at all."""
@@ -221,8 +257,21 @@ class RunDirectory:
         return file
 
 
+def find_run(path: Path | str) -> Path:
+    """The run directory that is meant: the path itself, or else a run of that name in `RUNS`.
+
+    Where there is neither, it is the path.
+    """
+    path, named = Path(path), RUNS / path
+    return named if not (path / CONFIG).is_file() and (named / CONFIG).is_file() else path
+
+
 def no_run_here(path: Path) -> str:
-    """Say that a path holds no run, and which runs are beside it."""
+    """Say that a path holds no run, and which runs are beside it or else in `RUNS`."""
     message = f"There is no run in '{path}': expected a folder with a {CONFIG}, as train makes it."
-    beside = sorted(str(config.parent) for config in path.parent.glob(f"*/{CONFIG}"))
-    return f"{message} Runs beside it: {', '.join(beside)}." if beside else message
+    for where, folder in (("beside it", path.parent), (f"in {RUNS}/", RUNS)):
+        runs = sorted(str(config.parent) for config in folder.glob(f"*/{CONFIG}"))
+        if runs:
+            hint = did_you_mean(path.name, [Path(run).name for run in runs])
+            return f"{message}{hint} Runs {where}: {', '.join(runs)}."
+    return message
