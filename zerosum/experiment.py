@@ -19,9 +19,9 @@ from zerosum.callbacks.console import in_words
 from zerosum.config.base import Settings
 from zerosum.data.images import ImageSet
 from zerosum.data.loader import Loader, Position
-from zerosum.errors import and_more
 from zerosum.game.core import Batch, Game
 from zerosum.hardware import exhaustion_explained, memory_bytes, require_memory
+from zerosum.inspection import facts, understanding
 from zerosum.plots.curves import draw_curve
 from zerosum.plots.film import FRAME_MILLISECONDS, read_frame, save_film
 from zerosum.seeds import enter_stream
@@ -42,12 +42,10 @@ BYTES_PER_WEIGHT = 4 * (4.5 + 2 * 3.5)
 
 
 def load_images(recipe: str, config: Settings, callback: Callback) -> ImageSet:
-    """Load what the config says, and tell which files could not be used."""
-    images = TASKS[recipes.get(recipe).task].load(config)
-    if images.skipped:
-        callback.notice(
-            f"Skipped {len(images.skipped)} unusable files: {and_more(images.skipped)}."
-        )
+    """Load what the config says, and warn of what is likely not meant."""
+    images = TASKS[recipes.get(recipe).task].load_split(config, "train")
+    for warning in images.report.warnings:
+        callback.notice(f"WARNING: {warning}")
     return images
 
 
@@ -164,9 +162,11 @@ def run_loop(
         )
     if progress.seen:
         callback.notice(f"Going on with '{directory.path}' at {progress.seen:,} images.")
-    callback.notice(header(recipe, task, config, images, game))
-
     held_out = task.held_out(config, images, callback.notice)
+    others = None if held_out is images else held_out  # of pairs all may have to serve
+    understood = understanding(task, config, images, others)
+    callback.notice("\n".join([header(recipe, task, config, images, game), *understood]))
+    directory.write_data(facts(images, others))
     paint = task.painter(state, config, held_out, directory)
 
     def draw(epoch: float, history: History) -> None:

@@ -38,6 +38,6 @@ def test_values_and_what_becomes_of_them():
 
 def test_few_levels_are_warned_of():
     said = few_levels(64, 16, 17, "0 to 4,095 of 65,535")
-    assert "brightest pixel is 16 of 255, and 17 levels" in said
+    assert "17 levels of gray are left of 256, the brightest 16" in said
     assert "--range" in said
     assert few_levels(64, 255, 256, "") == ""

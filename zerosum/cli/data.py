@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from zerosum.cli.show import show
+from zerosum.config.specs import Fit
 from zerosum.data.catalog import DATASETS, folders, is_here, locate
 from zerosum.errors import UserError, unknown_name
 
@@ -55,6 +57,51 @@ def get(name: str) -> None:
         raise UserError(f"'{name}' is not on this machine. {about.origin}")
     else:
         get_with_bar(name)
+
+
+@data.command
+def inspect(
+    path: str,
+    *,
+    recipe: str = "dcgan",
+    split: str = "train",
+    size: str | None = None,
+    channels: int | None = None,
+    fit: Fit | None = None,
+    range: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,  # noqa: A002
+    all_frames: bool = False,
+    hold_out: float | None = None,
+    strict: bool = False,
+    out: Path | None = None,
+) -> None:
+    """Say what training would understand of images, without training.
+
+    Args:
+        path: A folder, an archive or a file of images, or a data set's name.
+        recipe: Whose reading is meant: pix2pix reads pairs, cyclegan two domains.
+        split: train, val or test.
+        size: As for train, and so the others.
+        channels: 1 for gray, 3 for RGB, 4 for RGBA.
+        fit: crop, pad, squash or short-side.
+        range: LOW:HIGH, or auto.
+        all_frames: Take every frame and page.
+        hold_out: Share of the images to keep from training.
+        strict: Stop at an undecodable image.
+        out: FILE.png for a contact sheet of images from all over the set.
+    """
+    from zerosum.inspection import inspect_data
+
+    asked = {
+        "size": size,
+        "channels": channels,
+        "fit": fit,
+        "range": range,
+        "all_frames": all_frames or None,
+        "hold_out": hold_out,
+        "strict": strict or None,
+    }
+    given = {name: value for name, value in asked.items() if value is not None}
+    print("\n".join(inspect_data(path, recipe=recipe, split=split, given=given, out=out)))
 
 
 def get_with_bar(name: str) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from zerosum.cli.show import renamed, show
+from zerosum.config.specs import Fit
 
 
 def evaluate(
@@ -21,6 +22,8 @@ def evaluate(
     resize: str | None = None,
     size: str | None = None,
     channels: int | None = None,
+    fit: Fit | None = None,
+    range: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,  # noqa: A002
     count: Annotated[int | None, Parameter(name=["--count", "-n"])] = None,
     metrics: str | None = None,
     seed: int = 0,
@@ -52,6 +55,10 @@ def evaluate(
             [default: torch-fidelity]
         size: N or HEIGHTxWIDTH, to which images that are read are cropped and resized.
         channels: 1 for gray, 3 for RGB, 4 for RGBA, to which images that are read are brought.
+        fit: How images of another aspect get --size: crop, pad, squash or short-side. [default:
+            crop]
+        range: LOW:HIGH, the values that become black and white in images of more than 8 bits; or
+            auto.
         count: Images on either side; fewer where there are fewer. [default: 10000]
         metrics: Names with commas between, such as fid,kid,precision, as they are printed too;
             fid is the Fréchet distance in the features chosen. [default: all]
@@ -82,6 +89,8 @@ def evaluate(
         resize=resize,
         size=size,
         channels=channels,
+        fit=fit,
+        range=range,
         count=count,
         metrics=metrics or "",
         recipe=recipe,

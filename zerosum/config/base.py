@@ -25,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from zerosum.config.specs import parse_size
+from zerosum.config.specs import Fit, parse_range, parse_size, read_range, read_size
 from zerosum.errors import UserError, unknown_name
 
 
@@ -63,6 +63,14 @@ Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Beta = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 
 
+@dataclass(frozen=True)
+class ReadBy:
+    """Marks a setting that not everything reads: who does, and whether that is so of settings."""
+
+    reader: str
+    reads: Callable[[Any], bool]
+
+
 class Settings(BaseModel):
     """What every run has. Recipes change the defaults and add their own fields."""
 
@@ -74,6 +82,21 @@ class Settings(BaseModel):
     )
     channels: Annotated[Literal[1, 3, 4] | None, BeforeValidator(number_in_text)] = Field(
         None, description="1 for gray, 3 for RGB, 4 for RGBA. By default what the images have."
+    )
+    fit: Annotated[Fit, ReadBy("--size", lambda s: s.size is not None)] = Field(
+        "crop",
+        description="How images of another aspect get --size: crop, pad, squash, or short-side.",
+    )
+    range: Annotated[str, checked_by(parse_range)] | None = Field(
+        None,
+        description="LOW:HIGH, the values that become black and white in images of more than 8 "
+        "bits, such as 0:4095; or auto, those of the whole set.",
+    )
+    hold_out: float = Field(
+        0,
+        ge=0,
+        lt=1,
+        description="Share of the images to keep from training, such as 0.1, where no folder does.",
     )
     strict: bool = Field(False, description="Stop at an undecodable image instead of skipping it.")
     epochs: Count | None = Field(100, description="Passes over the data set.")
@@ -113,6 +136,16 @@ class Settings(BaseModel):
         if self.patience is not None and self.evaluate_every == 0:
             raise ValueError("expected --evaluate-every above 0 beside --patience")
         return self
+
+    def loading(self) -> dict[str, Any]:
+        """How images are brought to their form, as `zerosum.data.load` takes it."""
+        return {
+            "size": read_size(self.size),
+            "channels": self.channels,
+            "fit": self.fit,
+            "value_range": read_range(self.range),
+            "hold_out": self.hold_out,
+        }
 
     def budget(self, num_images: int) -> int:
         """Real images to train on in all, with so many in the data set."""
@@ -240,14 +273,6 @@ def modern_names(
             value = OLD_VALUES.get(new, {}).get(value, value)
         found[new] = value
     return found
-
-
-@dataclass(frozen=True)
-class ReadBy:
-    """Marks a setting that not everything reads: who does, and whether that is so of settings."""
-
-    reader: str
-    reads: Callable[[Any], bool]
 
 
 def unread(settings: Settings) -> dict[str, str]:

@@ -6,7 +6,7 @@ told from the settings alone. Who reads a setting stands beside it.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -153,6 +153,9 @@ class GanSettings(AdversarialSettings):
         "none",
         description="How the class is told to G and D; with classifier, D has to name it.",
     )
+    all_frames: bool = Field(
+        False, description="Take every frame of an animation and every page of a TIFF."
+    )
     pack: Count = Field(1, description="Images that D judges together (PacGAN).")
     augment: Annotated[str, checked_by(parse_augment)] = Field(
         "none", description="Differentiable augmentation: color,translation,cutout."
@@ -167,6 +170,10 @@ class GanSettings(AdversarialSettings):
     grad_accumulation: Count = Field(
         1, description="Play a batch in so many parts before the step, to need less memory."
     )
+
+    def loading(self) -> dict[str, Any]:
+        """How images are brought to their form, as `zerosum.data.load` takes it."""
+        return {**super().loading(), "all_frames": self.all_frames}
 
     @model_validator(mode="after")
     def _all_fit_together(self) -> GanSettings:

@@ -159,6 +159,36 @@ def read_class_mix(text: str | None) -> dict[str, float] | None:
     return weights
 
 
+def parse_range(text: str) -> tuple[float, float] | Literal["auto"]:
+    """Read "0:4095" as (lowest, highest), or "auto".
+
+    Raises:
+        ValueError: the text is neither, or the first number is not the lower one.
+    """
+    if text == "auto":
+        return "auto"
+    low, colon, high = text.partition(":")
+    try:
+        found = float(low), float(high)
+    except ValueError:
+        found = math.nan, math.nan
+    if not (colon and found[0] < found[1] and all(map(math.isfinite, found))):
+        raise ValueError("expected LOW:HIGH, such as 0:4095, or auto")
+    return found
+
+
+def read_range(text: str | None) -> tuple[float, float] | Literal["auto"] | None:
+    """Read what `--range` says.
+
+    Raises:
+        UserError: it is no range.
+    """
+    try:
+        return parse_range(text) if text else None
+    except ValueError as error:
+        raise UserError(f"The range was '{text}': {error}.") from None
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """Read "64" or "48x64" as (height, width).
 

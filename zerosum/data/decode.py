@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, get_args
 
 import numpy as np
@@ -23,14 +24,24 @@ from zerosum.data.report import Note, Report, Size, ValueRange
 from zerosum.errors import UserError, unknown_name
 from zerosum.hardware import memory_bytes, require_memory
 
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "AVIF", "HEIF")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 ORIENTATION = 0x0112  # of EXIF
 GRAY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
 
 
+SHEET = "zerosum: samples, and no data"
+"""What the pictures and films of samples that we write carry with them, so that they are not taken
+for images to learn from, when they come to lie among them."""
+SOFTWARE = 0x0131  # of EXIF
+
+
 class Undecodable(Exception):
     """One file is no image that we can use; the message is the reason, in one line."""
+
+
+class OwnSheet(Undecodable):
+    """A picture or film of samples that we have made ourselves."""
 
 
 FITTED: dict[Fit, str] = {
@@ -172,9 +183,13 @@ def opened(content: bytes) -> Iterator[Image.Image]:
     """
     if not content:
         raise Undecodable("the file is empty")
+    if content[4:8] == b"ftyp":  # as HEIC and AVIF begin
+        read_heif_too()
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(content), formats=readable()) as image:
             _check_pixel_count(image)
+            if is_own_sheet(image):
+                raise OwnSheet("a picture of samples that zerosum made")
             yield image
     except Undecodable:
         raise
@@ -183,6 +198,31 @@ def opened(content: bytes) -> Iterator[Image.Image]:
     except Exception as error:  # Pillow raises nearly anything when a file is damaged
         reason = " ".join(str(error).split()) or type(error).__name__
         raise Undecodable(reason) from error
+
+
+@cache
+def read_heif_too() -> None:
+    """Teach Pillow HEIC, the photographs of iPhones, where the package for it is installed."""
+    with suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+
+
+def readable() -> list[str]:
+    """The formats of those allowed that this Pillow can read: it may lack AVIF, and HEIF."""
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def is_own_sheet(image: Image.Image) -> bool:
+    """Whether an image says of itself that it is a picture or film of samples."""
+    comment = image.info.get("comment")
+    told = (
+        image.info.get("Software"),
+        comment.decode("latin-1") if isinstance(comment, bytes) else "",
+    )
+    return SHEET in told or (image.format == "WEBP" and image.getexif().get(SOFTWARE) == SHEET)
 
 
 def oddities(image: Image.Image, wanted: Format) -> Iterator[str]:
@@ -230,7 +270,7 @@ def values_of(image: Image.Image) -> tuple[float, float, float] | None:
 
 def kind_of(content: bytes) -> str:
     """What an image file, which can be decoded, holds: "gray" or "color", "with opacity" or not."""
-    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+    with Image.open(io.BytesIO(content), formats=readable()) as image:
         kind = "gray" if image.mode in GRAY_MODES else "color"
         return f"{kind} with opacity" if image.has_transparency_data else kind
 

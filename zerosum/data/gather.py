@@ -24,6 +24,7 @@ from zerosum.data.arrays import Pixels
 from zerosum.data.decode import (
     Decoded,
     Format,
+    OwnSheet,
     Undecodable,
     num_frames,
     read_image,
@@ -37,6 +38,9 @@ from zerosum.data.splits import choose_split
 from zerosum.errors import UserError, and_more
 from zerosum.hardware import memory_bytes, require_memory
 
+HEIF_ADVICE = " (convert them to JPEG, or pip install 'zerosum[heif]')"
+ADVICE = {".heic": HEIF_ADVICE, ".heif": HEIF_ADVICE}
+"""What makes files readable that may well be meant, by their suffix."""
 MAX_THREADS = 4  # beyond it Python's own lock leaves little to gain
 MAX_FILE_BYTES = 256 * 2**20  # more than an uncompressed image of the largest safe pixel count
 
@@ -193,8 +197,9 @@ def take_stock(files: Iterable[str], read: Callable[[str], bytes], *, source: Pa
     for name in set(outside) - set(images) - set(companions):
         if not is_hidden(name):
             suffix = PurePosixPath(name).suffix.lower()
-            kind = printable(suffix) if suffix else "a kind without suffix"
-            others.add(f"files of a kind that is not read: {kind}", name)
+            kind = printable(suffix) if suffix else "without a suffix"
+            advice = ADVICE.get(suffix, "")
+            others.add(f"files of a kind that is not read here, {kind}{advice}", name)
     if runs:
         noun = "run directory" if len(runs) == 1 else "run directories"
         example = printable(min(runs, key=natural_key))
@@ -269,7 +274,13 @@ def gather_pixels(
             f"{len(skipped)} of the {len(names)} images in {source} cannot be decoded: "
             f"{and_more(skipped)}."
         )
-    kept = [slot for slot, name in enumerate(canvas.names) if name not in reasons]
+    sheets = facts.sheets.names()
+    kept = [slot for slot, name in enumerate(canvas.names) if name not in {**reasons, **sheets}]
+    if not kept:
+        raise UserError(
+            f"The {len(names)} images in {source} are pictures of samples that zerosum made, such "
+            f"as {printable(names[0])}, and no data."
+        )
     images = canvas.keep(kept)
     report = facts.report(images, wanted)
     if skipped:
@@ -303,6 +314,7 @@ class Facts:
 
     sizes: dict[str, Size] = field(default_factory=dict)
     changes: Tally = field(default_factory=Tally)
+    sheets: Tally = field(default_factory=Tally)
     values: list[tuple[float, float, float]] = field(default_factory=list)
 
     def take(self, name: str, decoded: Decoded) -> None:
@@ -330,10 +342,12 @@ class Facts:
         brightest = int(images.max())
         levels = brightest - int(images.min()) + 1
         warning = few_levels(len(images), brightest, levels, values)
+        as_they_are = [(images.shape[2], images.shape[3])] == sizes
         return Report(
-            sizes=tuple(dict.fromkeys((sizes[0], sizes[-1]))) if sizes else (),
+            sizes=() if as_they_are else tuple(dict.fromkeys((sizes[0], sizes[-1]))),
             values=values,
             changed=self.changes.notes(),
+            left_out=self.sheets.notes(),
             warnings=(warning,) if warning else (),
         )
 
@@ -356,6 +370,8 @@ def _fill(
         try:
             canvas.put(name, decoded.result().pixels)
             facts.take(name, decoded.result())
+        except OwnSheet:
+            facts.sheets.add("pictures of samples that zerosum made", name)
         except Undecodable as problem:
             reasons[name] = printable(str(problem))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -48,6 +48,27 @@ class ImageSet:
         """What a net must know of them."""
         classes = () if self.labels is None else self.classes
         return DataSpec(shape=self.shape, classes=classes, source_channels=self.source_channels)
+
+    def class_counts(self) -> dict[str, int]:
+        """How many images there are of each class, {} where there are no labels."""
+        if self.labels is None:
+            return {}
+        counts = torch.bincount(self.labels, minlength=len(self.classes)).tolist()
+        return dict(zip(self.classes, counts, strict=True))
+
+    def with_classes(self, classes: tuple[str, ...]) -> ImageSet:
+        """The same images labelled by the classes of another set, without those of none of them.
+
+        Where one of the two has no labels there are none.
+        """
+        if self.classes == classes:
+            return self
+        if self.labels is None or not classes:
+            return replace(self, labels=None, classes=())
+        index = {name: label for label, name in enumerate(classes)}
+        numbers = torch.tensor([index.get(name, -1) for name in self.classes])[self.labels]
+        rows = torch.nonzero(numbers >= 0).flatten()
+        return replace(self, images=self.images[rows], labels=numbers[rows], classes=classes)
 
     def fingerprint(self) -> str:
         """Hash shape, pixels and labels: a resumed run must see the same data.

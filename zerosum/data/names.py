@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import PurePosixPath
 
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
-    *(".ppm", ".pgm", ".pbm", ".pnm"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".avif"),
+    *((".heic", ".heif") if find_spec("pillow_heif") else ()),
 )
 
 LITTER = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information")

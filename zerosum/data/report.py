@@ -113,6 +113,10 @@ class Tally:
         """Count one more, a file by its name."""
         self.examples.setdefault(what, []).append(name)
 
+    def names(self) -> dict[str, str]:
+        """What is so of each that was counted."""
+        return {name: what for what, names in self.examples.items() for name in names}
+
     def notes(self) -> tuple[Note, ...]:
         """What was counted, what is so of most first."""
         found = [
@@ -150,13 +154,13 @@ def few_levels(count: int, brightest: int, levels: int, values: str) -> str:
     """
     if levels > FEW_LEVELS:
         return ""
-    told = f" of values from {values}" if values else ""
-    advice = (
-        "Say with --range LOW:HIGH, or --range auto, which values are black and white."
-        if values
-        else "Are these the images that you mean?"
-    )
+    if values:
+        return (
+            f"The {count:,} images have values from {values}: {levels} levels of gray are left of "
+            f"256, the brightest {brightest}. Say which values are black and white with --range "
+            "LOW:HIGH, or with --range auto."
+        )
     return (
-        f"The {count:,} images are nearly flat: the brightest pixel is {brightest} of 255, and "
-        f"{levels} levels of gray are left{told}. {advice}"
+        f"The {count:,} images are nearly flat: {levels} of 256 levels occur, the brightest "
+        f"{brightest}. Are these the images that you mean?"
     )

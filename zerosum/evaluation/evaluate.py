@@ -6,13 +6,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from zerosum.config.specs import read_size
+from zerosum.config.specs import Fit, read_range, read_size
 from zerosum.data.catalog import DATASETS
 from zerosum.data.images import to_array, to_tensor
+from zerosum.data.splits import no_split
 from zerosum.errors import UserError
 from zerosum.evaluation.images import (
     Notice,
@@ -58,6 +60,8 @@ class EvalConfig:
     resize: str | None = None
     size: str | None = None
     channels: int | None = None
+    fit: Fit | None = None
+    range: str | None = None
     count: int | None = None
     metrics: str = ""
     recipe: str | None = None
@@ -84,6 +88,10 @@ def evaluate_source(config: EvalConfig, *, notice: Notice) -> dict[str, MetricRe
     config, run = open_source(config)
     protocol = agreed_protocol(config, run)
     reference = find_reference(config, run, notice)
+    if config.split is not None and not reference.has_splits:
+        raise no_split(f"'{reference.name}'", config.split)
+    if run is not None and config.reference is None and not run.source_channels:
+        warn_of_training_images(reference, notice)
     targets = None
     if run is not None and run.source_channels:
         targets = reference if isinstance(reference, Targets) else Targets(run, notice)
@@ -142,6 +150,15 @@ def require_seed(seed: int) -> None:
         raise UserError(f"The seed was {seed}: expected 0 to {MOST_SEEDS - 1}.")
 
 
+def warn_of_training_images(reference: RealImages, notice: Notice) -> None:
+    """Say where nothing is held out of what a run was trained on."""
+    if not reference.has_splits:
+        notice(
+            f"'{reference.name}' has no images that were held out: the metrics are against images "
+            "that were trained on, and flatter. --hold-out 0.1 in training keeps some."
+        )
+
+
 def agreed_protocol(config: EvalConfig, run: Run | None) -> Protocol:
     """Settle what a comparison is made by.
 
@@ -195,9 +212,8 @@ def find_reference(config: EvalConfig, run: Run | None, notice: Notice) -> RealI
     Raises:
         UserError: there is neither.
     """
-    size, channels = read_size(config.size), config.channels
     if config.reference is not None:
-        return Source(config.reference, size, channels, notice)
+        return Source(config.reference, loading_of(config), notice)
     if run is None:
         named = config.source in DATASETS
         if not named and not Path(config.source).expanduser().exists():
@@ -210,10 +226,21 @@ def find_reference(config: EvalConfig, run: Run | None, notice: Notice) -> RealI
         )
     if run.source_channels:
         return Targets(run, notice)
-    settings = run.config
-    return Source(
-        settings.data, size or read_size(settings.size), channels or settings.channels, notice
-    )
+    asked = loading_of(config)
+    given = {name: value for name, value in asked.items() if value is not None}
+    if config.fit is None and "size" not in given:
+        given.pop("fit", None)
+    return Source(run.config.data, {**run.config.loading(), **given}, notice)
+
+
+def loading_of(config: EvalConfig) -> dict[str, Any]:
+    """How images that are read are brought to their form, as `zerosum.data.load` takes it."""
+    return {
+        "size": read_size(config.size),
+        "channels": config.channels,
+        "fit": config.fit or "crop",
+        "value_range": read_range(config.range),
+    }
 
 
 def choose_metrics(
@@ -305,10 +332,11 @@ def refuse_foreign(config: EvalConfig) -> None:
             f"The run '{config.source}' makes images of images, and --neighbours is for images "
             "made of noise. Leave it out."
         )
-    if config.reference is None and (config.size is not None or config.channels is not None):
+    shaped = (config.size, config.channels, config.fit, config.range)
+    if config.reference is None and any(each is not None for each in shaped):
         raise UserError(
             f"The run '{config.source}' is given its own data as it was trained on them, and "
-            "--size and --channels are for another --reference. Leave them out."
+            "--size, --channels, --fit and --range are for another --reference. Leave them out."
         )
 
 
@@ -386,8 +414,7 @@ def load_samples(
 ) -> ImageCollection:
     """Let a run that makes images of noise make so many, or load all that a path holds."""
     if run is None:
-        shape = read_size(config.size), config.channels
-        return Source(config.source, *shape, notice).load(split)
+        return Source(config.source, loading_of(config), notice).load(split)
     samples = run.sample(
         count,
         seed=config.seed,

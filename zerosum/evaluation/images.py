@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -46,14 +47,13 @@ class Source:
     """Images as they can be loaded: a data set's name or a path, and the shape to bring them to."""
 
     name: str
-    size: tuple[int, int] | None  # (height, width); None where all are of one size
-    channels: int | None
+    loading: Mapping[str, Any]  # as `zerosum.data.load` takes it
     notice: Notice
 
     @property
     def has_splits(self) -> bool:
         """Whether train and test images differ."""
-        return has_splits(self.name)
+        return bool(self.loading.get("hold_out")) or has_splits(self.name)
 
     def load(self, split: str) -> ImageCollection:
         """Load a split, or all there is of a source that has none."""
@@ -71,7 +71,7 @@ class Source:
         return self._load(split).fingerprint()
 
     def _load(self, split: str) -> ImageSet:
-        return load(self.name, split=split, size=self.size, channels=self.channels)
+        return load(self.name, split=split, **self.loading)
 
 
 def agreed_counts(

@@ -17,6 +17,7 @@ from zerosum.metrics.embedding import embed, embed_reference
 from zerosum.metrics.evaluate import ImageCollection, MetricResult, circumstances
 from zerosum.metrics.features import FeatureNet
 from zerosum.metrics.memorization import NEAR, Memorization, memorization
+from zerosum.plots import grids
 from zerosum.plots.grids import comfortable_scale, grid
 
 MOST_SEARCHED = 20_000
@@ -162,7 +163,7 @@ def save_sheet(sheet: Image.Image, out: Path) -> None:
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(out, format="PNG")
+        grids.save_sheet(sheet, out)
     except OSError as error:
         raise UserError(
             f"Could not write '{out}': {error.strerror}. Choose another place with --neighbours."

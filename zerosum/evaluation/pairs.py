@@ -17,13 +17,18 @@ import torch
 from rich.table import Table
 from torch import Tensor
 
-from zerosum.config.specs import read_size
 from zerosum.data.decode import Format, Undecodable, decode
 from zerosum.data.folder import read_file
 from zerosum.data.matching import match_folders
 from zerosum.data.names import printable
 from zerosum.errors import UserError, and_more, unknown_name
-from zerosum.evaluation.evaluate import PACE_SECONDS, EvalConfig, is_run, without_weights
+from zerosum.evaluation.evaluate import (
+    PACE_SECONDS,
+    EvalConfig,
+    is_run,
+    loading_of,
+    without_weights,
+)
 from zerosum.evaluation.images import Notice
 from zerosum.evaluation.tables import shown, titled
 from zerosum.hardware import choose_device, tuned_processor
@@ -81,7 +86,7 @@ def evaluate_pairs(config: EvalConfig, *, notice: Notice) -> dict[str, MetricRes
     """
     refuse_foreign(config)
     pairs, alone = find_pairs(config, notice)
-    wanted = Format(size=read_size(config.size), channels=config.channels)
+    wanted = Format(**loading_of(config))
     sides = Side(config.source), Side(str(config.reference))
     with tuned_processor():
         pair_metrics = load_pair_metrics(

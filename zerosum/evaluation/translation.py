@@ -55,7 +55,7 @@ class Targets:
     @property
     def has_splits(self) -> bool:
         """Whether there are images that were not trained on."""
-        return has_validation(self._config.data)
+        return bool(self._config.hold_out) or has_validation(self._config.data)
 
     def load(self, split: str) -> ImageCollection:
         """Load a split's targets."""

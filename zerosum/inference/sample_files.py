@@ -14,7 +14,7 @@ from zerosum.errors import UserError
 from zerosum.files import cannot_write
 from zerosum.inference.run import DEFAULT_COUNT, Run, Sampled
 from zerosum.plots.film import FILMS, require_film, save_film
-from zerosum.plots.grids import Presentation, to_picture
+from zerosum.plots.grids import Presentation, save_sheet, to_picture
 
 WALK_STEPS = 60
 WALK_MILLISECONDS = 80
@@ -70,7 +70,7 @@ def write_samples(
                 if one
                 else presentation.picture(made.samples, data=run.config.data)
             )
-            picture.save(out, format="PNG")
+            save_sheet(picture, out)
         elif suffix == ".npz":
             arrays: dict[str, Any] = arrays_of(made, run.classes, presentation.array)
             np.savez_compressed(out, **arrays)

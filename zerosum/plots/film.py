@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from zerosum.data.decode import SHEET, SOFTWARE
 from zerosum.errors import UserError
 from zerosum.files import WRITING, write_whole
 
@@ -56,6 +57,8 @@ def save_film(frames: Sequence[Image.Image], path: Path, *, frame_milliseconds: 
     ]
     last = max(frame_milliseconds, LAST_MILLISECONDS)
     content = io.BytesIO()
+    exif = Image.Exif()
+    exif[SOFTWARE] = SHEET
     pictures[0].save(
         content,
         format="GIF" if suffix == ".gif" else "WEBP",
@@ -63,7 +66,11 @@ def save_film(frames: Sequence[Image.Image], path: Path, *, frame_milliseconds: 
         append_images=pictures[1:],
         duration=[frame_milliseconds] * (len(pictures) - 1) + [last],
         loop=0,
-        **({} if suffix == ".gif" else {"quality": WEBP_QUALITY}),
+        **(
+            {"comment": SHEET.encode()}
+            if suffix == ".gif"
+            else {"quality": WEBP_QUALITY, "exif": exif}
+        ),
     )
     write_whole(path, content.getvalue())
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from zerosum.data.arrays import Pixels, Samples
+from zerosum.data.decode import SHEET
 
 GAP = 2
 BORDER_VALUE = 255
@@ -54,6 +57,17 @@ def grid(images: Pixels, *, columns: int | None = None, scale: int = 1) -> Image
     picture = to_picture(canvas)
     size = (picture.width * scale, picture.height * scale)
     return picture.resize(size, Image.Resampling.NEAREST) if scale > 1 else picture
+
+
+def save_sheet(picture: Image.Image, path: Path) -> None:
+    """Write a picture of samples as a PNG that is not taken for data where it lies among them.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    told = PngInfo()
+    told.add_text("Software", SHEET)
+    picture.save(path, format="PNG", pnginfo=told)
 
 
 def to_picture(image: Pixels) -> Image.Image:

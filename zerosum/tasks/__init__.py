@@ -38,8 +38,8 @@ class Task(Protocol):
         """What the data are, in a few words that follow their number."""
         ...
 
-    def load(self, config: Settings) -> ImageSet:
-        """Load what to train on."""
+    def load_split(self, config: Settings, split: str) -> ImageSet:
+        """Load what the config names: "train", "val" or "test" of it."""
         ...
 
     def held_out(

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from zerosum import data
 from zerosum.callbacks.monitor import Monitor
 from zerosum.config.base import Settings
-from zerosum.config.specs import parse_size
 from zerosum.data.images import ImageSet, to_array
 from zerosum.game.sampling import Generator, draw_inputs, generate
 from zerosum.metrics.features import cheap_net, feature_net
@@ -34,15 +33,18 @@ class Generation:
         kind = {1: "gray", 3: "RGB", 4: "RGBA"}.get(channels, f"pixels, {channels} channels")
         return f"images of {height}×{width} {kind}"
 
-    def load(self, config: Settings) -> ImageSet:
-        """Load the training split."""
-        return load_split(config, "train")
+    def load_split(self, config: Settings, split: str) -> ImageSet:
+        """Load one split, in the shape that the config says."""
+        return data.load(config.data, split=split, strict=config.strict, **config.loading())
 
     def held_out(
         self, config: Settings, images: ImageSet, notice: Callable[[str], None]
     ) -> ImageSet | None:
-        """Load the test split, where there is one."""
-        return load_split(config, "test") if data.has_splits(config.data) else None
+        """Load the validation split, or that to test on, where there is one."""
+        if not (config.hold_out or data.has_splits(config.data)):
+            return None
+        found = self.load_split(config, "val").with_classes(images.classes)
+        return found if len(found) else None
 
     def painter(
         self, state: State, config: Settings, held_out: ImageSet | None, directory: RunDirectory
@@ -76,11 +78,3 @@ class Generation:
             f"zerosum sample {path} -n 64 --out samples.png",
             f"zerosum sample {path} --out walk.gif",
         ]
-
-
-def load_split(config: Settings, split: str) -> ImageSet:
-    """Load one split of the data that the config names, in the shape that it says."""
-    size = parse_size(config.size) if config.size else None
-    return data.load(
-        config.data, split=split, size=size, channels=config.channels, strict=config.strict
-    )

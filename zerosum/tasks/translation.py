@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from zerosum.config.base import Settings
-from zerosum.config.specs import parse_size
 from zerosum.config.translation import TranslationSettings
 from zerosum.data.domains import has_validation
 from zerosum.data.images import ImageSet, to_array, to_float, to_uint8
@@ -66,16 +65,12 @@ class Translation:
         _, height, width = images.shape
         return f"{'pairs of' if self.matched else 'unpaired'} images of {height}×{width}"
 
-    def load(self, config: Settings) -> ImageSet:
-        """Load the training images of both sides."""
-        return self.load_split(config, "train")
-
     def held_out(
         self, config: Settings, images: ImageSet, notice: Callable[[str], None]
     ) -> ImageSet | None:
         """Load the validation images of both sides; where they do not suffice, take the others."""
         problem = "has no val/ or test/ folder"
-        if has_validation(config.data):
+        if config.hold_out or has_validation(config.data):
             found = self.load_split(config, "val")
             if found.skipped:
                 notice(
@@ -100,11 +95,10 @@ class Translation:
         return load_pairs(
             config.data,
             split=split,
-            size=parse_size(config.size) if config.size else None,
-            channels=config.channels,
             direction=config.direction,
             matched=self.matched,
             strict=config.strict,
+            **config.loading(),
         )
 
     def painter(

@@ -1,7 +1,7 @@
 """The run directory: what a training leaves behind, readable by people and programs.
 
 runs/vanilla-mnist/
-config.json   log.jsonl   curve.svg   generated_epoch_10.png …   film.gif
+config.json   data.json   log.jsonl   curve.svg   generated_epoch_10.png …   film.gif
 checkpoints/<images seen>/
 """
 
@@ -31,6 +31,7 @@ FORMAT = 1
 """The version of the run directory's format; raised when older code could no longer read it."""
 
 CONFIG, LOG, FILM, CURVE, LOCK = "config.json", "log.jsonl", "film.gif", "curve.svg", ".lock"
+DATA = "data.json"
 
 
 CHOOSE_ANOTHER = (
@@ -50,6 +51,7 @@ class RunDirectory:
     Attributes:
         path: the folder.
         config_path: the configuration, JSON.
+        data_path: what was understood of the data, JSON.
         log_path: one JSON object a line, one line a tick.
         film_path: the film of all pictures.
         curve_path: the chart of metrics and losses.
@@ -59,6 +61,7 @@ class RunDirectory:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path).expanduser()
         self.config_path = self.path / CONFIG
+        self.data_path = self.path / DATA
         self.log_path = self.path / LOG
         self.film_path = self.path / FILM
         self.curve_path = self.path / CURVE
@@ -106,6 +109,11 @@ class RunDirectory:
         except OSError as error:
             raise cannot_write(self.path, error, CHOOSE_ANOTHER) from None
 
+    def write_data(self, facts: Mapping[str, Any]) -> None:
+        """Write what was understood of the data, whole or not at all."""
+        with self.storage_failures():
+            write_whole(self.data_path, to_json(facts))
+
     def read_config(self) -> dict[str, Any]:
         """Read what `write_config` was given.
 
@@ -138,7 +146,13 @@ class RunDirectory:
         try:
             if self.checkpoints.directory.is_dir():
                 shutil.rmtree(self.checkpoints.directory)
-            files = [self.log_path, self.film_path, self.curve_path, *self.pictures()]
+            files = [
+                self.data_path,
+                self.log_path,
+                self.film_path,
+                self.curve_path,
+                *self.pictures(),
+            ]
             files += self.path.glob(f".*{WRITING}")  # of what a kill interrupted
             for path in [*files, self.config_path]:
                 path.unlink(missing_ok=True)
