@@ -28,7 +28,9 @@ from zerosum.experiment import (
     describe,
     load_images,
     open_run,
+    require_patience,
     run_loop,
+    settle_own,
     settle_precision,
 )
 from zerosum.hardware import (
@@ -152,6 +154,7 @@ def train_seeds(
     out: Path | str | None = None,
     fresh: bool = False,
     callback: Callback | None = None,
+    confirm: Callable[[str], None] | None = None,
 ) -> list[Run]:
     """Train with `count` seeds in a row, from the config's on; each goes on where it left off.
 
@@ -162,6 +165,7 @@ def train_seeds(
         out: the run directories without `-seed-0` and so on, by default `runs/<recipe>-<data>`.
         fresh: remove the runs that are there and start over.
         callback: what watches the trainings; by default the lines and the bar in the terminal.
+        confirm: as of `train_config`.
 
     Returns:
         The runs in the order of their seeds, those that diverged among them.
@@ -179,7 +183,9 @@ def train_seeds(
         callback.notice(f"Seed {seed}, in {path}:")
         seeded = config.model_copy(update={"seed": seed})
         try:
-            run = train_config(recipe, seeded, out=path, fresh=fresh, callback=callback)
+            run = train_config(
+                recipe, seeded, out=path, fresh=fresh, callback=callback, confirm=confirm
+            )
         except TrainingDiverged as divergence:
             callback.notice(str(divergence))
             run = Run(path)
@@ -202,8 +208,19 @@ def train_config(
     out: Path | str | None = None,
     fresh: bool = False,
     callback: Callback | None = None,
+    confirm: Callable[[str], None] | None = None,
 ) -> Run:
-    """Train with a validated config; see `train`."""
+    """Train with a validated config; see `train`.
+
+    Args:
+        recipe: a name from `zerosum.recipes.RECIPES`.
+        config: its settings.
+        out: the run directory.
+        fresh: remove the run that is there and start over.
+        callback: what watches the training; by default the lines and the bar in the terminal.
+        confirm: told when a new run would take more than a day, before anything is written; it
+            raises an error to leave it. By default it is said, and the training goes on.
+    """
     callback = callback or ConsoleCallback()
     device = choose_device(config.device)
     with (
@@ -214,15 +231,23 @@ def train_config(
         gradients_allowed(),
     ):
         images = load_images(recipe, config, callback)
-        config = config.settled(config.budget(len(images)))
         directory = RunDirectory(out or default_directory(recipe, config))
+        goes_on = not fresh and directory.exists() and bool(directory.checkpoints.seen())
+        saved = directory.read_config() if goes_on else None
+        config, own_defaults = settle_own(recipe, config, images, saved, device, callback)
+        config = config.settled(config.budget(len(images)))
+        if not goes_on:
+            require_patience(recipe, config, images, device, callback, confirm or callback.notice)
         game = build_game(recipe, config, images, device=device)
         directory.claim()
         with directory.locked():  # before anything in it is read, changed or removed
             if fresh:
                 directory.remove()
             config = settle_precision(recipe, config, images, directory, device, callback)
-            open_run(directory, describe(recipe, config, images), config)
+            description = describe(recipe, config, images) | (
+                {"own_defaults": own_defaults} if own_defaults else {}
+            )
+            open_run(directory, description, config)
             run_loop(recipe, game, config, images, directory, callback=callback)
     return Run(directory.path)
 

@@ -144,7 +144,11 @@ def test_in_a_real_terminal_of_any_width_nothing_vanishes(columns):
 
 @pytest.mark.parametrize(
     ("width", "lines"),
-    [(26, ["losses · metric 1", "healthy"]), (99, ["losses · metric 1 · healthy"]), (5, ["losses", "metric 1", "healthy"])],
+    [
+        (26, ["losses · metric 1", "healthy"]),
+        (99, ["losses · metric 1 · healthy"]),
+        (5, ["losses", "metric 1", "healthy"]),
+    ],
 )
 def test_what_is_told_below_the_bar_takes_the_lines_it_needs(width, lines):
     assert console_module.packed(["losses", "metric 1", "healthy"], width=width) == lines

@@ -1,9 +1,12 @@
 """The flags of `train` and the defaults that its help shows."""
 
+import io
 import re
 
 import pytest
 
+from zerosum import experiment
+from zerosum.cli import train as command
 from zerosum.cli.main import run
 from zerosum.cli.train import flags_of, value_of
 from zerosum.recipes import RECIPES, get
@@ -82,3 +85,48 @@ def test_help_of_train_lists_the_recipes(capsys):
 )
 def test_what_a_flag_is_given(tokens, value):
     assert value_of("--data", tokens) == value
+
+
+class TestMoreThanADay:
+    @pytest.fixture
+    def slow(self, monkeypatch, tiny_images, tmp_path):
+        """A command that would take days, on a terminal that answers."""
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(experiment, "images_per_second", lambda *_, **__: 0.01)
+
+        def train(answer, *flags):
+            monkeypatch.setattr(command.sys, "stdin", answer)
+            few = ["--hidden", "4", "--batch-size", "40", "--evaluate-every", "0"]
+            return run(["train", "--data", str(tiny_images), "--images", "1040", *few, *flags])
+
+        return train
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    @pytest.mark.parametrize("answer", ["\n", "n\n", ""])
+    def test_no_leaves_and_leaves_nothing_behind(self, slow, answer, tmp_path, capsys):
+        assert slow(self.Terminal(answer)) == 2
+        said = capsys.readouterr().err
+        assert "would take about 28.9 h" in said
+        assert "Train all the same? [y/N]" in said
+        assert "Nothing was trained" in said
+        assert not (tmp_path / "runs").exists()
+
+    def test_yes_goes_on(self, slow, tmp_path):
+        assert slow(self.Terminal("y\n")) == 0
+        assert (tmp_path / "runs/vanilla-tiny/config.json").exists()
+
+    @pytest.mark.parametrize(
+        ("stdin", "flags"), [(Terminal("n\n"), ["--yes"]), (io.StringIO("n\n"), []), (None, [])]
+    )
+    def test_with_yes_or_without_a_terminal_it_is_only_told(self, slow, stdin, flags, capsys):
+        assert slow(stdin, *flags) == 0
+        captured = capsys.readouterr()
+        assert "would take about" in captured.out
+        assert "[y/N]" not in captured.err
+
+    def test_of_several_seeds_it_is_asked_once(self, slow, capsys):
+        assert slow(self.Terminal("y\n"), "--seeds", "2") == 0
+        assert capsys.readouterr().err.count("[y/N]") == 1

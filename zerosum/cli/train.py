@@ -14,8 +14,10 @@ from pydantic import BaseModel, create_model
 
 from zerosum.cli.compare import compare
 from zerosum.config.base import modern_names, read_toml, unread
+from zerosum.data.catalog import DATASETS
 from zerosum.errors import UserError
 from zerosum.recipes import RECIPES, Recipe, find
+from zerosum.recipes.own_data import NAMES
 
 DEFAULT_RECIPE = "vanilla"
 Values = Mapping[str, Any]
@@ -96,15 +98,19 @@ def train_command(name: str, recipe: Recipe, file: Values, data: str | None) -> 
             int | None,
             Parameter(help="Train so many runs, from --seed on, in OUT-seed-0 …; compare them."),
         ] = None,
+        yes: Annotated[
+            bool, Parameter(help="Begin a training of more than a day without asking.")
+        ] = False,
     ) -> None:
         from zerosum.api import train_config, train_seeds
 
         flags = settings.model_dump(exclude_unset=True) if settings else {}
         checked = recipe.configure(file, flags)
+        confirm = None if yes or not at_a_terminal() else Question()
         if seeds is None:
-            train_config(name, checked, out=out, fresh=fresh)
+            train_config(name, checked, out=out, fresh=fresh, confirm=confirm)
         else:
-            runs = train_seeds(name, checked, count=seeds, out=out, fresh=fresh)
+            runs = train_seeds(name, checked, count=seeds, out=out, fresh=fresh, confirm=confirm)
             evaluated = checked.evaluate_every != 0
             if seeds > 1 and evaluated:  # or there is nothing to compare them by
                 compare(*(run.path for run in runs))
@@ -122,6 +128,32 @@ def tell(text: str) -> None:
     print(f"zerosum: {text}", file=sys.stderr)
 
 
+def at_a_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+class Question:
+    """Asks once, of several seeds too, whether a training that takes days is meant."""
+
+    def __init__(self) -> None:
+        self._answered = False
+
+    def __call__(self, text: str) -> None:
+        """Say what it would take, and go on only if told so.
+
+        Raises:
+            UserError: the answer was not yes.
+        """
+        tell(text)
+        if self._answered:
+            return
+        print("Train all the same? [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise UserError("Nothing was trained, and nothing was written.")
+        self._answered = True
+
+
 def flags_of(recipe: Recipe, given: Values) -> type[BaseModel]:
     """Make the model that reads the flags: the settings, each checked by itself.
 
@@ -137,6 +169,10 @@ def flags_of(recipe: Recipe, given: Values) -> type[BaseModel]:
     for name, field in recipe.config.model_fields.items():
         shown = copy(field)
         shown.default = getattr(config, name)
+        if recipe.own and config.data not in DATASETS and name in NAMES:
+            shown.description = (
+                f"{field.description} Unless given, may follow from number and size of your images."
+            )
         if name in ignored:
             shown.description = f"{field.description} Read by {ignored[name]}."
         fields[name] = (field.annotation, shown)
@@ -155,6 +191,7 @@ def default_command(train_default: Callable[..., None]) -> Callable[..., None]:
         out: Path | None = None,
         fresh: bool = False,
         seeds: int | None = None,
+        yes: bool = False,
     ) -> None:
         if recipe:
             find(recipe)
@@ -162,7 +199,7 @@ def default_command(train_default: Callable[..., None]) -> Callable[..., None]:
                 f"The recipe '{recipe}' stood behind flags. Write its name first, as in "
                 f"'zerosum train {recipe} --epochs 5'."
             )
-        train_default(settings=settings, config=config, out=out, fresh=fresh, seeds=seeds)
+        train_default(settings=settings, config=config, out=out, fresh=fresh, seeds=seeds, yes=yes)
 
     command.__annotations__ |= train_default.__annotations__
     return command
