@@ -29,6 +29,7 @@ from zerosum.experiment import (
     load_images,
     open_run,
     require_patience,
+    require_size,
     run_loop,
     settle_own,
     settle_precision,
@@ -230,6 +231,7 @@ def train_config(
         own_randomness(device),
         gradients_allowed(),
     ):
+        require_size(recipe, config)
         images = load_images(recipe, config, callback)
         directory = RunDirectory(out or default_directory(recipe, config))
         goes_on = not fresh and directory.exists() and bool(directory.checkpoints.seen())

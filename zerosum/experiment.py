@@ -20,9 +20,11 @@ from zerosum import recipes
 from zerosum._version import __version__
 from zerosum.callbacks.console import PROMISE_SECONDS, in_pace, in_time, in_words
 from zerosum.config.base import Settings, unread
+from zerosum.config.specs import parse_size
 from zerosum.data.catalog import DATASETS
 from zerosum.data.images import ImageSet
 from zerosum.data.loader import Loader, Position
+from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError, and_more
 from zerosum.game.core import Batch, Game
 from zerosum.hardware import exhaustion_explained, memory_bytes, require_memory
@@ -113,6 +115,27 @@ def settle_own(
             "before them."
         )
     return config, taken
+
+
+def require_size(recipe: str, config: Settings) -> None:
+    """Refuse a size that the recipe's nets cannot make, before images are decoded for minutes.
+
+    Raises:
+        UserError: they cannot.
+    """
+    about = recipes.get(recipe)
+    if config.size is None or about.origin is not None:  # what a user's own recipe takes is unknown
+        return
+    channels = config.channels or 3
+    pair = about.task != "generation"
+    spec = DataSpec(
+        shape=(channels * (1 + pair), *parse_size(config.size)),
+        classes=("", ""),
+        source_channels=channels * pair,
+    )
+    meta = torch.device("meta")
+    with meta:
+        recipes.build(recipe, config.settled(1), spec, device=meta)
 
 
 def build_game(recipe: str, config: Settings, images: ImageSet, *, device: torch.device) -> Game:

@@ -2,14 +2,18 @@
 
 import io
 import re
+from pathlib import Path
 
 import pytest
 
 from zerosum import experiment
 from zerosum.cli import train as command
 from zerosum.cli.main import run
-from zerosum.cli.train import flags_of, value_of
+from zerosum.cli.train import flags_of, spelled_out, value_of
 from zerosum.recipes import RECIPES, get
+from zerosum.training.run_directory import RunDirectory
+
+EXAMPLE = Path(__file__).parents[2] / "examples/train.toml"
 
 DATA = ["mnist", "cifar10", "ring", "mine"]
 
@@ -130,3 +134,70 @@ class TestMoreThanADay:
     def test_of_several_seeds_it_is_asked_once(self, slow, capsys):
         assert slow(self.Terminal("y\n"), "--seeds", "2") == 0
         assert capsys.readouterr().err.count("[y/N]") == 1
+
+
+class TestSpelling:
+    @pytest.mark.parametrize("data", ["mnist", "some/folder"])
+    def test_what_follows_the_recipe_is_the_data(self, data):
+        assert spelled_out(["dcgan", data, "--seed", "1"]) == [
+            *("dcgan", "--data", data, "--seed", "1")
+        ]
+
+    @pytest.mark.parametrize("tokens", [[], ["dcgan"], ["dcgan", "--seed", "1"], ["--data", "x"]])
+    def test_all_else_stays(self, tokens):
+        assert spelled_out(tokens) == tokens
+
+    def test_as_a_command(self, tiny_images, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        few = ["--epochs", "1", "--hidden", "4", "--evaluate-every", "0"]
+        assert run(["train", "vanilla", str(tiny_images), *few]) == 0
+        assert (tmp_path / "runs/vanilla-tiny/config.json").exists()
+
+    def test_data_named_twice(self, capsys):
+        assert run(["train", "dcgan", "mnist", "--data", "cifar10"]) == 2
+        assert "named twice: 'mnist'" in capsys.readouterr().err
+
+    def test_data_where_a_recipe_is_expected(self, capsys):
+        assert run(["train", "mnist"]) == 2
+        assert "as in 'zerosum train dcgan mnist'" in capsys.readouterr().err
+
+
+class TestConfigFile:
+    def test_it_may_hold_recipe_and_out_and_flags_overrule_them(
+        self, tiny_images, tmp_path, monkeypatch
+    ):
+        monkeypatch.chdir(tmp_path)
+        lines = ['recipe = "dcgan"', f'data = "{tiny_images}"', 'out = "there"', "width = 4"]
+        lines += ["epochs = 1", "evaluate-every = 0"]
+        (tmp_path / "my.toml").write_text("\n".join(lines))
+        assert run(["train", "--config", "my.toml"]) == 0
+        assert RunDirectory("there").read_config()["recipe"] == "dcgan"
+        assert run(["train", "lsgan", "--config", "my.toml", "--out", "here"]) == 0
+        assert RunDirectory("here").read_config()["recipe"] == "lsgan"
+
+    @pytest.mark.parametrize(
+        ("recipe", "said"),
+        [('"nobody"', "no recipe 'nobody'"), ("3", "received 3"), ('"a.py:R"', "would be run")],
+    )
+    def test_a_recipe_in_it_that_cannot_be(self, tmp_path, monkeypatch, capsys, recipe, said):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "my.toml").write_text(f"recipe = {recipe}\n")
+        assert run(["train", "--config", "my.toml"]) == 2
+        assert said in capsys.readouterr().err
+
+    @pytest.mark.slow
+    def test_the_example_trains(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        few = ["--images", "128", "--evaluate-every", "0"]
+        assert run(["train", "--config", str(EXAMPLE), *few]) == 0
+        config = RunDirectory("runs/from-file").read_config()
+        assert (config["recipe"], config["config"]["width"]) == ("dcgan", 16)
+
+
+@pytest.mark.parametrize("recipe", ["dcgan", "r3gan", "cyclegan", "pix2pix"])
+def test_a_size_that_nets_cannot_make_is_refused_before_anything_is_decoded(
+    recipe, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("zerosum.api.load_images", None)
+    assert run(["train", recipe, str(tmp_path), "--size", "3"]) == 2
+    assert "3" in capsys.readouterr().err

@@ -17,6 +17,7 @@ from zerosum.config.base import modern_names, read_toml, unread
 from zerosum.data.catalog import DATASETS
 from zerosum.errors import UserError
 from zerosum.recipes import RECIPES, Recipe, find
+from zerosum.recipes.own import is_own
 from zerosum.recipes.own_data import NAMES
 
 DEFAULT_RECIPE = "vanilla"
@@ -39,13 +40,59 @@ def train_app(tokens: Sequence[str]) -> App:
     )
     data, config = value_of("--data", tokens), value_of("--config", tokens)
     file = modern_names(read_toml(Path(config)), tell) if config else {}
-    named = tokens[0] if tokens and not tokens[0].startswith("-") else DEFAULT_RECIPE
-    command = train_command(named, find(named), file, data)
-    if named == DEFAULT_RECIPE:
+    is_named = bool(tokens) and not tokens[0].startswith("-")
+    named = tokens[0] if is_named else recipe_of(file)
+    file.pop("recipe", None)
+    command = train_command(named, find_recipe(named), file, data)
+    if not is_named or named == DEFAULT_RECIPE:
         app.default(default_command(command))
     for name, recipe in RECIPES.items():
         app.command(command if name == named else stub(recipe), name=name)
     return app
+
+
+def spelled_out(tokens: Sequence[str]) -> list[str]:
+    """Let what follows the recipe's name be the data: `dcgan mnist` means `dcgan --data mnist`.
+
+    Raises:
+        UserError: the data are named by --data too.
+    """
+    if len(tokens) < 2 or tokens[0].startswith("-") or tokens[1].startswith("-"):
+        return list(tokens)
+    recipe, data, *rest = tokens
+    if value_of("--data", rest) is not None:
+        raise UserError(
+            f"The data were named twice: '{data}' behind the recipe, and by --data. Leave one out."
+        )
+    return [recipe, "--data", data, *rest]
+
+
+def recipe_of(file: Values) -> str:
+    """The recipe that a config file names, or the default.
+
+    Raises:
+        UserError: it is no name, or one of a user's own recipe, whose code only runs where it is
+            named on the command line.
+    """
+    name = file.get("recipe", DEFAULT_RECIPE)
+    if not isinstance(name, str):
+        raise UserError(f'recipe in the config file: received {name!r}, expected such as "dcgan".')
+    if is_own(name):
+        raise UserError(
+            f"The config file names the recipe '{name}', a file whose code would be run. Name it "
+            f"on the command line: zerosum train {name} --config …"
+        )
+    return name
+
+
+def find_recipe(name: str) -> Recipe:
+    """Look up the recipe; answer a data set's name or a path in its place with what was meant."""
+    if name not in RECIPES and not is_own(name) and (name in DATASETS or Path(name).exists()):
+        raise UserError(
+            f"There is no recipe '{name}', but data of that name. Write a recipe's name first, as "
+            f"in 'zerosum train dcgan {name}'."
+        )
+    return find(name)
 
 
 def value_of(flag: str, tokens: Sequence[str]) -> str | None:
@@ -81,12 +128,15 @@ def train_command(name: str, recipe: Recipe, file: Values, data: str | None) -> 
         file: the settings in the file that `--config` names.
         data: what the flags name to train on; None if they do not.
     """
+    in_file = {setting: value for setting, value in file.items() if setting != "out"}
+    place = Path(str(file["out"])) if "out" in file else None
 
     def command(
         *,
         settings: Any = None,
         config: Annotated[
-            Path | None, Parameter(help="A TOML file of settings; flags overrule it.")
+            Path | None,
+            Parameter(help="A TOML file of settings, recipe and out; flags overrule it."),
         ] = None,
         out: Annotated[
             Path | None, Parameter(help="The run directory. [default: runs/RECIPE-DATA]")
@@ -105,7 +155,8 @@ def train_command(name: str, recipe: Recipe, file: Values, data: str | None) -> 
         from zerosum.api import train_config, train_seeds
 
         flags = settings.model_dump(exclude_unset=True) if settings else {}
-        checked = recipe.configure(file, flags)
+        checked = recipe.configure(in_file, flags)
+        out = out or place
         confirm = None if yes or not at_a_terminal() else Question()
         if seeds is None:
             train_config(name, checked, out=out, fresh=fresh, confirm=confirm)
@@ -116,7 +167,7 @@ def train_command(name: str, recipe: Recipe, file: Values, data: str | None) -> 
                 compare(*(run.path for run in runs))
 
     command.__annotations__["settings"] = Annotated[
-        flags_of(recipe, file if data is None else {**file, "data": data}) | None,
+        flags_of(recipe, in_file if data is None else {**in_file, "data": data}) | None,
         Parameter(name="*", negative_bool="no-"),
     ]
     command.__doc__ = about(recipe)
