@@ -11,16 +11,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import torch
 
 from zerosum import recipes
 from zerosum.callbacks.console import ConsoleCallback
+from zerosum.comparison.compare import compare as compare_runs
+from zerosum.comparison.tables import comparison_json
 from zerosum.config.base import Settings, modern_names
 from zerosum.data import DATASETS
 from zerosum.data.images import safe_name
-from zerosum.errors import UserError, unknown_name
+from zerosum.errors import UserError, path_like, shown, unknown_name, whole_number
 from zerosum.evaluation.evaluate import EvalConfig, evaluate_source
 from zerosum.evaluation.pairs import evaluate_pairs
 from zerosum.experiment import (
@@ -49,35 +51,65 @@ from zerosum.training.run_directory import RunDirectory
 TRAINING = threading.Lock()
 
 
+@overload
+def train(
+    recipe: str = ...,
+    *,
+    out: Path | str | None = ...,
+    fresh: bool = ...,
+    seeds: None = ...,
+    callbacks: Sequence[Callback] = ...,
+    quiet: bool = ...,
+    **settings: Any,
+) -> Run: ...
+@overload
+def train(
+    recipe: str = ...,
+    *,
+    out: Path | str | None = ...,
+    fresh: bool = ...,
+    seeds: int,
+    callbacks: Sequence[Callback] = ...,
+    quiet: bool = ...,
+    **settings: Any,
+) -> list[Run]: ...
 def train(
     recipe: str = "vanilla",
     *,
     out: Path | str | None = None,
     fresh: bool = False,
+    seeds: int | None = None,
     callbacks: Sequence[Callback] = (),
     quiet: bool = False,
     **settings: Any,
-) -> Run:
+) -> Run | list[Run]:
     """Train a recipe; go on where the run directory left off, if there is one.
 
     Args:
         recipe: a name from `zerosum.recipes.RECIPES`, or your own as "my_module.py:RECIPE".
         out: the run directory; by default `runs/<recipe>-<data>`.
         fresh: remove the run that is there and start over.
+        seeds: train so many runs in a row, from `seed` on, in OUT-seed-0 and so on.
         callbacks: what else watches the training, see `zerosum.callbacks.Callback`.
         quiet: whether to leave out the lines and the bar in the terminal.
         settings: fields of the recipe's config, such as `data`, `epochs` or `learning_rate`.
 
     Returns:
-        The finished run. If it was complete before, nothing is trained.
+        The finished run. If it was complete before, nothing is trained. With `seeds`, the runs
+        in the order of their seeds, those that diverged among them.
 
     Raises:
         UserError: a name, value, file or folder is not usable; the message says what to do.
         TrainingDiverged: a loss or weight became NaN or infinite.
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
     """
+    if not isinstance(recipe, str):
+        raise UserError(f"The recipe: received {shown(recipe)}, expected a name such as 'dcgan'.")
     config = recipes.find(recipe).configure(modern_names(settings, warn))
     callback = Callbacks([*([] if quiet else [ConsoleCallback()]), *callbacks])
+    if seeds is not None:
+        count = whole_number("seeds", seeds)
+        return train_seeds(recipe, config, count=count, out=out, fresh=fresh, callback=callback)
     return train_config(recipe, config, out=out, fresh=fresh, callback=callback)
 
 
@@ -102,7 +134,7 @@ def load(path: Path | str, *, recipe: str | None = None) -> Run:
 
 @takes_raw
 def evaluate(
-    source: Path | str,
+    source: Run | Path | str,
     *,
     paired: bool = False,
     notice: Callable[[str], None] | None = None,
@@ -111,7 +143,7 @@ def evaluate(
     """Measure how close samples come to real images.
 
     Args:
-        source: a run directory, a folder of images or an .npz file.
+        source: a run, a run directory, a folder of images or an .npz file.
         paired: whether to compare two folders image by image, matched by name.
         notice: told what else there is to know; by default it is printed on standard error.
         flags: what `zerosum evaluate --help` lists, such as `reference`, `features`, `protocol` or
@@ -124,7 +156,49 @@ def evaluate(
         UserError: a name, value, file or folder is not usable; the message says what to do.
     """
     judge = evaluate_pairs if paired else evaluate_source
-    return judge(eval_config_of(source, flags), notice=notice or print_notice)
+    expected = "a run, or the path of a run directory, a folder of images or an .npz file"
+    path = source.path if isinstance(source, Run) else path_like("The samples", source, expected)
+    return judge(eval_config_of(path, flags), notice=notice or print_notice)
+
+
+def compare(
+    *runs: Run | Path | str,
+    metrics: str | Sequence[str] | None = None,
+    count: int | None = None,
+    checkpoint: str | int = "best",
+    seed: int = 0,
+    notice: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Compare runs over their training seeds, as `zerosum compare` does.
+
+    Runs that differ in their seed alone are one group; every group is held against the first.
+
+    Args:
+        runs: two runs or run directories, or more.
+        metrics: metrics to compute from the checkpoints, such as "fid,precision" or a list; by
+            default none, the logged metrics alone.
+        count: images on either side, for `metrics`.
+        checkpoint: "newest", "best", or the images seen at one that all runs keep, for `metrics`.
+        seed: decides the samples, for `metrics`.
+        notice: told what else there is to know; by default it is printed on standard error.
+
+    Returns:
+        What `zerosum compare --json` prints: "groups" of runs, "metrics" with every value, means,
+        intervals and differences, "caveats", and the kind of the "intervals".
+
+    Raises:
+        UserError: these are not two runs or more, or a metric is unknown or cannot be computed.
+    """
+    expected = "runs, or the paths of run directories"
+    paths = [
+        run.path if isinstance(run, Run) else Path(path_like("The runs", run, expected))
+        for run in runs
+    ]
+    config = None
+    if metrics:
+        flags = {"metrics": metrics, "count": count, "checkpoint": str(checkpoint), "seed": seed}
+        config = eval_config_of("", flags)
+    return comparison_json(compare_runs(paths, config=config, notice=notice or print_notice))
 
 
 def eval_config_of(source: Path | str, flags: dict[str, Any]) -> EvalConfig:
@@ -141,7 +215,13 @@ def eval_config_of(source: Path | str, flags: dict[str, Any]) -> EvalConfig:
     for name, separator in (("metrics", ","), ("size", "x")):
         if isinstance(values.get(name), list | tuple):
             values[name] = separator.join(map(str, values[name]))
-    for name, kind in (("reference", str), ("size", str), ("device", str), ("neighbours", Path)):
+    for name in ("count", "seed"):
+        if name in values:
+            values[name] = whole_number(name, values[name])
+    if "reference" in values:
+        expected = "a data set's name, or the path of a folder of images or an .npz file"
+        values["reference"] = path_like("The reference", values["reference"], expected)
+    for name, kind in (("size", str), ("device", str), ("neighbours", Path)):
         if name in values:
             values[name] = kind(values[name])
     return EvalConfig(source=str(source), **values)

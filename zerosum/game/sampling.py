@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from zerosum.data.images import at_rest
-from zerosum.errors import UserError
+from zerosum.errors import UserError, whole_number
 from zerosum.game.core import GeneratorInput
 
 CHUNK = 256
@@ -78,6 +78,7 @@ def draw_inputs(
             "zerosum translate RUN IMAGE --out PATH."
         )
     num_classes = sum(each.shape[0] or 0 for each in inputs if each.kind == "class")
+    label = None if label is None else whole_number("label", label)
     if label is not None and not 0 <= label < num_classes:
         raise UserError(
             f"The label was {label}: expected 0 to {num_classes - 1}."

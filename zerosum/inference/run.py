@@ -19,7 +19,7 @@ from zerosum.config.base import Settings, restore
 from zerosum.data.arrays import Pixels, Samples
 from zerosum.data.images import to_array
 from zerosum.data.spec import DataSpec
-from zerosum.errors import UserError
+from zerosum.errors import UserError, path_like, whole_number
 from zerosum.game.sampling import CHUNK, Generator, draw_inputs, generate, image_inputs
 from zerosum.hardware import choose_device
 from zerosum.inference.tiles import Translator, one_way
@@ -72,7 +72,7 @@ class Run:
         Raises:
             UserError: there is no run, it cannot be read, or its recipe has to be named.
         """
-        self.directory = RunDirectory(path)
+        self.directory = RunDirectory(path_like("The run", path, "the path of a run directory"))
         self.path = self.directory.path
         saved = self.directory.read_config()
         if not isinstance(saved.get("recipe"), str):
@@ -178,6 +178,7 @@ class Run:
         Raises:
             UserError: the count is not positive, or there is no such class, checkpoint or device.
         """
+        count, seed = whole_number("count", count), whole_number("seed", seed)
         if count < 1:
             raise UserError(f"The number of images was {count}: expected at least 1.")
         where = choose_device(str(device))
@@ -224,6 +225,7 @@ class Run:
         Raises:
             UserError: as `sample`.
         """
+        steps, count = whole_number("steps", steps), whole_number("count", count)
         if min(steps, count) < 1:
             raise UserError(f"Asked for {steps} steps of {count} images: expected at least 1.")
         where = choose_device(str(device))
