@@ -265,6 +265,23 @@ class TestPatience:
         assert [rounded_down(count) for count in (43_210.9, 99, 7.5)] == [43_000, 99, 7]
 
 
+@pytest.mark.parametrize(
+    ("program", "on_path", "command"),
+    [
+        (".venv/bin/zerosum", None, ".venv/bin/zerosum"),
+        (".venv/bin/zerosum", "/usr/bin/zerosum", "zerosum"),
+        ("/a b/zerosum", None, "'/a b/zerosum'"),
+        ("/x/zerosum/__main__.py", None, "/usr/python -m zerosum"),
+        ("notebook.py", None, "zerosum"),
+    ],
+)
+def test_commands_to_try_work_as_they_are_printed(monkeypatch, program, on_path, command):
+    monkeypatch.setattr(experiment.shutil, "which", lambda name: on_path)
+    monkeypatch.setattr(experiment.sys, "argv", [program])
+    monkeypatch.setattr(experiment.sys, "executable", "/usr/python")
+    assert experiment.called_as() == command
+
+
 class TestWords:
     """What a training says before it begins, where nothing is left to do, and at its end."""
 

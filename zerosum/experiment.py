@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import math
 import shlex
+import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -385,7 +388,8 @@ def run_loop(
     make_film(directory, callback)
     own = f" --recipe {shlex.quote(recipe)}" if recipes.get(recipe).origin else ""
     path = shlex.quote(str(directory.path)) + own
-    callback.notice(summary(directory, progress, task.next_steps(path)))
+    steps = [f"{called_as()} {step.removeprefix('zerosum ')}" for step in task.next_steps(path)]
+    callback.notice(summary(directory, progress, steps))
 
 
 def header(recipe: str, task: Task, config: Settings, images: ImageSet, game: Game) -> str:
@@ -480,6 +484,21 @@ def needs_less(config: Settings) -> str:
 def never(history: History) -> Evaluation:
     """What evaluates a run that is not evaluated."""
     raise AssertionError("a run without evaluations was evaluated")
+
+
+def called_as() -> str:
+    """How the command is called here, so that a printed one works when it is pasted.
+
+    In a clone, or an environment that is not active, no `zerosum` is on the PATH.
+    """
+    program = Path(sys.argv[0])
+    if shutil.which("zerosum"):
+        return "zerosum"
+    if program.name == "zerosum":
+        return shlex.quote(str(program))
+    if program.name == "__main__.py" and program.parent.name == "zerosum":
+        return f"{shlex.quote(sys.executable)} -m zerosum"
+    return "zerosum"
 
 
 def summary(directory: RunDirectory, progress: Progress, next_steps: list[str]) -> str:

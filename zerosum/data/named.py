@@ -27,6 +27,12 @@ def load_named(name: str, *, split: str, wanted: Format, strict: bool = True) ->
             brought to that many channels, or has no pixels at all.
     """
     about = DATASETS[name]
+    if about.domains is not None:
+        raise UserError(
+            f"'{name}' holds images to translate between, from which nothing is made of noise. "
+            f"Train {'pix2pix or cyclegan' if about.domains.matched else 'cyclegan'} on it, or "
+            f"this on '{about.domains.of}'."
+        )
     if about.mixture is not None:
         if wanted != Format():
             raise UserError(

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from zerosum.data.arrays import Pixels
+from zerosum.data.catalog import DATASETS
 from zerosum.data.decode import SUFFIXES, Format, decode, fit_array
 from zerosum.data.domains import EXPECTED, find_domains, find_root
 from zerosum.data.folder import list_files, read_file
@@ -26,6 +27,7 @@ from zerosum.data.gather import (
 )
 from zerosum.data.images import ImageSet, safe_name
 from zerosum.data.matching import match_folders
+from zerosum.data.named_pairs import load_named_pairs
 from zerosum.errors import UserError
 from zerosum.hardware import memory_bytes, require_memory
 
@@ -59,8 +61,11 @@ def load_pairs(
     others. Without splits "train" takes all images, and where none are held out "val" and "test"
     are the training set itself: `has_validation` tells.
 
+    Or it is the name of a data set that is made to translate between, `mnist-edges` or
+    `mnist-colors`.
+
     Args:
-        source: the folder.
+        source: the folder, or the name.
         split: "train", "val" or "test".
         size: (height, width) of a source and of a target, each cropped and resized by itself, once
             cut; None when all are of one size.
@@ -78,6 +83,14 @@ def load_pairs(
         UserError: there is no such folder, it has none of the layouts, an image to cut is of odd
             width, sizes differ while none is wanted, no pair is left, or strict forbids.
     """
+    if str(source) in DATASETS and DATASETS[str(source)].domains:
+        return load_named_pairs(
+            str(source),
+            split=split,
+            wanted=Format(size=size, channels=channels),
+            reverse=direction == "BtoA",
+            matched=matched,
+        )
     root = find_root(source)
     reader = PairReader(root=root, wanted=Format(size=size, channels=channels), strict=strict)
     step = {"AtoB": 1, "BtoA": -1}[direction]  # through A and B, so that the source comes first

@@ -139,6 +139,16 @@ TOYS = {
     "images": 2_000_000,
 }
 """For points in the plane; docs/toys.md has what they lead to."""
+PAIRED_DIGITS = {
+    "size": None,
+    "epochs": 5,
+    "batch_size": 16,
+    "width": 16,
+    "d_layers": 2,
+    "enlarge": 1.0,
+    "hflip": False,
+}
+"""For images of 28×28 to translate between: minutes of a CPU."""
 LONGER = {**PHOTOGRAPHS, "anneal": "budget", "lr_end": 0.0, "ema_half_life": 100_000}
 
 
@@ -384,6 +394,7 @@ RECIPES: dict[str, Recipe] = {
         summary="Image to image, from pairs: a U-Net against a PatchGAN, and L1.",
         source="Isola et al. 2017",
         task="translation",
+        on={"digits": PAIRED_DIGITS},
     ),
     "cyclegan": Recipe(
         config=CycleGANSettings,
@@ -392,5 +403,6 @@ RECIPES: dict[str, Recipe] = {
         summary="Image to image without pairs: there and back again.",
         source="Zhu et al. 2017",
         task="unpaired translation",
+        on={"digits": {**PAIRED_DIGITS, "epochs": 2, "width": 8, "blocks": 2}},
     ),
 }
