@@ -7,12 +7,16 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# pip shows what it downloads: torch alone takes minutes where the network is slow.
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
+SETTING_UP = "Setting up in $(VENV), once: a minute with a fast network, of which torch is most \
+(200 MB for a CPU; with pip's default on Linux, the CUDA build, several GB and longer)."
 SETUP_FILES := pyproject.toml constraints.txt zerosum/_version.py
 
 .PHONY: train test lint clean
 
 train: $(VENV)/.runs
+	@echo "Training. The default takes about eleven minutes on two fast cores; Ctrl-C saves and stops."
 	$(BIN)/zerosum train $(ARGS)
 
 test: $(VENV)/.develops
@@ -31,11 +35,11 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.runs: $(SETUP_FILES) | $(BIN)/python
-	@echo "Setting up in $(VENV): this downloads torch once and takes a minute or more."
+	@echo $(SETTING_UP)
 	$(INSTALL) --editable .
 	@touch $@
 
 $(VENV)/.develops: $(SETUP_FILES) | $(BIN)/python
-	@echo "Setting up in $(VENV): this downloads torch once and takes a minute or more."
+	@echo $(SETTING_UP)
 	$(INSTALL) --editable '.[dev]'
 	@touch $@ $(VENV)/.runs

@@ -1,14 +1,18 @@
 """The package as a program uses it: train, load, sample."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import zerosum
 from zerosum.errors import UserError
 from zerosum.inference import run as run_module
+from zerosum.inference.tiles import Translator
 from zerosum.training.checkpoint import TENSORS
 
 
@@ -321,6 +325,79 @@ def test_the_package_offers_what_it_says():
         assert getattr(zerosum, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'tarin'"):
         _ = zerosum.tarin
+
+
+def test_what_there_is_is_listed_before_it_is_imported():
+    program = "import zerosum, sys; print(*dir(zerosum)); assert 'torch' not in sys.modules"
+    listed = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert {"train", "load", "evaluate", "compare", "Run", "__version__"} <= set(listed)
+
+
+class TestSeedsAndCompare:
+    def test_seeds_give_runs_that_compare_takes(self, train_tiny, tmp_path):
+        runs = train_tiny(tmp_path / "a", epochs=1, seeds=2)
+        assert [run.path.name for run in runs] == ["a-seed-0", "a-seed-1"]
+        others = train_tiny(tmp_path / "b", epochs=1, seeds=2, learning_rate=1e-3)
+        found = zerosum.compare(*runs, *(str(run.path) for run in others))
+        assert [len(group["runs"]) for group in found["groups"]] == [2, 2]
+        assert found["metrics"]
+        assert json.loads(json.dumps(found)) == found
+
+    def test_metrics_are_computed_where_they_are_named(self, train_tiny, tmp_path, monkeypatch):
+        monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path / "cache"))
+        runs = train_tiny(tmp_path / "a", epochs=1, seeds=2)
+        found = zerosum.compare(*runs, metrics=["precision"], count=20, notice=lambda text: None)
+        assert any(metric["name"].startswith("precision") for metric in found["metrics"])
+
+
+class TestWrongTypes:
+    """Each gets one sentence."""
+
+    @pytest.mark.parametrize(
+        ("call", "said"),
+        [
+            (lambda run: run.sample("4"), "count: received '4', expected a whole number"),
+            (lambda run: run.sample(4.5), "count: received 4.5, expected a whole number"),
+            (lambda run: run.sample(4, seed="x"), "seed: received 'x'"),
+            (lambda run: run.sample(4, label="cats"), "label: received 'cats'"),
+            (lambda run: run.interpolate("3"), "steps: received '3'"),
+            (lambda run: zerosum.evaluate(np.zeros((40, 8, 8))), "received ndarray of shape (40"),
+            (lambda run: zerosum.evaluate(run, count="4"), "count: received '4'"),
+            (lambda run: zerosum.evaluate(run, reference=3), "The reference: received 3"),
+            (lambda run: zerosum.load(3), "The run: received 3, expected the path"),
+            (lambda run: zerosum.compare(run, 3), "The runs: received 3"),
+            (
+                lambda run: zerosum.train(np.zeros(99)),
+                "The recipe: received ndarray of shape (99,)",
+            ),
+            (lambda run: zerosum.train(data=np.zeros((99, 8, 8))), "--data: received ndarray of"),
+            (lambda run: zerosum.train(seeds="3"), "seeds: received '3'"),
+        ],
+    )
+    def test_of_an_argument(self, run, call, said):
+        with pytest.raises(UserError) as caught:
+            call(run)
+        assert said in str(caught.value)
+        assert len(str(caught.value)) < 250
+
+    def test_of_an_image_to_translate(self):
+        net = torch.nn.Identity()
+        device = torch.device("cpu")
+        translator = Translator(
+            net=net, source_channels=3, target_channels=3, device=device, seed=0
+        )
+        with pytest.raises(UserError, match=r"Image.*numpy\.asarray\(image\)\[None\]"):
+            translator.translate_all(Image.new("RGB", (300, 200)))
+
+    def test_a_run_is_evaluated_as_its_path_is(self, run, monkeypatch):
+        asked = []
+        monkeypatch.setattr(
+            "zerosum.api.evaluate_source", lambda config, notice: asked.append(config)
+        )
+        zerosum.evaluate(run)
+        assert asked[0].source == str(run.path)
 
 
 class TestTwoTrainings:

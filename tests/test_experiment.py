@@ -4,9 +4,11 @@ import pytest
 import torch
 
 import zerosum
+from zerosum import experiment
 from zerosum.callbacks import Callback
 from zerosum.data import load
-from zerosum.experiment import build_game, finished, header, summary
+from zerosum.errors import UserError
+from zerosum.experiment import build_game, finished, header, rounded_down, summary
 from zerosum.hardware import flushes_denormals
 from zerosum.recipes import RECIPES
 from zerosum.tasks import TASKS
@@ -190,6 +192,94 @@ def test_measuring_disturbs_nothing(tiny_images, tmp_path, monkeypatch, recipe, 
     assert len(paces) == 1
     assert inside[0] == inside[1]
     assert states[0] == states[1]
+
+
+class TestPatience:
+    @pytest.fixture
+    def slow(self, monkeypatch):
+        monkeypatch.setattr(experiment, "images_per_second", lambda *_, **__: 0.5)
+
+    def test_more_than_a_day_is_told_with_flags_that_fit(
+        self, slow, train_tiny, tmp_path, new_recorder
+    ):
+        class Stop(Exception):
+            pass
+
+        class Watch(new_recorder):
+            def begin(self, **_):
+                raise Stop
+
+        watch = Watch()
+        with pytest.raises(Stop):
+            train_tiny(tmp_path / "run", epochs=None, images=100_000, callbacks=[watch])
+        (told,) = [notice for notice in watch.notices if "would take" in notice]
+        assert "100,000 images would take about 2.3 days on this CPU" in told
+        assert "0.5 images/s" in told
+        assert "--images 43000" in told
+        assert "--size" not in told  # an MLP takes as long for images of any size, nearly
+
+    def test_narrower_nets_and_smaller_images_are_named_where_they_fit(
+        self, slow, tmp_path, write_images, capsys
+    ):
+        write_images(tmp_path / "photos", 8, size=(32, 32))
+        config = RECIPES["dcgan"].configure(
+            {"data": str(tmp_path / "photos"), "width": 64, "images": 100_000, "device": "cpu"}
+        )
+        told = []
+        images = load(config.data)
+        device = torch.device("cpu")
+        experiment.require_patience("dcgan", config, images, device, Callback(), told.append)
+        assert "--width 32 (about" in told[0]
+        assert "--size 16 (about" in told[0]
+
+    def test_who_does_not_want_it_leaves_nothing_behind(
+        self, slow, train_tiny, tiny_images, tmp_path
+    ):
+        def refuse(text):
+            raise UserError("no")
+
+        config = RECIPES["vanilla"].configure({"data": tiny_images, "images": 100_000})
+        with pytest.raises(UserError, match="no"):
+            zerosum.api.train_config("vanilla", config, out=tmp_path / "run", confirm=refuse)
+        assert not (tmp_path / "run").exists()
+
+    def test_few_images_are_not_timed(self, monkeypatch, train_tiny, tmp_path):
+        monkeypatch.setattr(experiment, "images_per_second", None)
+        train_tiny(tmp_path / "run", epochs=1)
+
+    def test_a_slow_round_says_when_the_bar_moves(self, slow, tiny_images):
+        config = RECIPES["vanilla"].configure({"data": tiny_images, "images": 2_000})
+        told, watch = [], Callback()
+        watch.notice = told.append
+        experiment.require_patience(
+            "vanilla", config, load(config.data), torch.device("cpu"), watch, pytest.fail
+        )
+        assert told == ["About 0.5 images/s: 67 min in all, and 4 min until the bar moves."]
+
+    def test_timing_changes_no_bit(self, train_tiny, tmp_path, monkeypatch):
+        one = weights(train_tiny(tmp_path / "one", epochs=1))
+        monkeypatch.setattr(experiment, "FEW_IMAGES", 0)
+        assert weights(train_tiny(tmp_path / "two", epochs=1)) == one
+
+    def test_two_digits_count(self):
+        assert [rounded_down(count) for count in (43_210.9, 99, 7.5)] == [43_000, 99, 7]
+
+
+@pytest.mark.parametrize(
+    ("program", "on_path", "command"),
+    [
+        (".venv/bin/zerosum", None, ".venv/bin/zerosum"),
+        (".venv/bin/zerosum", "/usr/bin/zerosum", "zerosum"),
+        ("/a b/zerosum", None, "'/a b/zerosum'"),
+        ("/x/zerosum/__main__.py", None, "/usr/python -m zerosum"),
+        ("notebook.py", None, "zerosum"),
+    ],
+)
+def test_commands_to_try_work_as_they_are_printed(monkeypatch, program, on_path, command):
+    monkeypatch.setattr(experiment.shutil, "which", lambda name: on_path)
+    monkeypatch.setattr(experiment.sys, "argv", [program])
+    monkeypatch.setattr(experiment.sys, "executable", "/usr/python")
+    assert experiment.called_as() == command
 
 
 class TestWords:

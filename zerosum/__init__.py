@@ -5,6 +5,7 @@ run = zerosum.train("vanilla", data="mnist", epochs=5)
 run.sample(64)                                # uint8 (64, 28, 28, 1)
 zerosum.load("runs/vanilla-mnist").sample(64)
 zerosum.evaluate("runs/vanilla-mnist")["frechet_digits"].value
+zerosum.compare(*zerosum.train("dcgan", seeds=3), *zerosum.train("lsgan", seeds=3))
 
 Importing the package does not import torch; the first use does.
 """
@@ -17,17 +18,21 @@ from zerosum._version import __version__
 from zerosum.errors import UserError
 
 if TYPE_CHECKING:
-    from zerosum.api import evaluate, load, train
+    from zerosum.api import compare, evaluate, load, train
     from zerosum.inference.run import Run
 else:
 
     def __getattr__(name: str) -> object:
         """Import what needs torch when it is asked for."""
-        if name in ("evaluate", "load", "train", "Run"):
+        if name in ("compare", "evaluate", "load", "train", "Run"):
             from zerosum import api
 
             return getattr(api, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
+    def __dir__() -> list[str]:
+        """List them before they have been imported."""
+        return sorted({*globals(), *__all__})
 
-__all__ = ["Run", "UserError", "__version__", "evaluate", "load", "train"]
+
+__all__ = ["Run", "UserError", "__version__", "compare", "evaluate", "load", "train"]

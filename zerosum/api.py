@@ -11,16 +11,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import torch
 
 from zerosum import recipes
 from zerosum.callbacks.console import ConsoleCallback, WarningCallback
+from zerosum.comparison.compare import compare as compare_runs
+from zerosum.comparison.tables import comparison_json
 from zerosum.config.base import Settings, modern_names
 from zerosum.data import DATASETS
 from zerosum.data.images import safe_name
-from zerosum.errors import UserError, unknown_name
+from zerosum.errors import UserError, path_like, shown, unknown_name, whole_number
 from zerosum.evaluation.evaluate import EvalConfig, evaluate_source
 from zerosum.evaluation.pairs import evaluate_pairs
 from zerosum.evaluation.statistics import evaluate_against_statistics, save_statistics
@@ -29,7 +31,10 @@ from zerosum.experiment import (
     describe,
     load_images,
     open_run,
+    require_patience,
+    require_size,
     run_loop,
+    settle_own,
     settle_precision,
 )
 from zerosum.hardware import (
@@ -48,36 +53,66 @@ from zerosum.training.run_directory import RUNS, RunDirectory
 TRAINING = threading.Lock()
 
 
+@overload
+def train(
+    recipe: str = ...,
+    *,
+    out: Path | str | None = ...,
+    fresh: bool = ...,
+    seeds: None = ...,
+    callbacks: Sequence[Callback] = ...,
+    quiet: bool = ...,
+    **settings: Any,
+) -> Run: ...
+@overload
+def train(
+    recipe: str = ...,
+    *,
+    out: Path | str | None = ...,
+    fresh: bool = ...,
+    seeds: int,
+    callbacks: Sequence[Callback] = ...,
+    quiet: bool = ...,
+    **settings: Any,
+) -> list[Run]: ...
 def train(
     recipe: str = "vanilla",
     *,
     out: Path | str | None = None,
     fresh: bool = False,
+    seeds: int | None = None,
     callbacks: Sequence[Callback] = (),
     quiet: bool = False,
     **settings: Any,
-) -> Run:
+) -> Run | list[Run]:
     """Train a recipe; go on where the run directory left off, if there is one.
 
     Args:
         recipe: a name from `zerosum.recipes.RECIPES`, or your own as "my_module.py:RECIPE".
         out: the run directory; by default `runs/<recipe>-<data>`.
         fresh: remove the run that is there and start over.
+        seeds: train so many runs in a row, from `seed` on, in OUT-seed-0 and so on.
         callbacks: what else watches the training, see `zerosum.callbacks.Callback`.
         quiet: whether to leave out the lines and the bar in the terminal; warnings are printed, on
             standard error.
         settings: fields of the recipe's config, such as `data`, `epochs` or `learning_rate`.
 
     Returns:
-        The finished run. If it was complete before, nothing is trained.
+        The finished run. If it was complete before, nothing is trained. With `seeds`, the runs
+        in the order of their seeds, those that diverged among them.
 
     Raises:
         UserError: a name, value, file or folder is not usable; the message says what to do.
         TrainingDiverged: a loss or weight became NaN or infinite.
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
     """
+    if not isinstance(recipe, str):
+        raise UserError(f"The recipe: received {shown(recipe)}, expected a name such as 'dcgan'.")
     config = recipes.find(recipe).configure(modern_names(settings, warn))
     callback = Callbacks([WarningCallback() if quiet else ConsoleCallback(), *callbacks])
+    if seeds is not None:
+        count = whole_number("seeds", seeds)
+        return train_seeds(recipe, config, count=count, out=out, fresh=fresh, callback=callback)
     return train_config(recipe, config, out=out, fresh=fresh, callback=callback)
 
 
@@ -102,7 +137,7 @@ def load(path: Path | str, *, recipe: str | None = None) -> Run:
 
 @takes_raw
 def evaluate(
-    source: Path | str,
+    source: Run | Path | str,
     *,
     paired: bool = False,
     notice: Callable[[str], None] | None = None,
@@ -111,7 +146,8 @@ def evaluate(
     """Measure how close samples come to real images.
 
     Args:
-        source: a run directory, or the name of one in `runs/`; a folder of images or an .npz file.
+        source: a run, a run directory or the name of one in `runs/`; a folder of images or an .npz
+            file.
         paired: whether to compare two folders image by image, matched by name.
         notice: told what else there is to know; by default it is printed on standard error.
         flags: what `zerosum evaluate --help` lists, such as `reference`, `features`, `protocol` or
@@ -123,7 +159,9 @@ def evaluate(
     Raises:
         UserError: a name, value, file or folder is not usable; the message says what to do.
     """
-    config = eval_config_of(source, flags)
+    expected = "a run, or the path of a run directory, a folder of images or an .npz file"
+    path = source.path if isinstance(source, Run) else path_like("The samples", source, expected)
+    config = eval_config_of(path, flags)
     return evaluate_config(config, paired=paired, notice=notice or print_notice)
 
 
@@ -140,6 +178,46 @@ def evaluate_config(
     return evaluate_source(config, notice=notice)
 
 
+def compare(
+    *runs: Run | Path | str,
+    metrics: str | Sequence[str] | None = None,
+    count: int | None = None,
+    checkpoint: str | int = "best",
+    seed: int = 0,
+    notice: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Compare runs over their training seeds, as `zerosum compare` does.
+
+    Runs that differ in their seed alone are one group; every group is held against the first.
+
+    Args:
+        runs: two runs or run directories, or more.
+        metrics: metrics to compute from the checkpoints, such as "fid,precision" or a list; by
+            default none, the logged metrics alone.
+        count: images on either side, for `metrics`.
+        checkpoint: "newest", "best", or the images seen at one that all runs keep, for `metrics`.
+        seed: decides the samples, for `metrics`.
+        notice: told what else there is to know; by default it is printed on standard error.
+
+    Returns:
+        What `zerosum compare --json` prints: "groups" of runs, "metrics" with every value, means,
+        intervals and differences, "caveats", and the kind of the "intervals".
+
+    Raises:
+        UserError: these are not two runs or more, or a metric is unknown or cannot be computed.
+    """
+    expected = "runs, or the paths of run directories"
+    paths = [
+        run.path if isinstance(run, Run) else Path(path_like("The runs", run, expected))
+        for run in runs
+    ]
+    config = None
+    if metrics:
+        flags = {"metrics": metrics, "count": count, "checkpoint": str(checkpoint), "seed": seed}
+        config = eval_config_of("", flags)
+    return comparison_json(compare_runs(paths, config=config, notice=notice or print_notice))
+
+
 def eval_config_of(source: Path | str, flags: dict[str, Any]) -> EvalConfig:
     """Read flags as Python users write them: paths, lists and tuples besides text.
 
@@ -154,8 +232,14 @@ def eval_config_of(source: Path | str, flags: dict[str, Any]) -> EvalConfig:
     for name, separator in (("metrics", ","), ("size", "x")):
         if isinstance(values.get(name), list | tuple):
             values[name] = separator.join(map(str, values[name]))
+    for name in ("count", "seed"):
+        if name in values:
+            values[name] = whole_number(name, values[name])
+    if "reference" in values:
+        expected = "a data set's name, or the path of a folder of images or an .npz file"
+        values["reference"] = path_like("The reference", values["reference"], expected)
     for name, kind in (
-        *(("reference", str), ("size", str), ("device", str)),
+        *(("size", str), ("device", str)),
         *(("neighbours", Path), ("save_stats", Path)),
     ):
         if name in values:
@@ -171,6 +255,7 @@ def train_seeds(
     out: Path | str | None = None,
     fresh: bool = False,
     callback: Callback | None = None,
+    confirm: Callable[[str], None] | None = None,
 ) -> list[Run]:
     """Train with `count` seeds in a row, from the config's on; each goes on where it left off.
 
@@ -181,6 +266,7 @@ def train_seeds(
         out: the run directories without `-seed-0` and so on, by default `runs/<recipe>-<data>`.
         fresh: remove the runs that are there and start over.
         callback: what watches the trainings; by default the lines and the bar in the terminal.
+        confirm: as of `train_config`.
 
     Returns:
         The runs in the order of their seeds, those that diverged among them.
@@ -198,7 +284,9 @@ def train_seeds(
         callback.notice(f"Seed {seed}, in {path}:")
         seeded = config.model_copy(update={"seed": seed})
         try:
-            run = train_config(recipe, seeded, out=path, fresh=fresh, callback=callback)
+            run = train_config(
+                recipe, seeded, out=path, fresh=fresh, callback=callback, confirm=confirm
+            )
         except TrainingDiverged as divergence:
             callback.notice(str(divergence))
             run = Run(path)
@@ -221,8 +309,19 @@ def train_config(
     out: Path | str | None = None,
     fresh: bool = False,
     callback: Callback | None = None,
+    confirm: Callable[[str], None] | None = None,
 ) -> Run:
-    """Train with a validated config; see `train`."""
+    """Train with a validated config; see `train`.
+
+    Args:
+        recipe: a name from `zerosum.recipes.RECIPES`.
+        config: its settings.
+        out: the run directory.
+        fresh: remove the run that is there and start over.
+        callback: what watches the training; by default the lines and the bar in the terminal.
+        confirm: told when a new run would take more than a day, before anything is written; it
+            raises an error to leave it. By default it is said, and the training goes on.
+    """
     callback = callback or ConsoleCallback()
     device = choose_device(config.device)
     with (
@@ -232,16 +331,25 @@ def train_config(
         own_randomness(device),
         gradients_allowed(),
     ):
+        require_size(recipe, config)
         images = load_images(recipe, config, callback)
-        config = config.settled(config.budget(len(images)))
         directory = RunDirectory(out or default_directory(recipe, config))
+        goes_on = not fresh and directory.exists() and bool(directory.checkpoints.seen())
+        saved = directory.read_config() if goes_on else None
+        config, own_defaults = settle_own(recipe, config, images, saved, device, callback)
+        config = config.settled(config.budget(len(images)))
+        if not goes_on:
+            require_patience(recipe, config, images, device, callback, confirm or callback.notice)
         game = build_game(recipe, config, images, device=device)
         directory.claim()
         with directory.locked():  # before anything in it is read, changed or removed
             if fresh:
                 directory.remove()
             config = settle_precision(recipe, config, images, directory, device, callback)
-            open_run(directory, describe(recipe, config, images), config)
+            description = describe(recipe, config, images) | (
+                {"own_defaults": own_defaults} if own_defaults else {}
+            )
+            open_run(directory, description, config)
             run_loop(recipe, game, config, images, directory, callback=callback)
     return Run(directory.path)
 

@@ -6,7 +6,10 @@ Everything else that is raised is a bug of ours and deserves its traceback.
 from __future__ import annotations
 
 import difflib
+import operator
+import os
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class UserError(ValueError):
@@ -43,3 +46,42 @@ def and_more(items: Sequence[str], shown: int = 3) -> str:
     """Name the first few of many, and say how many more there are: "a; b; c; and 9 more"."""
     rest = [f"and {len(items) - shown} more"] if len(items) > shown else []
     return "; ".join([*items[:shown], *rest])
+
+
+def shown(value: object) -> str:
+    """A value in a few words: as Python writes it, or by its type and shape where that is long."""
+    text = repr(value)
+    if len(text) <= 60 and "\n" not in text:
+        return text
+    shape = getattr(value, "shape", None)
+    return f"{type(value).__name__}{f' of shape {tuple(shape)}' if shape is not None else ''}"
+
+
+def whole_number(name: str, value: Any) -> int:
+    """Take a whole number of any type.
+
+    Raises:
+        UserError: it is none.
+    """
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise UserError(
+            f"{name}: received {shown(value)}, expected a whole number, such as 4."
+        ) from None
+
+
+def path_like(name: str, value: Any, expected: str) -> str:
+    """Take a path, text or of a type of its own.
+
+    Args:
+        name: what was given, such as "The run".
+        value: the path.
+        expected: what the path should lead to, such as "the path of a run directory".
+
+    Raises:
+        UserError: it is no path.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise UserError(f"{name}: received {shown(value)}, expected {expected}.")
+    return os.fsdecode(value)

@@ -1,5 +1,8 @@
 import io
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 from rich.console import Console
@@ -47,7 +50,8 @@ def test_in_a_terminal_a_bar_shows_the_epoch_the_pace_and_the_losses():
     text = watch(force_terminal=True, width=140, legacy_windows=False)
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
     assert "Epoch [1/100] Loss D: 1.3689, Loss G: 0.7231\n" in plain
-    assert re.search(r"epoch 1/100 .* 0% [\d,]+ images/s .* Loss D: 1.0000, Loss G: 2.0000", plain)
+    assert re.search(r"epoch 1/100 .* 0% [\d,]+ images/s ETA [\d:]+", plain)
+    assert "\nLoss D: 1.0000, Loss G: 2.0000" in plain
     assert "epoch 2/100" in plain
 
 
@@ -87,7 +91,80 @@ def test_the_bar_shows_the_newest_figure_and_verdict():
     recorder.update(seen=90_000, losses={"loss_D": 1.0, "loss_G": 2.0})
     recorder.end()
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", file.getvalue())
-    assert "Loss G: 2.0000 · frechet_digits 6.2 · healthy" in plain
+    assert "\nLoss D: 1.0000, Loss G: 2.0000 · frechet_digits 6.2 · healthy" in plain
+
+
+def screen_of(columns):
+    """What a terminal of so many columns shows at the end, line by line: a real one, a pty."""
+    program = (
+        "import time; from rich.console import Console\n"
+        "from zerosum.callbacks.console import ConsoleCallback\n"
+        "health = {'verdict': 'too early to tell', 'why': '', 'alarm': False}\n"
+        "recorder = ConsoleCallback()\n"
+        "recorder.begin(seen=0, budget=6_000_000, images_per_epoch=6_000)\n"
+        "recorder.tick({'epoch': 1, 'seen': 59_000, 'loss_D': 1.36894, 'loss_G': 12.72306,\n"
+        "    'metrics': {'frechet_random': 123.4}, 'health': health})\n"
+        "recorder.update(seen=1_230_000, losses={'loss_D': 1.0, 'loss_G': 12.0})\n"
+    )
+    pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
+    terminal, inside = pty.openpty()
+    termios.tcsetwinsize(inside, (24, columns))
+    env = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=inside, stdin=inside, env={**env, "TERM": "xterm"}
+    )
+    os.close(inside)
+    written = b""
+    while True:
+        try:
+            chunk = os.read(terminal, 4096)
+        except OSError:  # how Linux tells that the other end is closed
+            break
+        if not chunk:
+            break
+        written += chunk
+    os.close(terminal)
+    assert process.wait() == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", written.decode())
+    lines = [line.rsplit("\r", 1)[-1] for line in text.replace("\r\n", "\n").split("\n")]
+    return lines[-3:] if lines[-1] else lines[-4:-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("columns", [60, 80, 100, 120])
+def test_in_a_real_terminal_of_any_width_nothing_vanishes(columns):
+    lines = screen_of(columns)
+    assert all(len(line.rstrip()) <= columns for line in lines)
+    text = "\n".join(lines)
+    assert re.search(r"epoch 206/1000 ━.* +20% +[\d,]+ images/s +ETA \d+:\d\d:\d\d", text)
+    assert "Loss D: 1.0000, Loss G: 12.0000 · frechet_random 123.4" in text
+    assert "too early to tell" in text
+    assert "…" not in text
+
+
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        (26, ["losses · metric 1", "healthy"]),
+        (99, ["losses · metric 1 · healthy"]),
+        (5, ["losses", "metric 1", "healthy"]),
+    ],
+)
+def test_what_is_told_below_the_bar_takes_the_lines_it_needs(width, lines):
+    assert console_module.packed(["losses", "metric 1", "healthy"], width=width) == lines
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(59.6, "0:01:00"), (3723, "1:02:03"), (100_000, "27:46:40"), (9e6, "104.2 days")],
+)
+def test_the_eta_is_a_clock_s_until_it_is_days(seconds, text):
+    assert console_module.in_clock(seconds) == text
+
+
+def test_a_slow_pace_shows_the_digits_that_tell():
+    assert console_module.in_pace(1234.5) == "1,234 images/s"
+    assert console_module.in_pace(0.1234) == "0.12 images/s"
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,18 @@
 """The checkup: that it changes nothing, and that each failure of a training sounds its alarm."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 
 import pytest
 import torch
 from torch import nn
 
 from zerosum import data
-from zerosum.callbacks.monitor import Monitor, evaluating, logged_signals
-from zerosum.data.images import ImageSet, to_float
+from zerosum.callbacks.monitor import Monitor, evaluating, logged_signals, noise_like
+from zerosum.data.images import ImageSet, to_float, to_uint8
 from zerosum.data.spec import DataSpec
 from zerosum.game.core import Batch
 from zerosum.metrics.features import feature_net
+from zerosum.metrics.health import HealthSignals, is_noise
 from zerosum.recipes import get
 from zerosum.recipes.gan import build
 from zerosum.seeds import enter_stream
@@ -121,6 +122,12 @@ class TestAlarms:
         assert record["health"]["verdict"] == "collapsing"
         assert "hardly any samples of 3, 8" in record["health"]["why"]
 
+    def test_noise_is_too_early_to_tell(self, state, digits):
+        noise = torch.rand(1000, 1, 28, 28, generator=torch.Generator().manual_seed(1))
+        record = looks(checkup_of(with_G(state, Shows(noise * 2 - 1)), digits), 1)[-1]
+        assert record["health"]["verdict"] != "healthy", record
+        assert record["health"]["signals"]["noise"] > 100
+
     def test_against_a_frozen_G_D_wins(self, state, digits):
         evaluate = checkup_of(state, digits)
         images = to_float(digits[0].images)
@@ -172,6 +179,43 @@ def test_evaluating_leaves_statistics_and_modes_as_they_were():
     assert norm.training
     assert not frozen.training
     assert norm.num_batches_tracked == 0
+
+
+def test_colour_noise_is_not_healthy(tmp_path, monkeypatch):
+    """As was said of r3gan after 427 images."""
+    monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path))
+    generator = torch.Generator().manual_seed(0)
+    blobs = torch.rand(300, 3, 4, 4, generator=generator).mul(2).sub(1)
+    real = torch.nn.functional.interpolate(blobs, scale_factor=4.0, mode="bilinear")
+    images = ImageSet(images=to_uint8(real), labels=None, classes=(), name="blobs")
+    game = build(vanilla(hidden=(8,)), DataSpec(shape=(3, 16, 16)), device=CPU)
+    noise, tints = (torch.randn(5000, 3, s, s, generator=generator) for s in (16, 1))
+    state = with_G(
+        State(game, EMA(game.G.net, half_life=0)),
+        Shows((0.3 * noise + 0.5 * tints).clamp(-1, 1)),
+    )
+    checkup = Monitor(state, images, None, net=feature_net("random", device=CPU), seed=0)
+    signals = HealthSignals(**checkup(History()).health["signals"])
+    assert is_noise([signals]), signals
+    well = with_G(state, Shows(real))
+    checkup = Monitor(well, images, None, net=feature_net("random", device=CPU), seed=0)
+    assert is_noise([HealthSignals(**checkup(History()).health["signals"])]) is None
+
+
+def test_noise_has_the_mean_and_the_variance_of_each_channel():
+    images = torch.tensor([100, 140], dtype=torch.uint8)[:, None, None, None].repeat(20, 2, 8, 8)
+    images[:, 1] += 50
+    noise = noise_like(images, 100).float()
+    assert noise.shape == (100, 2, 8, 8)
+    assert noise.mean((0, 2, 3)).tolist() == pytest.approx([120, 170], abs=1)
+    assert noise.std((0, 2, 3)).tolist() == pytest.approx([20, 20], abs=1)
+    assert noise_like(images, 100).equal(noise.to(torch.uint8))
+
+
+def test_a_log_of_0_1_is_history_without_noise():
+    names = {field.name for field in fields(HealthSignals)} - {"noise"}
+    (signals,) = logged_signals(History(({"health": {"signals": dict.fromkeys(names, 1)}},)))
+    assert signals.noise is None
 
 
 def test_a_log_of_other_signs_is_no_history():

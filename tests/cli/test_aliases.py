@@ -5,7 +5,7 @@ import json
 import pytest
 
 import zerosum
-from zerosum.cli.aliases import modern_flags
+from zerosum.cli.aliases import FOREIGN, hint_for, modern_flags
 from zerosum.cli.main import run
 
 OLD = [
@@ -51,3 +51,28 @@ def test_on_the_command_line_in_toml_and_in_python(
     with pytest.warns(FutureWarning, match="'stop-after-no-gain' is now called 'patience'"):
         zerosum.train("vanilla", out="b", stop_after_no_gain=7, **settings)
     assert zerosum.load("b").config.patience == 7
+
+
+@pytest.mark.parametrize(
+    ("flag", "hint"),
+    [
+        ("--gpus", "uses a GPU by itself where there is one; choose with --device"),
+        ("--workers", "images are decoded once"),
+        ("--recipe", "write the recipe's name in front"),
+        ("--lrG", "--learning-rate, --lr for short"),
+        ("--lr_d", "--d-learning-rate gives D another"),
+        ("--image_size", "use --size"),
+    ],
+)
+def test_what_other_programs_call_something_is_answered_by_what_it_is_here(flag, hint, capsys):
+    assert run(["train", "dcgan", flag, "1"]) == 2
+    said = capsys.readouterr().err
+    assert f"There is no {flag}: " in said
+    assert hint in said
+
+
+def test_no_hint_is_about_a_flag_that_there_is(capsys):
+    assert run(["train", "dcgan", "--help"]) == 0
+    there = capsys.readouterr().out
+    assert not [name for name in FOREIGN if f"--{name} " in there]
+    assert hint_for("--nonsense") == ""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.table import Column
+from rich.text import Text
 
 from zerosum.training.interfaces import Callback
 
@@ -17,7 +19,7 @@ PROMISE_SECONDS = 5
 
 
 class ConsoleCallback(Callback):
-    """One line a tick; under them, in a terminal, a bar with the pace, the ETA and the losses.
+    """One line a tick; under them, in a terminal, a bar with the pace and the ETA, and the losses.
 
     The bar is redrawn only when the loop reports, about once a second: a thread that animates it
     would take a processor's time from the training.
@@ -26,14 +28,14 @@ class ConsoleCallback(Callback):
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False, soft_wrap=True)
         self._alarm: str | None = None
-        self._judged = ""
-        self._bar = Progress(
+        self._judged: list[str] = []
+        self._bar = Bar(
             TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(bar_width=24),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[pace]:,.0f} images/s"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[losses]}"),
+            # The one column that gives way in a narrow terminal.
+            BarColumn(bar_width=None, table_column=Column(max_width=24)),
+            TaskProgressColumn(table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[pace]}"),
+            TextColumn("ETA {task.fields[eta]}"),
             console=self.console,
             auto_refresh=False,
             transient=True,
@@ -42,14 +44,14 @@ class ConsoleCallback(Callback):
 
     def begin(self, *, seen: int, budget: int, images_per_epoch: int) -> None:
         """Show an empty bar, or one as far along as the run that is resumed."""
-        self._alarm, self._judged = None, ""  # of a training before this one
+        self._alarm, self._judged = None, []  # of a training before this one
         for task in self._bar.task_ids:
             self._bar.remove_task(task)
         self._images_per_epoch, self._budget = images_per_epoch, budget
         self._epochs = -(-budget // images_per_epoch)
         self._began, self._began_at, self._promised = time.monotonic(), seen, False
         self._task = self._bar.add_task(
-            "", total=budget, completed=seen, epoch=self._place(seen), pace=0.0, losses=""
+            "", total=budget, completed=seen, epoch=self._place(seen), pace="-", eta="-"
         )
         self._pace = Pace(seen)
         self._bar.start()
@@ -57,12 +59,17 @@ class ConsoleCallback(Callback):
     def update(self, *, seen: int, losses: Mapping[str, float]) -> None:
         """Move the bar on; once, after some seconds, say how long the whole will take."""
         self._promise(seen)
+        pace = self._pace.at(seen)
+        self._bar.below = [
+            f"Loss D: {losses['loss_D']:.4f}, Loss G: {losses['loss_G']:.4f}",
+            *self._judged,
+        ]
         self._bar.update(
             self._task,
             completed=seen,
             epoch=self._place(seen),
-            pace=self._pace.at(seen),
-            losses=f"Loss D: {losses['loss_D']:.4f}, Loss G: {losses['loss_G']:.4f}{self._judged}",
+            pace=in_pace(pace),
+            eta=in_clock((self._budget - seen) / pace) if pace else "-",
             refresh=True,
         )
 
@@ -80,11 +87,11 @@ class ConsoleCallback(Callback):
     def _judge(self, record: Mapping[str, Any]) -> None:
         """Show the metric and the verdict in the bar; print an alarm, and when it is over."""
         name, value = next(iter(record["metrics"].items()))
-        self._judged = f" · {name} {value:.4g}"
+        self._judged = [f"{name} {value:.4g}"]
         if "health" not in record:
             return
         verdict = record["health"]["verdict"]
-        self._judged += f" · {verdict}"
+        self._judged.append(verdict)
         alarm = verdict if record["health"]["alarm"] else None
         if alarm != self._alarm:
             self._alarm = alarm
@@ -104,7 +111,7 @@ class ConsoleCallback(Callback):
             return
         self._promised = True
         rest = seconds / images * (self._budget - seen)
-        self.notice(f"{images / seconds:,.0f} images/s: about {in_time(rest)} to go.")
+        self.notice(f"{in_pace(images / seconds)}: about {in_time(rest)} to go.")
 
     def _place(self, seen: int) -> str:
         return f"{min(seen // self._images_per_epoch + 1, self._epochs)}/{self._epochs}"
@@ -117,6 +124,44 @@ class WarningCallback(Callback):
         """Print what begins with WARNING."""
         if text.startswith("WARNING"):
             print(text, file=sys.stderr)
+
+
+class Bar(Progress):
+    """A bar, and what is told below it: in one line, or in as many as a narrow terminal needs."""
+
+    below: Sequence[str] = ()
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The bar's own line first."""
+        yield from super().get_renderables()
+        if self.below:  # or the console may not be there yet
+            for line in packed(self.below, width=self.console.width):
+                yield Text(line, no_wrap=True, overflow="ellipsis")
+
+
+def packed(parts: Iterable[str], *, width: int) -> list[str]:
+    """Lay short texts out in lines of at most so many columns, in their order, none of them cut."""
+    lines: list[str] = []
+    for part in parts:
+        joined = f"{lines[-1]} · {part}" if lines else part
+        if lines and len(joined) <= width:
+            lines[-1] = joined
+        else:
+            lines.append(part)
+    return lines
+
+
+def in_pace(pace: float) -> str:
+    """Images a second; of less than ten, with the digits that tell."""
+    return f"{pace:,.0f} images/s" if pace >= 10 else f"{pace:.2g} images/s"
+
+
+def in_clock(seconds: float) -> str:
+    """A stretch of time in hours, minutes and seconds, or in days where these are many: 1:02:03."""
+    if seconds >= 48 * 3600:
+        return f"{seconds / 24 / 3600:,.1f} days"
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
 
 
 def in_time(seconds: float) -> str:

@@ -106,6 +106,7 @@ class Monitor:
             **of_D,
             **self._variety(samples),
             **self._copies(samples),
+            noise=self._noise,
         )
         verdict = diagnose([*logged_signals(history), signals])
         return Evaluation(
@@ -123,6 +124,15 @@ class Monitor:
         """Real images that G's samples are compared with: held-out ones where there are any."""
         chosen = some(self.held_out or self.images, REFERENCES)
         return embed_reference(self.net, chosen, keep_features=True)
+
+    @cached_property
+    def _noise(self) -> float | None:
+        """The metric of noise, which G's samples have to beat before anything is said of them."""
+        if self.images.spec.are_points:
+            return None
+        noise = noise_like(some(self.held_out or self.images, REFERENCES), ASKED)
+        moments = embed(self.net, noise, keep_features=False).moments
+        return distance_of_moments(moments, self._reference.moments)
 
     @cached_property
     def _training(self) -> Embedding:
@@ -211,6 +221,20 @@ def some(images: ImageSet, count: int) -> Tensor:
     return images.images[chosen.sort().values]
 
 
+def noise_like(images: Tensor, count: int) -> Tensor:
+    """Draw pixels from the normal distribution that has the mean and variance of each channel.
+
+    Args:
+        images: uint8 (n, c, h, w).
+        count: images to draw, always the same ones.
+    """
+    pixels = images.float()
+    mean, deviation = pixels.mean((0, 2, 3), True), pixels.std((0, 2, 3), keepdim=True)
+    generator = torch.Generator().manual_seed(stream_seed("checkup", "noise"))
+    noise = torch.randn(count, *images.shape[1:], generator=generator)
+    return (mean + deviation * noise).round().clamp(0, 255).to(torch.uint8)
+
+
 def gradient_norm(player: Player) -> float:
     """The norm of the gradient that the player's last step followed; 0 before the first."""
     norms = [p.grad.norm() for p in player.parameters if p.grad is not None]
@@ -231,12 +255,13 @@ def evaluating(*nets: nn.Module) -> Iterator[None]:
 
 
 def logged_signals(history: History) -> list[HealthSignals]:
-    """The signals that a run's log holds, of the same kinds as today's; no others."""
+    """The signals that a run's log holds, of the same kinds as today's or 0.1's; no others."""
     names = {field.name for field in fields(HealthSignals)}
+    needed = names - {"noise"}
     found = []
     for record in history.records:
         health = record.get("health")
         signals = health.get("signals") if isinstance(health, dict) else None
-        if isinstance(signals, dict) and signals.keys() == names:
+        if isinstance(signals, dict) and needed <= signals.keys() <= names:
             found.append(HealthSignals(**signals))
     return found

@@ -12,17 +12,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnknownOptionError
 from pydantic import ValidationError
 
 from zerosum._version import __version__
-from zerosum.cli.aliases import modern_flags
+from zerosum.cli.aliases import hint_for, modern_flags
 from zerosum.cli.compare import compare
 from zerosum.cli.data import data
 from zerosum.cli.evaluate import evaluate
 from zerosum.cli.runs import runs
 from zerosum.cli.show import renamed, show
-from zerosum.cli.train import train_app
+from zerosum.cli.train import spelled_out, train_app
 from zerosum.cli.translate import translate
 from zerosum.config.base import explain
 from zerosum.config.specs import read_class_mix
@@ -149,13 +149,15 @@ def run(tokens: Sequence[str]) -> int:
     try:
         called = app
         if tokens[:1] == ["train"]:
-            tokens = ["train", *modern_flags(tokens[1:])]
+            tokens = ["train", *spelled_out(modern_flags(tokens[1:]))]
             called = command_line()
             called.command(train_app(tokens[1:]))
         called(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         cause = error.__cause__
         text = explain(cause) if isinstance(cause, ValidationError) else str(error)
+        if isinstance(error, UnknownOptionError) and (hint := hint_for(error.token.keyword or "")):
+            text = f"There is no {error.token.keyword}: {hint}."
         return complain(f"{text}\nSee 'zerosum --help' and 'zerosum COMMAND --help'.", 2)
     except UserError as error:
         return complain(str(error), error.exit_code)

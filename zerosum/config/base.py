@@ -26,7 +26,7 @@ from pydantic import (
 )
 
 from zerosum.config.specs import Fit, parse_range, parse_size, read_range, read_size
-from zerosum.errors import UserError, unknown_name
+from zerosum.errors import UserError, shown, unknown_name
 
 
 def number_in_text(value: object) -> object:
@@ -310,7 +310,7 @@ def explain(error: ValidationError) -> str:
             message = "auto, cpu, cuda, cuda:N or mps"
         if problem["loc"]:
             flag = str(problem["loc"][0]).replace("_", "-")
-            received = f"--{flag}: received {problem['input']!r},"
+            received = f"--{flag}: received {shown(problem['input'])},"
         else:  # of several settings that do not go together
             received = "The settings do not fit together:"
         lines.append(f"{received} expected {expected(message)}.")

@@ -26,6 +26,9 @@ Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 ShareOrZero = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Anneal = Annotated[Count | Literal["budget"] | None, BeforeValidator(number_in_text)]
 
+LOSSES_WITH_A_ZERO = ("non-saturating", "minimax", "hinge")
+"""Those that give the sign of D's logits a meaning, by which adaptive augmentation goes."""
+
 ANNEAL = (
     "Images over which learning rates, penalties and beta2 change as follows; budget: all of them."
 )
@@ -204,7 +207,7 @@ class GanSettings(AdversarialSettings):
         """Refuse a target where there is nothing to aim, or no zero to aim from."""
         if self.augment == "none":
             raise ValueError("expected --augment color,translation,cutout beside --augment-target")
-        if self.loss not in ("non-saturating", "minimax", "hinge"):
+        if self.loss not in LOSSES_WITH_A_ZERO:
             raise ValueError(
                 f"expected no --augment-target beside --loss {self.loss}: it goes by the sign of "
                 "D's logits, and only non-saturating, minimax and hinge give 0 a meaning"

@@ -51,6 +51,15 @@ class Stack:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Domains:
+    """How a data set to translate between is made of another, of gray images."""
+
+    of: str  # the name of the other one
+    matched: bool  # whether a source has its target: else they are two sets of disjoint images
+    counts: Mapping[str, int]  # images of the other one in each split, its first ones
+
+
+@dataclass(frozen=True, kw_only=True)
 class Distribution:
     """The files in which a data set can be had from the net; `download` gets them.
 
@@ -77,6 +86,7 @@ class Dataset:
     files: tuple[str, ...] = IDX_FILES  # all that is read of one that lies on disk as it is
     distribution: Distribution | None = None  # None for one that nobody has to get
     stack: Stack | None = None  # None for one that lies on disk as it is
+    domains: Domains | None = None  # None for one that is not to translate between
     mixture: Mixture | None = None  # the Gaussians of one that is drawn, points in the plane
 
 
@@ -161,6 +171,28 @@ DATASETS = {
         # its training images from all 70,000 of MNIST.
         stack=Stack(of="mnist", channels=3, counts={"train": 128_000, "test": 26_000}),
     ),
+    "mnist-edges": Dataset(
+        description=(
+            "pairs to translate between, edges and the digits of MNIST that they are of: 10,000 "
+            "train and 1,000 test pairs, 28×28 gray"
+        ),
+        licence="CC BY-SA 3.0, as MNIST",
+        classes=(),
+        kind="digits",
+        origin="It is made of MNIST, which comes with zerosum: install zerosum again.",
+        domains=Domains(of="mnist", matched=True, counts={"train": 10_000, "test": 1_000}),
+    ),
+    "mnist-colors": Dataset(
+        description=(
+            "two sets to translate between, reddish and bluish digits of MNIST, no digit in both: "
+            "10,000 train and 1,000 test images each, 28×28 RGB"
+        ),
+        licence="CC BY-SA 3.0, as MNIST",
+        classes=(),
+        kind="digits",
+        origin="It is made of MNIST, which comes with zerosum: install zerosum again.",
+        domains=Domains(of="mnist", matched=False, counts={"train": 20_000, "test": 2_000}),
+    ),
     "ring": Dataset(
         description="8 Gaussians on a circle: 100,000 train and 2,500 test points in the plane",
         licence="none needed: computed",
@@ -192,8 +224,8 @@ def locate(name: str) -> Path | None:
 
     For a composed one it is that of the data set that it is made of.
     """
-    if stack := DATASETS[name].stack:
-        return locate(stack.of)
+    if made := DATASETS[name].stack or DATASETS[name].domains:
+        return locate(made.of)
     for folder in folders(name):
         if all((folder / file).is_file() for file in DATASETS[name].files):
             return folder

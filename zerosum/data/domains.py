@@ -18,6 +18,10 @@ EXPECTED = (
     "a folder with two folders of images, A and B."
 )
 
+FIRST_TRY = (
+    "For a first try there are --data mnist-edges, pairs, and --data mnist-colors, for cyclegan."
+)
+
 
 def has_validation(source: str | Path) -> bool:
     """Whether a folder to translate between holds images that are kept from training.
@@ -25,6 +29,8 @@ def has_validation(source: str | Path) -> bool:
     Raises:
         UserError: there is no such folder, or it holds a split of one domain only.
     """
+    if str(source) in DATASETS and DATASETS[str(source)].domains:
+        return True
     return bool(held_out_folders(find_root(source)))
 
 
@@ -35,11 +41,12 @@ def find_root(source: str | Path) -> Path:
         UserError: it is a file, or there is nothing of that name.
     """
     if source == "":  # or Path would take it for the working folder
-        raise UserError(f"No images to translate between were given. {EXPECTED}")
+        raise UserError(f"No images to translate between were given. {EXPECTED} {FIRST_TRY}")
     path = Path(source).expanduser()
     if str(source) in DATASETS and not path.exists():
         raise UserError(
-            f"'{source}' holds single images, with nothing to translate them to. {EXPECTED}"
+            f"'{source}' holds single images, with nothing to translate them to. {EXPECTED} "
+            f"{FIRST_TRY}"
         )
     if not is_folder(path, path):
         raise UserError(

@@ -28,6 +28,13 @@ def load_named(name: str, *, split: str, wanted: Format, strict: bool = True) ->
     """
     about = DATASETS[name]
     split = "test" if split == "val" else split  # they have no more than two
+
+    if about.domains is not None:
+        raise UserError(
+            f"'{name}' holds images to translate between, from which nothing is made of noise. "
+            f"Train {'pix2pix or cyclegan' if about.domains.matched else 'cyclegan'} on it, or "
+            f"this on '{about.domains.of}'."
+        )
     if about.mixture is not None:
         if wanted != Format():
             raise UserError(

@@ -14,6 +14,7 @@ import torch
 
 from zerosum.config.specs import Fit
 from zerosum.data.arrays import Pixels
+from zerosum.data.catalog import DATASETS
 from zerosum.data.decode import (
     Decoded,
     Format,
@@ -34,6 +35,7 @@ from zerosum.data.gather import (
 from zerosum.data.holdout import held_out_of, rows_held_out, splits_already
 from zerosum.data.images import ImageSet, safe_name
 from zerosum.data.matching import match_folders
+from zerosum.data.named_pairs import load_named_pairs
 from zerosum.data.names import SUFFIXES, is_image, natural_key, printable
 from zerosum.data.report import Note, Report, ValueRange
 from zerosum.errors import UserError, and_more
@@ -72,8 +74,11 @@ def load_pairs(
     others. Without splits "train" takes all images, and where none are held out "val" and "test"
     are the training set itself: `has_validation` tells.
 
+    Or it is the name of a data set that is made to translate between, `mnist-edges` or
+    `mnist-colors`.
+
     Args:
-        source: the folder.
+        source: the folder, or the name.
         split: "train", "val" or "test".
         size: (height, width) of a source and of a target, to which each is brought by itself, once
             cut; None when all are of one size.
@@ -95,8 +100,18 @@ def load_pairs(
         UserError: there is no such folder, it has none of the layouts, an image to cut is of odd
             width, sizes differ while none is wanted, no pair is left, or strict forbids.
     """
-    root = find_root(source)
     wanted = Format(size=size, channels=channels, fit=fit, value_range=value_range)
+    if str(source) in DATASETS and DATASETS[str(source)].domains:
+        if hold_out:
+            raise splits_already(source)
+        return load_named_pairs(
+            str(source),
+            split=split,
+            wanted=wanted,
+            reverse=direction == "BtoA",
+            matched=matched,
+        )
+    root = find_root(source)
     if hold_out and held_out_folders(root):
         raise splits_already(root)
     reader = PairReader(root=root, wanted=wanted, strict=strict)

@@ -20,7 +20,7 @@ from zerosum.config.base import Settings, restore
 from zerosum.data.arrays import Pixels, Samples
 from zerosum.data.images import to_array
 from zerosum.data.spec import DataSpec
-from zerosum.errors import UserError
+from zerosum.errors import UserError, path_like, whole_number
 from zerosum.game.sampling import CHUNK, ClassMix, Generator, draw_inputs, generate, image_inputs
 from zerosum.hardware import choose_device
 from zerosum.inference.tiles import Translator, one_way
@@ -91,7 +91,8 @@ class Run:
         Raises:
             UserError: there is no run, it cannot be read, or its recipe has to be named.
         """
-        self.directory = RunDirectory(find_run(path))
+        known = path_like("The run", path, "the path of a run directory, or a name in runs/")
+        self.directory = RunDirectory(find_run(known))
         self.path = self.directory.path
         saved = self.directory.read_config()
         if not isinstance(saved.get("recipe"), str):
@@ -234,6 +235,7 @@ class Run:
         latents = None if z is None else latents_of(z, count)
         if count is None:
             count = DEFAULT_COUNT if latents is None else len(latents)
+        count, seed = whole_number("count", count), whole_number("seed", seed)
         if count < 1:
             raise UserError(f"The number of images was {count}: expected at least 1.")
         where = choose_device(str(device))
@@ -294,6 +296,7 @@ class Run:
         Raises:
             UserError: as `sample`.
         """
+        steps, count = whole_number("steps", steps), whole_number("count", count)
         if min(steps, count) < 1:
             raise UserError(f"Asked for {steps} steps of {count} images: expected at least 1.")
         where = choose_device(str(device))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from zerosum.data.arrays import Pixels
 from zerosum.data.images import to_array, to_float, to_uint8
-from zerosum.errors import UserError
+from zerosum.errors import UserError, shown
 from zerosum.game.cycle import GeneratorPair
 from zerosum.seeds import enter_stream, own_randomness
 
@@ -157,6 +157,11 @@ class Translator:
         Raises:
             UserError: the array is none of such images.
         """
+        if not isinstance(images, np.ndarray):
+            raise UserError(
+                f"The images were {shown(images)}: expected an array uint8 (n, height, width, "
+                f"{self.source_channels}), as numpy.asarray(image)[None] makes of a PIL image."
+            )
         shape = images.shape
         fits = images.ndim == 4 and shape[3] == self.source_channels and min(shape[1:3]) > 0
         if not fits or images.dtype != np.uint8:

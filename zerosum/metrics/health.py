@@ -42,6 +42,8 @@ class HealthSignals:
         near, ratio: as `memorization.Memorization`: share of samples nearer to a training image
             than 99 % of other reals are, and the ratio of the median distances; None where the
             data are too full of copies themselves to tell.
+        noise: the metric of images of noise with the reals' mean and variance; None in logs of
+            0.1, and where the data are no images.
     """
 
     seen: int
@@ -57,6 +59,7 @@ class HealthSignals:
     modes: float | None
     near: float | None
     ratio: float | None
+    noise: float | None = None
 
 
 @dataclass(frozen=True)
@@ -86,14 +89,17 @@ COPIES_NEAR, COPIES_RATIO = 0.5, 0.4
 MEMORISED_SEPARATION = 0.75
 FEW_MODES = 0.7
 OSCILLATIONS, SWING, WINDOW = 4, 1.5, 12
+# Blurred noise has half of the distance of noise, and G's that make anything have a tenth.
+NOISE_SHARE = 0.25
 
 
 def diagnose(history: Sequence[HealthSignals]) -> Verdict:
     """Say what the signals of a run so far, the newest last, come to.
 
     The verdicts: "healthy", "forming", "D has won", "collapsing", "memorising", "oscillating",
-    "worsening". Of several the first that holds in the order of `RULES` is given, the cause before
-    what follows from it. Forming is what would be collapsing, did G not gain from look to look.
+    "worsening", "too early to tell". Of several the first that holds in the order of `RULES` is
+    given, the cause before what follows from it. Forming is what would be collapsing, did G not
+    gain from look to look.
     """
     for rule in RULES:
         if (verdict := rule(history)) is not None:
@@ -220,7 +226,22 @@ def is_worsening(history: Sequence[HealthSignals]) -> Verdict | None:
     )
 
 
-RULES = (has_won, is_copying, is_collapsing, knows_by_heart, is_oscillating, is_worsening)
+def is_noise(history: Sequence[HealthSignals]) -> Verdict | None:
+    """G's samples are not clearly nearer to real images than noise is: nothing is known of it."""
+    signals = history[-1]
+    if signals.noise is None or signals.metric < NOISE_SHARE * signals.noise:
+        return None
+    return Verdict(
+        "too early to tell",
+        f"the metric of the samples is {signals.metric:.3g}, and noise has {signals.noise:.3g}.",
+        alarm=False,
+    )
+
+
+RULES = (
+    *(has_won, is_copying, is_collapsing, knows_by_heart, is_oscillating, is_worsening),
+    is_noise,
+)
 
 
 def ranking(above: Tensor, below: Tensor) -> float:

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from zerosum.config.base import Settings, require_read, validate
+from zerosum.config.base import Settings, SomeSettings, require_read, validate
 from zerosum.config.gan import GanSettings
 from zerosum.config.translation import CycleGANSettings, Pix2PixSettings
 from zerosum.data.catalog import DATASETS
 from zerosum.errors import UserError
 from zerosum.recipes import gan, translation
+from zerosum.recipes.own_data import own_images
 
 if TYPE_CHECKING:
     from zerosum.game.core import Game
@@ -45,6 +46,8 @@ class Recipe:
         source: the paper.
         settings: the paper's, where they differ from the class's defaults.
         on: what differs from them on data of a kind, "digits", "photographs" or "toys".
+        own: what differs on images of a user's own: `own(settings, count=..., device=...)`, asked
+            once they are loaded; None where nothing does.
         task: what its G does, a name of `zerosum.tasks.TASKS`.
         build_generator: makes G alone, with the weights that `build` would give it; None where
             only the whole game can be built.
@@ -57,6 +60,7 @@ class Recipe:
     source: str
     settings: Defaults = field(default_factory=dict)
     on: Mapping[str, Defaults] = field(default_factory=dict)
+    own: Callable[..., Defaults] | None = None
     task: Literal["generation", "translation", "unpaired translation"] = "generation"
     build_generator: Callable[..., Generator] | None = None
     origin: Origin | None = None
@@ -68,6 +72,8 @@ class Recipe:
 
     def configure(self, *given: Defaults) -> Settings:
         """Make settings of what a user gives, at the edge: all else is the recipe's.
+
+        What was given stands in `model_fields_set`.
 
         Args:
             given: settings from a file, say, and from flags; the last ones count.
@@ -84,8 +90,28 @@ class Recipe:
         values = merged(given)
         data = str(values.get("data", self.config.model_fields["data"].default))
         config = validate(self.config, merged([self.defaults(data), values]))
-        require_read(config, (name for name, value in values.items() if value is not None))
+        asked = [name for name, value in values.items() if value is not None]
+        require_read(config, asked)
+        config.model_fields_set.intersection_update(asked)
         return config
+
+    def on_own(self, config: SomeSettings, values: Defaults) -> tuple[SomeSettings, dict[str, Any]]:
+        """Lay defaults for a user's own images over the recipe's, under what the user gave.
+
+        Returns:
+            The settings, and the defaults that count.
+        """
+        given = config.model_fields_set
+        taken = {
+            name: value
+            for name, value in values.items()
+            if name not in given
+            and not (name == "images" and "epochs" in given)
+            and not (name == "augment_target" and "augment" in given)
+        }
+        if "images" in taken:
+            taken["epochs"] = None
+        return validate(type(config), {**config.model_dump(), **taken}), taken
 
 
 def in_one_unit(defaults: Defaults) -> Defaults:
@@ -120,6 +146,16 @@ TOYS = {
     "images": 2_000_000,
 }
 """For points in the plane; docs/toys.md has what they lead to."""
+PAIRED_DIGITS = {
+    "size": None,
+    "epochs": 5,
+    "batch_size": 16,
+    "width": 16,
+    "d_layers": 2,
+    "enlarge": 1.0,
+    "hflip": False,
+}
+"""For images of 28×28 to translate between: minutes of a CPU."""
 LONGER = {**PHOTOGRAPHS, "anneal": "budget", "lr_end": 0.0, "ema_half_life": 100_000}
 
 
@@ -131,6 +167,7 @@ def gan_recipe(
     digits: Defaults | None = None,
     photographs: Defaults = PHOTOGRAPHS,
     toys: Defaults = TOYS,
+    own: Callable[..., Defaults] | None = own_images,
 ) -> Recipe:
     """A recipe that makes images from noise."""
     return Recipe(
@@ -141,6 +178,7 @@ def gan_recipe(
         source=source,
         settings=settings,
         on={"digits": digits or {}, "photographs": photographs, "toys": toys},
+        own=own,
     )
 
 
@@ -160,6 +198,7 @@ RECIPES: dict[str, Recipe] = {
             "epochs": 100,
             "sample_every": 10,
         },
+        own=None,  # it is what every course and examples/vanilla_gan.py have, on all data
     ),
     "dcgan": gan_recipe(  # arXiv 1511.06434
         "Strided convolutions and BatchNorm.",
@@ -362,6 +401,7 @@ RECIPES: dict[str, Recipe] = {
         summary="Image to image, from pairs: a U-Net against a PatchGAN, and L1.",
         source="Isola et al. 2017",
         task="translation",
+        on={"digits": PAIRED_DIGITS},
     ),
     "cyclegan": Recipe(
         config=CycleGANSettings,
@@ -370,5 +410,6 @@ RECIPES: dict[str, Recipe] = {
         summary="Image to image without pairs: there and back again.",
         source="Zhu et al. 2017",
         task="unpaired translation",
+        on={"digits": {**PAIRED_DIGITS, "epochs": 2, "width": 8, "blocks": 2}},
     ),
 }

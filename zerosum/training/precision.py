@@ -141,7 +141,15 @@ class Listener(TorchFunctionMode):
 
 
 def heaviest_products(outline: Game, batch: Batch) -> dict[Product, int]:
-    """The products on which a round spends the most arithmetic, and how often each is computed.
+    """The products on which a round spends the most arithmetic; see `products_of`."""
+    by_work = sorted(
+        products_of(outline, batch).items(), key=lambda heard: -heard[0].work * heard[1]
+    )
+    return {product: times for product, times in by_work[:HEAVIEST] if product.work}
+
+
+def products_of(outline: Game, batch: Batch) -> Counter[Product]:
+    """The products by a weight in a round, and how often each is computed.
 
     Args:
         outline: a game on torch's "meta" device, where tensors have a shape and no content.
@@ -157,8 +165,8 @@ def heaviest_products(outline: Game, batch: Batch) -> dict[Product, int]:
                 for term in outline.player(turn).objective.values():
                     with suppress(RuntimeError):
                         term(play)
-    by_work = sorted(listener.heard.items(), key=lambda heard: -heard[0].work * heard[1])
-    return {product: times for product, times in by_work[:HEAVIEST] if product.work}
+    heard: Counter[Product] = listener.heard
+    return heard
 
 
 def bf16_pace(products: Mapping[Product, int], device: torch.device) -> float:
