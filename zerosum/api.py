@@ -5,6 +5,7 @@ How a training is put together from its parts is settled in `experiment.py`.
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,7 @@ from zerosum.comparison.tables import comparison_json
 from zerosum.config.base import Settings, modern_names
 from zerosum.data import DATASETS
 from zerosum.data.images import safe_name
+from zerosum.data.python_data import keep_python_data
 from zerosum.errors import UserError, path_like, shown, unknown_name, whole_number
 from zerosum.evaluation.evaluate import EvalConfig, evaluate_source
 from zerosum.evaluation.pairs import evaluate_pairs
@@ -95,7 +97,9 @@ def train(
         callbacks: what else watches the training, see `zerosum.callbacks.Callback`.
         quiet: whether to leave out the lines and the bar in the terminal; warnings are printed, on
             standard error.
-        settings: fields of the recipe's config, such as `data`, `epochs` or `learning_rate`.
+        settings: fields of the recipe's config, such as `data`, `epochs` or `learning_rate`. Data
+            may be images that are there already, too: an array, (images, labels), a torch Dataset,
+            see `zerosum.data.python_data`.
 
     Returns:
         The finished run. If it was complete before, nothing is trained. With `seeds`, the runs
@@ -108,6 +112,8 @@ def train(
     """
     if not isinstance(recipe, str):
         raise UserError(f"The recipe: received {shown(recipe)}, expected a name such as 'dcgan'.")
+    if not isinstance(settings.get("data", ""), str | os.PathLike):
+        settings["data"] = str(keep_python_data(settings["data"]))
     config = recipes.find(recipe).configure(modern_names(settings, warn))
     callback = Callbacks([WarningCallback() if quiet else ConsoleCallback(), *callbacks])
     if seeds is not None:

@@ -31,11 +31,11 @@ from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError
 from zerosum.game.core import Batch, Game
 from zerosum.hardware import exhaustion_explained, memory_bytes, require_memory
-from zerosum.inspection import facts, understanding
 from zerosum.plots.curves import draw_curve
 from zerosum.plots.film import FRAME_MILLISECONDS, read_frame, save_film
 from zerosum.seeds import enter_stream
 from zerosum.tasks import TASKS, Task, task_on
+from zerosum.tasks.inspection import facts, understanding
 from zerosum.training.early_stopping import best_record, score_of, stalled
 from zerosum.training.ema import EMA
 from zerosum.training.interfaces import Callback, Evaluation

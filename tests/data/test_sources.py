@@ -40,7 +40,8 @@ def test_an_unknown_name_lists_the_known_ones_and_the_closest():
         load("minst")
     assert str(caught.value) == (
         "There is no data set 'minst'. Did you mean 'mnist'? Valid names: cifar10, fashion-mnist, "
-        "grid, mnist, ring, stacked-mnist. Nor is there a file or folder of that name."
+        "grid, mnist, mnist-colors, mnist-edges, ring, stacked-mnist. Nor is there a file or "
+        "folder of that name."
     )
 
 

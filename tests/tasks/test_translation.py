@@ -245,10 +245,10 @@ class TestWhatIsLoaded:
 
     def test_the_settings_arrive(self, pairs):
         config = self.config(pairs, size="8x12", channels=1, direction="BtoA")
-        images = MATCHED.load(config)
+        images = MATCHED.load_split(config, "train")
         assert (len(images), images.shape, images.source_channels) == (12, (2, 8, 12), 1)
         assert images.matched
-        assert not UNMATCHED.load(config).matched
+        assert not UNMATCHED.load_split(config, "train").matched
         there = MATCHED.load(self.config(pairs, size="8x12", channels=1))
         assert torch.equal(images.images, there.images.flip(1))
 
@@ -258,7 +258,7 @@ class TestWhatIsLoaded:
     def test_the_validation_images_are_shown_where_there_are_some(self, pairs):
         notices = []
         config = self.config(pairs)
-        images = MATCHED.load(config)
+        images = MATCHED.load_split(config, "train")
         held_out = MATCHED.held_out(config, images, notices.append)
         assert len(held_out) == 10
         assert not (held_out.images[0] == images.images[0]).all()
@@ -282,9 +282,11 @@ class TestWhatIsLoaded:
             write_images(tmp_path / "few" / "train" / domain, 12)
             write_images(tmp_path / "few" / "val" / domain, LEAST_IMAGES - 1)
         notices, config = [], self.config(tmp_path / "few", CycleGANSettings)
-        assert len(MATCHED.held_out(config, MATCHED.load(config), notices.append)) == 9
+        assert (
+            len(MATCHED.held_out(config, MATCHED.load_split(config, "train"), notices.append)) == 9
+        )
         assert notices == []
-        images = UNMATCHED.load(config)
+        images = UNMATCHED.load_split(config, "train")
         assert UNMATCHED.held_out(config, images, notices.append) is images
         assert "holds back 9 images, too few to compare G's with" in notices[0]
 
@@ -295,7 +297,7 @@ class TestWhatIsLoaded:
             for domain, is_gray in zip("AB", gray, strict=True):
                 write_images(tmp_path / "mixed" / split / domain, 2, gray=is_gray)
         config = self.config(tmp_path / "mixed")
-        images = MATCHED.load(config)
+        images = MATCHED.load_split(config, "train")
         held_out = MATCHED.held_out(config, images, print)
         assert images.shape == held_out.shape == (4, 8, 8)
         assert images.source_channels == held_out.source_channels == 3

@@ -89,7 +89,7 @@ def inspect(
         strict: Stop at an undecodable image.
         out: FILE.png for a contact sheet of images from all over the set.
     """
-    from zerosum.inspection import inspect_data
+    from zerosum.tasks.inspection import inspect_data
 
     asked = {
         "size": size,

@@ -32,14 +32,14 @@ def load_cifar_folder(folder: Path, *, split: str, wanted: Format, strict: bool)
 
     Args:
         folder: holds data_batch_1.bin to data_batch_5.bin, and test_batch.bin.
-        split: "train", or "test" and "val", which are one.
+        split: "train" or "test".
         wanted: the shape to bring the images to.
         strict: means nothing here.
 
     Raises:
         UserError: a file is missing, damaged or of another format.
     """
-    names = [name for name in CIFAR_FILES if (name == TEST) == (split != "train")]
+    names = [name for name in CIFAR_FILES if (name == TEST) == (split == "test")]
     records = np.concatenate([_read(folder / name) for name in names])
     pixels = records[:, 1:].reshape(-1, *SHAPE).transpose(0, 2, 3, 1)
     return ImageSet(

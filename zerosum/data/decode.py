@@ -257,7 +257,7 @@ def described(size: tuple[int, int], wanted: Format) -> Iterator[str]:
 def report_of_arrays(size: Size, count: int, wanted: Format) -> Report:
     """What there is to tell of images that came as one array, of one size."""
     changes = [Note(what=change, count=count, example="") for change in described(size, wanted)]
-    return Report(sizes=(size,), changed=tuple(changes))
+    return Report(sizes=(size,) if changes else (), changed=tuple(changes))
 
 
 def values_of(image: Image.Image) -> tuple[float, float, float] | None:

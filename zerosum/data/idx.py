@@ -22,7 +22,7 @@ from zerosum.data.images import ImageSet, safe_name
 from zerosum.data.labels import index_labels
 from zerosum.errors import UserError
 
-PREFIXES = {"train": "train", "test": "t10k", "val": "t10k"}
+PREFIXES = {"train": "train", "test": "t10k"}
 SPELLINGS = ("-idx", ".idx")
 GZIP_MAGIC = b"\x1f\x8b"
 MAX_GZIP_RATIO = 1032  # deflate cannot do better
@@ -53,7 +53,7 @@ def load_idx_folder(folder: Path, *, split: str, wanted: Format, strict: bool) -
     Args:
         folder: holds train-images-idx3-ubyte and so on, with or without .gz; also spelled
             train-images.idx3-ubyte.
-        split: "train", or "test" and "val", which are one.
+        split: "train" or "test".
         wanted: the shape to bring the images to.
         strict: means nothing here.
 

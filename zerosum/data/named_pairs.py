@@ -9,7 +9,7 @@ import torch
 
 from zerosum.data.arrays import Pixels
 from zerosum.data.catalog import DATASETS
-from zerosum.data.decode import Format, fit_array
+from zerosum.data.decode import Format, fit_array, report_of_arrays
 from zerosum.data.images import ImageSet, to_array
 from zerosum.data.named import load_named
 from zerosum.errors import UserError
@@ -60,6 +60,10 @@ def load_named_pairs(
         name=name,
         source_channels=stacks[0].shape[1],
         matched=matched,
+        report=report_of_arrays((28, 28), len(stacks[0]), wanted).with_more(
+            origin=f"{name}, its {'train' if split == 'train' else 'test'} split",
+            held_out=f"{name}, its test split" if split == "train" else "",
+        ),
     )
 
 

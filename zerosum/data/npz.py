@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from zerosum.data.arrays import Points
+from zerosum.data.arrays import Pixels, Points
 from zerosum.data.decode import (
     MODES,
     Format,
@@ -196,7 +196,7 @@ def to_pixels(
             raise UserError(
                 f"--range would change nothing: {source} holds pixels of 8 bits. Leave it out."
             )
-        return images, report
+        return images, report.with_more(warnings=flat(images, ""))
     if images.dtype.kind not in "iufb":
         raise UserError(f"{source} holds {found}; {EXPECTED}.")
     lowest, highest = float(np.nanmin(images)), float(np.nanmax(images))
@@ -211,9 +211,14 @@ def to_pixels(
     except Undecodable as problem:
         raise UserError(f"{source} holds {problem}.") from None
     values = values_in_words(lowest, highest, 65535, wanted.value_range)
-    levels = int(pixels.max()) - int(pixels.min()) + 1
-    warnings = [few_levels(len(pixels), int(pixels.max()), levels, values)]
-    return pixels, report.with_more(values=values, warnings=filter(None, warnings))
+    return pixels, report.with_more(values=values, warnings=flat(pixels, values))
+
+
+def flat(pixels: Pixels, values: str) -> list[str]:
+    """Warn of images that are nearly flat, see `few_levels`."""
+    brightest = int(pixels.max())
+    warning = few_levels(len(pixels), brightest, brightest - int(pixels.min()) + 1, values)
+    return [warning] if warning else []
 
 
 def suggested_range(lowest: float, highest: float) -> tuple[float, float]:

@@ -5,6 +5,7 @@ Imports no torch.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
@@ -33,7 +34,10 @@ class Note:
 
     def __str__(self) -> str:
         example = f", such as {self.example}" if self.example else ""
-        return f"{self.count:,} {self.what}{example}"
+        what = self.what
+        if self.count == 1:
+            what = re.sub(r"^(file|image|picture)s ", r"\1 ", what)
+        return f"{self.count:,} {what}{example}"
 
 
 @dataclass(frozen=True, kw_only=True)

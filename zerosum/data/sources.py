@@ -36,8 +36,7 @@ class LoadFunction(Protocol):
 
         Args:
             path: the file or folder.
-            split: "train", "val" or "test"; means nothing to a source without splits. One that has
-                a single held-out split gives it for either.
+            split: one of `Reader.splits`; means nothing to a source without splits.
             wanted: the size and channels to bring the images to, as `fit_array` does.
             strict: whether an image that cannot be decoded is an error, and not skipped and noted.
 
@@ -55,12 +54,14 @@ class Reader:
         detects: whether a file or folder, which is there, is such a source.
         load: loads one split of it.
         has_splits: whether it holds train and test images; without, it is given whole for either.
+        splits: those that it tells apart; "val" means "test" to a reader without it.
     """
 
     name: str
     detects: Callable[[Path], bool]
     load: LoadFunction
     has_splits: Callable[[Path], bool] = lambda path: False
+    splits: tuple[str, ...] = ("train", "test")
 
 
 def _ends_in(*suffixes: str) -> Callable[[Path], bool]:
@@ -73,18 +74,21 @@ READERS = [
         detects=_ends_in(".zip"),
         load=load_zip,
         has_splits=zip_has_splits,
+        splits=tuple(SPLITS),
     ),
     Reader(
         name=f"a tar of images ({' '.join(TAR_SUFFIXES)})",
         detects=_ends_in(*TAR_SUFFIXES),
         load=load_tar,
         has_splits=tar_has_splits,
+        splits=tuple(SPLITS),
     ),
     Reader(
         name="an .npz or .npy of images or points",
         detects=_ends_in(".npz", ".npy"),
         load=load_npz,
         has_splits=npz_has_splits,
+        splits=tuple(SPLITS),
     ),
     Reader(
         name="a folder of IDX files",
@@ -103,6 +107,7 @@ READERS = [
         detects=Path.is_dir,
         load=load_folder,
         has_splits=folder_has_splits,
+        splits=tuple(SPLITS),
     ),
 ]
 """In the order in which they are asked; the first that detects its kind reads."""
@@ -186,6 +191,7 @@ def load(
         )
     if hold_out and reader.has_splits(path):
         raise splits_already(source)
+    split = split if split in reader.splits else "test"
     loaded = reader.load(path, split=split, wanted=wanted, strict=strict)
     return held_out_of(loaded, split=split, share=hold_out) if hold_out else loaded
 
