@@ -34,6 +34,7 @@ from zerosum.experiment import (
     load_images,
     open_run,
     require_patience,
+    require_room,
     require_size,
     run_loop,
     settle_own,
@@ -346,6 +347,7 @@ def train_config(
         config = config.settled(config.budget(len(images)))
         if not goes_on:
             require_patience(recipe, config, images, device, callback, confirm or callback.notice)
+        require_room(recipe, config, images, device, callback)
         game = build_game(recipe, config, images, device=device)
         directory.claim()
         with directory.locked():  # before anything in it is read, changed or removed

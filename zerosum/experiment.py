@@ -30,7 +30,7 @@ from zerosum.data.loader import Loader, Position
 from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError
 from zerosum.game.core import Batch, Game
-from zerosum.hardware import exhaustion_explained, memory_bytes, require_memory
+from zerosum.hardware import GIB, exhaustion_explained, memory_bytes, require_memory
 from zerosum.plots.curves import draw_curve
 from zerosum.plots.film import FRAME_MILLISECONDS, read_frame, save_film
 from zerosum.seeds import enter_stream
@@ -38,6 +38,7 @@ from zerosum.tasks import TASKS, Task, task_on
 from zerosum.tasks.inspection import facts, understanding
 from zerosum.training.early_stopping import best_record, score_of, stalled
 from zerosum.training.ema import EMA
+from zerosum.training.footprint import bytes_of_round
 from zerosum.training.interfaces import Callback, Evaluation
 from zerosum.training.log import History
 from zerosum.training.loop import Loop, Schedule
@@ -61,6 +62,8 @@ DAY = 24 * 3600
 """Seconds beyond which a new training is only begun by somebody who knows that."""
 FEW_IMAGES = 1000
 """Trainings of no more than so many images are not timed beforehand."""
+LARGE = 256
+"""Sides beyond which the memory of a round is told before the first one."""
 LEAST_BATCH = 4
 FAST = 2
 """How many times the pace of a day's training need not be measured any better."""
@@ -117,6 +120,28 @@ def settle_own(
             "before them."
         )
     return config, taken
+
+
+def require_room(
+    recipe: str, config: Settings, images: ImageSet, device: torch.device, callback: Callback
+) -> None:
+    """Say what a round of large images takes of the device's memory, before it is taken.
+
+    Raises:
+        UserError: it is more than there is.
+    """
+    height, width = images.shape[1:]
+    if max(height, width) <= LARGE:
+        return
+    outline = build_game(recipe, config, images, device=torch.device("meta"))
+    batch = outline_batch(config, images, images.shape)
+    needed = bytes_of_round(outline, batch) + BYTES_PER_WEIGHT * outline.num_weights
+    what = f"A round of {len(batch)} images of {height}×{width} pixels"
+    callback.notice(f"{what} takes about {needed / GIB:.1f} GiB of memory, or more.")
+    memory = memory_bytes()
+    if device.type == "cuda":
+        memory = torch.cuda.mem_get_info(device)[0]
+    require_memory(needed, memory=memory, what=what, advice=needs_less(config))
 
 
 def require_size(recipe: str, config: Settings) -> None:

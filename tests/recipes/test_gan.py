@@ -382,7 +382,7 @@ class TestRefusals:
 
     def test_a_size_that_the_nets_cannot_make(self):
         with pytest.raises(UserError, match="3×300"):
-            game_of("dcgan", image_shape=(1, 3, 300))
+            game_of("dcgan", image_shape=(1, 3, 1100))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from zerosum.errors import UserError
 from zerosum.nets.pyramid import Size
 
-SMALLEST, LARGEST = 8, 512
+SMALLEST, LARGEST = 8, 1024
 """Sides of images, in pixels, that the translating nets are made for."""
 
 

@@ -17,7 +17,7 @@ from zerosum.errors import UserError
 Size = tuple[int, int]
 """Height and width of an image or a feature map, in pixels."""
 
-SMALLEST, LARGEST = 8, 256
+SMALLEST, LARGEST = 8, 1024
 """Sides of images that the convolutional nets are made for."""
 
 

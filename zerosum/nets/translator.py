@@ -30,7 +30,7 @@ class Generator(nn.Module):
         multiple: sides that are multiples of it need no padding.
 
     Args:
-        image_size: height and width of the images that it will learn from, 8 to 512 pixels.
+        image_size: height and width of the images that it will learn from, 8 to 1024 pixels.
         source_channels: channels of the source images.
         target_channels: channels of the target images.
         width: channels at full size; twice and four times as many at a half and a quarter.
