@@ -1,5 +1,7 @@
 """A training as a whole: the precision that is settled before it, and what it says of itself."""
 
+import re
+
 import pytest
 import torch
 
@@ -231,6 +233,19 @@ class TestPatience:
         experiment.require_patience("dcgan", config, images, device, Callback(), told.append)
         assert "--width 32 (about" in told[0]
         assert "--size 16 (about" in told[0]
+
+    def test_where_no_flag_fits_alone_it_is_named_beside_fewer_images(
+        self, slow, tmp_path, write_images
+    ):
+        write_images(tmp_path / "photos", 8, size=(32, 32))
+        config = RECIPES["dcgan"].configure(
+            {"data": str(tmp_path / "photos"), "width": 64, "images": 10**9, "device": "cpu"}
+        )
+        told = []
+        device = torch.device("cpu")
+        images = load(config.data)
+        experiment.require_patience("dcgan", config, images, device, Callback(), told.append)
+        assert re.search(r"--width (16|32) --images \d+000, or .*--images 43000\.", told[0]), told
 
     def test_who_does_not_want_it_leaves_nothing_behind(
         self, slow, train_tiny, tiny_images, tmp_path

@@ -67,6 +67,8 @@ LARGE = 256
 LEAST_BATCH = 4
 FAST = 2
 """How many times the pace of a day's training need not be measured any better."""
+MUCH_FASTER = 4
+"""The pace from which a flag that does not fit alone is named beside fewer images."""
 LEAST_SIDE = 8
 """No narrower nets and no smaller images are suggested."""
 
@@ -277,9 +279,14 @@ def require_patience(
             )
         return
     ways = {"images": f"--images {rounded_down(pace * DAY)}"}
+    both: dict[str, str] = {}
     for flag, faster in faster_ways(recipe, config, images, pace):
+        kind = flag.split()[0]
         if budget / faster <= DAY:  # of the widths, and of the sizes, the largest is named
-            ways.setdefault(flag.split()[0], f"{flag} (about {in_time(budget / faster)})")
+            ways.setdefault(kind, f"{flag} (about {in_time(budget / faster)})")
+        elif faster >= MUCH_FASTER * pace:
+            both.setdefault(kind, f"{flag} --images {rounded_down(faster * DAY)}")
+    ways = both | ways
     threads = torch.get_num_threads()
     where = f"this CPU, {threads} thread{'s' * (threads != 1)}" if device.type == "cpu" else device
     confirm(
@@ -306,6 +313,8 @@ def faster_ways(
 
     channels, height, width = images.shape
     whole = work_of(config, images.shape)
+    if not whole:  # a user's nets may be of products that are not counted
+        return
     if "width" in type(config).model_fields and "width" not in unread(config):
         for narrower in halves(config.model_dump()["width"]):
             changed = config.model_copy(update={"width": narrower})

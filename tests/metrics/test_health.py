@@ -46,14 +46,14 @@ def course(*metrics, every=300_000, **signals):
 class TestNoise:
     @pytest.mark.parametrize(("metric", "healthy"), [(30, False), (10, False), (9.9, True)])
     def test_healthy_is_only_what_is_clearly_nearer_to_reals_than_noise(self, metric, healthy):
-        verdict = diagnose(course(metric, noise=40.0))
+        verdict = diagnose(course(metric), noise=40.0)
         assert (verdict == HEALTHY) is healthy
         if not healthy:
             assert (verdict.name, verdict.alarm) == ("too early to tell", False)
             assert f"the samples is {metric}, and noise has 40" in verdict.why
 
     def test_a_failure_is_named_before_it(self):
-        assert diagnose(course(30, noise=40.0, identical=0.9)).name == "forming"
+        assert diagnose(course(30, identical=0.9), noise=40.0).name == "forming"
 
 
 class TestDiagnose:

@@ -106,9 +106,8 @@ class Monitor:
             **of_D,
             **self._variety(samples),
             **self._copies(samples),
-            noise=self._noise,
         )
-        verdict = diagnose([*logged_signals(history), signals])
+        verdict = diagnose([*logged_signals(history), signals], noise=self._noise)
         return Evaluation(
             metrics={name: metric},
             health={
@@ -255,13 +254,12 @@ def evaluating(*nets: nn.Module) -> Iterator[None]:
 
 
 def logged_signals(history: History) -> list[HealthSignals]:
-    """The signals that a run's log holds, of the same kinds as today's or 0.1's; no others."""
+    """The signals that a run's log holds, of the same kinds as today's; no others."""
     names = {field.name for field in fields(HealthSignals)}
-    needed = names - {"noise"}
     found = []
     for record in history.records:
         health = record.get("health")
         signals = health.get("signals") if isinstance(health, dict) else None
-        if isinstance(signals, dict) and needed <= signals.keys() <= names:
+        if isinstance(signals, dict) and signals.keys() == names:
             found.append(HealthSignals(**signals))
     return found

@@ -42,8 +42,6 @@ class HealthSignals:
         near, ratio: as `memorization.Memorization`: share of samples nearer to a training image
             than 99 % of other reals are, and the ratio of the median distances; None where the
             data are too full of copies themselves to tell.
-        noise: the metric of images of noise with the reals' mean and variance; None in logs of
-            0.1, and where the data are no images.
     """
 
     seen: int
@@ -59,7 +57,6 @@ class HealthSignals:
     modes: float | None
     near: float | None
     ratio: float | None
-    noise: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,17 +90,28 @@ OSCILLATIONS, SWING, WINDOW = 4, 1.5, 12
 NOISE_SHARE = 0.25
 
 
-def diagnose(history: Sequence[HealthSignals]) -> Verdict:
+def diagnose(history: Sequence[HealthSignals], *, noise: float | None = None) -> Verdict:
     """Say what the signals of a run so far, the newest last, come to.
 
     The verdicts: "healthy", "forming", "D has won", "collapsing", "memorising", "oscillating",
     "worsening", "too early to tell". Of several the first that holds in the order of `RULES` is
     given, the cause before what follows from it. Forming is what would be collapsing, did G not
     gain from look to look.
+
+    Args:
+        history: the signals.
+        noise: the metric of images of noise that have the reals' mean and variance; None where the
+            data are no images.
     """
     for rule in RULES:
         if (verdict := rule(history)) is not None:
             return verdict
+    if noise is not None and not beats_noise(history[-1].metric, noise):
+        return Verdict(
+            "too early to tell",
+            f"the metric of the samples is {history[-1].metric:.3g}, and noise has {noise:.3g}.",
+            alarm=False,
+        )
     return HEALTHY
 
 
@@ -226,22 +234,12 @@ def is_worsening(history: Sequence[HealthSignals]) -> Verdict | None:
     )
 
 
-def is_noise(history: Sequence[HealthSignals]) -> Verdict | None:
-    """G's samples are not clearly nearer to real images than noise is: nothing is known of it."""
-    signals = history[-1]
-    if signals.noise is None or signals.metric < NOISE_SHARE * signals.noise:
-        return None
-    return Verdict(
-        "too early to tell",
-        f"the metric of the samples is {signals.metric:.3g}, and noise has {signals.noise:.3g}.",
-        alarm=False,
-    )
+def beats_noise(metric: float, noise: float) -> bool:
+    """Whether samples of such a metric are clearly nearer to real images than noise is."""
+    return metric < NOISE_SHARE * noise
 
 
-RULES = (
-    *(has_won, is_copying, is_collapsing, knows_by_heart, is_oscillating, is_worsening),
-    is_noise,
-)
+RULES = (has_won, is_copying, is_collapsing, knows_by_heart, is_oscillating, is_worsening)
 
 
 def ranking(above: Tensor, below: Tensor) -> float:
