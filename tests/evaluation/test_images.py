@@ -43,7 +43,7 @@ class TestDraw:
 
 class TestOthers:
     def others(self, whole, taken, count):
-        source = Source("numbers.npz", None, None, print)
+        source = Source("numbers.npz", {}, print)
         terms = agree(None, count=taken, **NOTHING)
         return draw_others(source, whole, terms, seed=0, taken=taken, count=count)
 

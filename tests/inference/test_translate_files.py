@@ -10,6 +10,7 @@ from PIL import Image
 
 import zerosum
 from zerosum.cli.main import run
+from zerosum.data.decode import readable
 from zerosum.inference import translate_files as translation_files
 
 pytestmark = pytest.mark.slow  # runs are trained for it
@@ -275,7 +276,7 @@ class TestSeveral:
             "Composed transparency on white: opaque.png.",
             "Sizes are width×height. --fit short-side, pad or squash leaves nothing out.",
             "Skipped 1 of 5 images that cannot be decoded: bad.png: not an image in any of the "
-            "formats PNG, JPEG, BMP, GIF, WEBP, TIFF, PPM.",
+            f"formats {', '.join(readable())}.",
         ]
         assert files(here / "out") == ["gray.png", "opaque.png", "tall.png", "wide.png"]
 

@@ -13,7 +13,20 @@ from zerosum.recipes import RECIPES, build, get
 
 CPU = torch.device("cpu")
 OF_THE_RUN = {
-    *("data", "size", "channels", "strict", "direction", "batch_size", "seed", "device"),
+    *(
+        "data",
+        "size",
+        "channels",
+        "fit",
+        "range",
+        "hold_out",
+        "all_frames",
+        "strict",
+        "direction",
+        "batch_size",
+        "seed",
+        "device",
+    ),
     *("epochs", "images", "precision", "ema_half_life", "patience"),
     *("sample_every", "checkpoint_every", "evaluate_every"),
 }

@@ -249,11 +249,11 @@ class TestWhatIsLoaded:
         assert (len(images), images.shape, images.source_channels) == (12, (2, 8, 12), 1)
         assert images.matched
         assert not UNMATCHED.load_split(config, "train").matched
-        there = MATCHED.load(self.config(pairs, size="8x12", channels=1))
+        there = MATCHED.load_split(self.config(pairs, size="8x12", channels=1), "train")
         assert torch.equal(images.images, there.images.flip(1))
 
     def test_without_a_size_images_stay_as_they_are(self, pairs):
-        assert MATCHED.load(self.config(pairs, size=None)).shape == (6, 16, 16)
+        assert MATCHED.load_split(self.config(pairs, size=None), "train").shape == (6, 16, 16)
 
     def test_the_validation_images_are_shown_where_there_are_some(self, pairs):
         notices = []
@@ -271,7 +271,7 @@ class TestWhatIsLoaded:
         for domain in "AB":
             write_images(tmp_path / "few" / domain, 3)
         notices, config = [], self.config(tmp_path / "few")
-        images = task.load(config)
+        images = task.load_split(config, "train")
         assert task.held_out(config, images, notices.append) is images
         (notice,) = notices
         assert notice.startswith(f"'{tmp_path / 'few'}' has no val/ or test/ folder: ")
@@ -309,7 +309,7 @@ class TestWhatIsLoaded:
 
     def test_no_data_is_one_clear_mistake(self):
         with pytest.raises(UserError, match="No images to translate between were given"):
-            MATCHED.load(Pix2PixSettings())
+            MATCHED.load_split(Pix2PixSettings(), "train")
 
 
 def test_images_are_chosen_from_all_over_a_set():

@@ -194,7 +194,7 @@ def opened(content: bytes) -> Iterator[Image.Image]:
     except Undecodable:
         raise
     except UnidentifiedImageError:
-        raise Undecodable(f"not an image in any of the formats {', '.join(FORMATS)}") from None
+        raise Undecodable(f"not an image in any of the formats {', '.join(readable())}") from None
     except Exception as error:  # Pillow raises nearly anything when a file is damaged
         reason = " ".join(str(error).split()) or type(error).__name__
         raise Undecodable(reason) from error

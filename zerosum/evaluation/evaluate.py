@@ -88,13 +88,12 @@ def evaluate_source(config: EvalConfig, *, notice: Notice) -> dict[str, MetricRe
     config, run = open_source(config)
     protocol = agreed_protocol(config, run)
     reference = find_reference(config, run, notice)
-    if config.split is not None and not reference.has_splits:
-        raise no_split(f"'{reference.name}'", config.split)
-    if run is not None and config.reference is None and not run.source_channels:
-        warn_of_training_images(reference, notice)
     targets = None
     if run is not None and run.source_channels:
         targets = reference if isinstance(reference, Targets) else Targets(run, notice)
+    split_of = targets or reference
+    if config.split is not None and not (reference.has_splits or split_of.has_splits):
+        raise no_split(f"'{reference.name}'", config.split)
     names, missing = choose_metrics(config, protocol, reference, targets, notice)
     of_features: Sequence[str] = [name for name in names if METRICS[name].of_features]
     of_pairs = [name for name in names if METRICS[name].needs == "pairs"]
@@ -110,6 +109,8 @@ def evaluate_source(config: EvalConfig, *, notice: Notice) -> dict[str, MetricRe
             if METRICS[name].needs == "images" and (net_name := METRICS[name].lpips)
         }
         pair_metrics = load_pair_metrics(of_pairs, device) if of_pairs else {}
+        if run is not None and config.reference is None and targets is None:
+            warn_of_training_images(reference, notice)
         fake, real, others = draw_sides(
             config, protocol, run, reference, targets, notice, of_sets=len(of_pairs) < len(names)
         )
