@@ -5,9 +5,10 @@ How a training is put together from its parts is settled in `experiment.py`.
 
 from __future__ import annotations
 
+import shlex
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -38,19 +39,22 @@ from zerosum.hardware import (
 )
 from zerosum.inference.run import Run, print_notice, takes_raw
 from zerosum.metrics.evaluate import MetricResult
+from zerosum.recipes.saved import saved_recipe, saved_settings
 from zerosum.seeds import own_randomness
 from zerosum.training.interfaces import Callback, Callbacks
 from zerosum.training.loop import TrainingDiverged
+from zerosum.training.resume import settled_as_begun
 from zerosum.training.run_directory import RunDirectory
 
 TRAINING = threading.Lock()
 
 
 def train(
-    recipe: str = "vanilla",
+    recipe: str | None = None,
     *,
     out: Path | str | None = None,
     fresh: bool = False,
+    resume: Path | str | None = None,
     callbacks: Sequence[Callback] = (),
     quiet: bool = False,
     **settings: Any,
@@ -58,9 +62,12 @@ def train(
     """Train a recipe; go on where the run directory left off, if there is one.
 
     Args:
-        recipe: a name from `zerosum.recipes.RECIPES`, or your own as "my_module.py:RECIPE".
+        recipe: a name from `zerosum.recipes.RECIPES`, or your own as "my_module.py:RECIPE"; by
+            default "vanilla", or that of the run to resume, if it is not your own.
         out: the run directory; by default `runs/<recipe>-<data>`.
         fresh: remove the run that is there and start over.
+        resume: a run directory to go on with, in place of `out`. The run's own settings hold, but
+            for those given here that may change: how often it reports, and a larger budget.
         callbacks: what else watches the training, see `zerosum.callbacks.Callback`.
         quiet: whether to leave out the lines and the bar in the terminal.
         settings: fields of the recipe's config, such as `data`, `epochs` or `learning_rate`.
@@ -73,9 +80,41 @@ def train(
         TrainingDiverged: a loss or weight became NaN or infinite.
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
     """
-    config = recipes.find(recipe).configure(modern_names(settings, warn))
     callback = Callbacks([*([] if quiet else [ConsoleCallback()]), *callbacks])
-    return train_config(recipe, config, out=out, fresh=fresh, callback=callback)
+    given, inherited = modern_names(settings, warn), {}
+    if resume is not None:
+        require_alone(resume, out=out, fresh=fresh)
+        out = Path(resume)
+        saved = RunDirectory(out).read_config()
+        recipe, found = saved_recipe(out, saved, named=recipe)
+        inherited = saved_settings(out, saved, found)
+    recipe = recipe or "vanilla"
+    config = recipes.find(recipe).configure(given, inherited=inherited)
+    return train_config(recipe, config, out=out, fresh=fresh, given=given, callback=callback)
+
+
+def require_alone(
+    resume: Path | str,
+    *,
+    out: Path | str | None = None,
+    fresh: bool = False,
+    seeds: int | None = None,
+) -> None:
+    """Refuse what contradicts going on with the run in a directory.
+
+    Raises:
+        UserError: a flag beside it does.
+    """
+    run = shlex.quote(str(resume))
+    reasons = {
+        f"--out: the run goes on where it is. To train it elsewhere, copy {run} there and resume "
+        f"the copy; for a new run from its weights, give --from {run} beside --out": out,
+        "--fresh: it would remove the run that is to go on. Leave one of them out": fresh,
+        "--seeds: a run has one seed, and goes on with that. Leave one of them out": seeds,
+    }
+    for reason, received in reasons.items():
+        if received:
+            raise UserError(f"--resume does not go with {reason}.")
 
 
 def warn(text: str) -> None:
@@ -151,6 +190,7 @@ def train_seeds(
     count: int,
     out: Path | str | None = None,
     fresh: bool = False,
+    given: Collection[str] | None = None,
     callback: Callback | None = None,
 ) -> list[Run]:
     """Train with `count` seeds in a row, from the config's on; each goes on where it left off.
@@ -161,6 +201,7 @@ def train_seeds(
         count: how many runs.
         out: the run directories without `-seed-0` and so on, by default `runs/<recipe>-<data>`.
         fresh: remove the runs that are there and start over.
+        given: the names of the settings that the user gave; None for all.
         callback: what watches the trainings; by default the lines and the bar in the terminal.
 
     Returns:
@@ -179,7 +220,9 @@ def train_seeds(
         callback.notice(f"Seed {seed}, in {path}:")
         seeded = config.model_copy(update={"seed": seed})
         try:
-            run = train_config(recipe, seeded, out=path, fresh=fresh, callback=callback)
+            run = train_config(
+                recipe, seeded, out=path, fresh=fresh, given=given, callback=callback
+            )
         except TrainingDiverged as divergence:
             callback.notice(str(divergence))
             run = Run(path)
@@ -201,9 +244,19 @@ def train_config(
     *,
     out: Path | str | None = None,
     fresh: bool = False,
+    given: Collection[str] | None = None,
     callback: Callback | None = None,
 ) -> Run:
-    """Train with a validated config; see `train`."""
+    """Train with a validated config; see `train`.
+
+    Args:
+        recipe: a name from `zerosum.recipes.RECIPES`.
+        config: its settings.
+        out: the run directory.
+        fresh: remove the run that is there and start over.
+        given: the names of the settings that the user gave, for messages; None for all.
+        callback: what watches the training; by default the lines and the bar in the terminal.
+    """
     callback = callback or ConsoleCallback()
     device = choose_device(config.device)
     with (
@@ -214,15 +267,17 @@ def train_config(
         gradients_allowed(),
     ):
         images = load_images(recipe, config, callback)
-        config = config.settled(config.budget(len(images)))
         directory = RunDirectory(out or default_directory(recipe, config))
+        goes_on = not fresh and directory.exists() and bool(directory.checkpoints.seen())
+        saved = directory.read_config() if goes_on else None
+        config = settled_as_begun(config, len(images), saved)
         game = build_game(recipe, config, images, device=device)
         directory.claim()
         with directory.locked():  # before anything in it is read, changed or removed
             if fresh:
                 directory.remove()
             config = settle_precision(recipe, config, images, directory, device, callback)
-            open_run(directory, describe(recipe, config, images), config)
+            open_run(directory, describe(recipe, config, images), config, given=given)
             run_loop(recipe, game, config, images, directory, callback=callback)
     return Run(directory.path)
 

@@ -7,8 +7,10 @@ put together.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Collection
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ from zerosum import recipes
 from zerosum._version import __version__
 from zerosum.callbacks.console import in_words
 from zerosum.config.base import Settings
+from zerosum.data import DATASETS
 from zerosum.data.images import ImageSet
 from zerosum.data.loader import Loader, Position
 from zerosum.errors import and_more
@@ -113,14 +116,26 @@ def settle_precision(
     return config
 
 
-def open_run(directory: RunDirectory, description: dict[str, Any], config: Settings) -> None:
+def open_run(
+    directory: RunDirectory,
+    description: dict[str, Any],
+    config: Settings,
+    *,
+    given: Collection[str] | None = None,
+) -> None:
     """Begin a run, or make sure that the one which is there is the same.
+
+    Args:
+        directory: the run's.
+        description: its config.json.
+        config: its settings.
+        given: the names of those that the user gave; None for all.
 
     Raises:
         UserError: it is another run, or the directory cannot be written.
     """
     if directory.exists():
-        require_same_run(directory, description, config)
+        require_same_run(directory, description, config, given=given)
     directory.write_config(description)
 
 
@@ -165,6 +180,8 @@ def run_loop(
     if progress.seen:
         callback.notice(f"Going on with '{directory.path}' at {progress.seen:,} images.")
     callback.notice(header(recipe, task, config, images, game))
+    if progress.seen and (told := config.beyond_annealing(progress.seen, budget)):
+        callback.notice(told)
 
     held_out = task.held_out(config, images, callback.notice)
     paint = task.painter(state, config, held_out, directory)
@@ -231,15 +248,12 @@ def forget_score(state: State, directory: RunDirectory) -> None:
 
 def finished(config: Settings, budget: int, progress: Progress, history: History) -> str | None:
     """Say why there is nothing left to train, and what would change that, if that is so."""
-    if progress.seen >= budget and config.ends_with_budget(budget):
-        return (
-            f"{progress.seen:,} images, where its schedules end. Start over with --fresh and a "
-            "larger budget to train it longer"
-        )
     if progress.seen >= budget:
+        ends = " (its schedules stay at their end)" * config.ends_with_budget(budget)
         return (
             f"{progress.seen:,} images. Raise {'--images' if config.images else '--epochs'} to "
-            "train it further, or start over with --fresh"
+            f"train it further{ends}, start a new run from it with --from, or start over with "
+            "--fresh"
         )
     if stalled(history.records, config.patience):
         return (
@@ -272,6 +286,8 @@ def describe(recipe: str, config: Settings, images: ImageSet) -> dict[str, Any]:
         "image_shape": list(images.shape),
         "classes": list(images.classes),
         "source_channels": images.source_channels,
+        "num_images": len(images),
+        "data_path": None if config.data in DATASETS else str(Path(config.data).resolve()),
         "data_sha256": images.fingerprint(),
         "config": config.model_dump(mode="json"),
     }

@@ -374,7 +374,7 @@ class TestMistakes:
 
     def test_another_config_is_named_field_by_field(self, trained, capsys):
         message = refused([*TRAIN, "--epochs", "3", "--learning-rate", "0.001"], capsys)
-        assert "learning_rate: the run has 0.0002, received 0.001" in message
+        assert "--learning-rate: the run has 0.0002, received 0.001" in message
         assert "epochs" not in message
 
     def test_a_run_of_a_newer_format(self, trained, capsys):

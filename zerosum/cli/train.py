@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,12 +14,30 @@ from cyclopts import App, Parameter
 from pydantic import BaseModel, create_model
 
 from zerosum.cli.compare import compare
-from zerosum.config.base import modern_names, read_toml, unread
+from zerosum.config.base import is_saved_config, modern_names, read_toml, unread
 from zerosum.errors import UserError
 from zerosum.recipes import RECIPES, Recipe, find
 
 DEFAULT_RECIPE = "vanilla"
 Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """What a command line trains, before its flags are read.
+
+    Attributes:
+        name: the recipe's.
+        recipe: the recipe.
+        file: the settings in the TOML file that `--config` names.
+        inherited: the settings of a run that is gone on with, or whose config.json `--config`
+            names; they take the place of the recipe's defaults.
+    """
+
+    name: str
+    recipe: Recipe
+    file: Values = field(default_factory=dict)
+    inherited: Values = field(default_factory=dict)
 
 
 def train_app(tokens: Sequence[str]) -> App:
@@ -35,15 +54,48 @@ def train_app(tokens: Sequence[str]) -> App:
         help="Train a recipe, or go on with a run: the same command again resumes it.",
         help_format="plaintext",
     )
-    data, config = value_of("--data", tokens), value_of("--config", tokens)
-    file = modern_names(read_toml(Path(config)), tell) if config else {}
-    named = tokens[0] if tokens and not tokens[0].startswith("-") else DEFAULT_RECIPE
-    command = train_command(named, find(named), file, data)
-    if named == DEFAULT_RECIPE:
+    named = tokens[0] if tokens and not tokens[0].startswith("-") else None
+    chosen = choose(named, tokens)
+    command = train_command(chosen, value_of("--data", tokens))
+    if named is None or chosen.name == DEFAULT_RECIPE:
         app.default(default_command(command))
     for name, recipe in RECIPES.items():
-        app.command(command if name == named else stub(recipe), name=name)
+        app.command(command if name == chosen.name else stub(recipe), name=name)
     return app
+
+
+def choose(named: str | None, tokens: Sequence[str]) -> Chosen:
+    """Find out what is to be trained, and with whose settings.
+
+    Args:
+        named: the recipe that the user names, if any.
+        tokens: what follows `train`.
+
+    Raises:
+        UserError: nobody knows the recipe, a file cannot be read, or it is of another recipe.
+    """
+    config, resumed = value_of("--config", tokens), value_of("--resume", tokens)
+    saved_in = Path(config) if config and is_saved_config(Path(config)) else None
+    file = modern_names(read_toml(Path(config)), tell) if config and not saved_in else {}
+    if not resumed and not saved_in:
+        name = named or DEFAULT_RECIPE
+        return Chosen(name=name, recipe=find(name), file=file)
+
+    from zerosum.recipes.saved import saved_recipe, saved_settings
+    from zerosum.training.run_directory import RunDirectory, read_config_file
+
+    if resumed and saved_in:
+        raise UserError(
+            "--config with a run's config.json beside --resume: a run goes on with its own "
+            "settings. Leave one of them out."
+        )
+    path = Path(resumed) if resumed else saved_in
+    assert path is not None
+    saved = RunDirectory(path).read_config() if resumed else read_config_file(path)
+    name, recipe = saved_recipe(path, saved, named=named)
+    return Chosen(
+        name=name, recipe=recipe, file=file, inherited=saved_settings(path, saved, recipe)
+    )
 
 
 def value_of(flag: str, tokens: Sequence[str]) -> str | None:
@@ -70,21 +122,25 @@ def stub(recipe: Recipe) -> Callable[[], None]:
     return command
 
 
-def train_command(name: str, recipe: Recipe, file: Values, data: str | None) -> Callable[..., None]:
+def train_command(chosen: Chosen, data: str | None) -> Callable[..., None]:
     """Make the command that trains a recipe, with a flag for every setting.
 
     Args:
-        name: the recipe's.
-        recipe: the recipe.
-        file: the settings in the file that `--config` names.
+        chosen: the recipe, and the settings that flags overrule.
         data: what the flags name to train on; None if they do not.
     """
+    file, recipe = chosen.file, chosen.recipe
 
     def command(
         *,
         settings: Any = None,
         config: Annotated[
-            Path | None, Parameter(help="A TOML file of settings; flags overrule it.")
+            Path | None,
+            Parameter(help="A TOML file of settings, or a run's config.json; flags overrule it."),
+        ] = None,
+        resume: Annotated[
+            Path | None,
+            Parameter(help="Go on with the run in this directory: it needs no other flag."),
         ] = None,
         out: Annotated[
             Path | None, Parameter(help="The run directory. [default: runs/RECIPE-DATA]")
@@ -97,20 +153,27 @@ def train_command(name: str, recipe: Recipe, file: Values, data: str | None) -> 
             Parameter(help="Train so many runs, from --seed on, in OUT-seed-0 …; compare them."),
         ] = None,
     ) -> None:
-        from zerosum.api import train_config, train_seeds
+        from zerosum.api import require_alone, train_config, train_seeds
 
         flags = settings.model_dump(exclude_unset=True) if settings else {}
-        checked = recipe.configure(file, flags)
+        checked = recipe.configure(file, flags, inherited=chosen.inherited)
+        if resume is not None:
+            require_alone(resume, out=out, fresh=fresh, seeds=seeds)
+            out = resume
+        name, given = chosen.name, {*file, *flags}
         if seeds is None:
-            train_config(name, checked, out=out, fresh=fresh)
+            train_config(name, checked, out=out, fresh=fresh, given=given)
         else:
-            runs = train_seeds(name, checked, count=seeds, out=out, fresh=fresh)
+            runs = train_seeds(name, checked, count=seeds, out=out, fresh=fresh, given=given)
             evaluated = checked.evaluate_every != 0
             if seeds > 1 and evaluated:  # or there is nothing to compare them by
                 compare(*(run.path for run in runs))
 
     command.__annotations__["settings"] = Annotated[
-        flags_of(recipe, file if data is None else {**file, "data": data}) | None,
+        flags_of(
+            recipe, file if data is None else {**file, "data": data}, inherited=chosen.inherited
+        )
+        | None,
         Parameter(name="*", negative_bool="no-"),
     ]
     command.__doc__ = about(recipe)
@@ -122,24 +185,24 @@ def tell(text: str) -> None:
     print(f"zerosum: {text}", file=sys.stderr)
 
 
-def flags_of(recipe: Recipe, given: Values) -> type[BaseModel]:
+def flags_of(recipe: Recipe, given: Values, *, inherited: Values | None = None) -> type[BaseModel]:
     """Make the model that reads the flags: the settings, each checked by itself.
 
     Whether they go together is for `Recipe.configure` to say, once the config file and the defaults
     have been added. The defaults shown are those that will be used beside what is given.
     """
     try:
-        config = recipe.configure(given)
+        config = recipe.configure(given, inherited=inherited)
     except UserError:  # which flags may mend
         config = recipe.configure({name: given[name] for name in given.keys() & {"data"}})
     ignored = unread(config)
     fields: dict[str, Any] = {}
-    for name, field in recipe.config.model_fields.items():
-        shown = copy(field)
+    for name, setting in recipe.config.model_fields.items():
+        shown = copy(setting)
         shown.default = getattr(config, name)
         if name in ignored:
-            shown.description = f"{field.description} Read by {ignored[name]}."
-        fields[name] = (field.annotation, shown)
+            shown.description = f"{setting.description} Read by {ignored[name]}."
+        fields[name] = (setting.annotation, shown)
     return create_model(f"{recipe.config.__name__}Flags", **fields)
 
 
@@ -152,6 +215,7 @@ def default_command(train_default: Callable[..., None]) -> Callable[..., None]:
         *,
         settings: Any = None,
         config: Path | None = None,
+        resume: Path | None = None,
         out: Path | None = None,
         fresh: bool = False,
         seeds: int | None = None,
@@ -162,7 +226,9 @@ def default_command(train_default: Callable[..., None]) -> Callable[..., None]:
                 f"The recipe '{recipe}' stood behind flags. Write its name first, as in "
                 f"'zerosum train {recipe} --epochs 5'."
             )
-        train_default(settings=settings, config=config, out=out, fresh=fresh, seeds=seeds)
+        train_default(
+            settings=settings, config=config, resume=resume, out=out, fresh=fresh, seeds=seeds
+        )
 
     command.__annotations__ |= train_default.__annotations__
     return command

@@ -102,9 +102,35 @@ class AdversarialSettings(Settings):
         """Put numbers in the place of what follows from the budget, in images."""
         return self.model_copy(update={"anneal": budget}) if self.anneal == "budget" else self
 
+    def unsettled(self, budget: int) -> Self:
+        """The inverse of `settled`, for another training with these settings."""
+        return self.model_copy(update={"anneal": "budget"}) if self.anneal == budget else self
+
     def ends_with_budget(self, budget: int) -> bool:
         """Whether the annealing ends with a budget, in images."""
-        return self.anneal == budget
+        return self.anneal == budget and anneals_something(self)
+
+    def beyond_annealing(self, seen: int, budget: int) -> str | None:
+        """What becomes of a training whose budget goes on after the annealing, if it does."""
+        end = self.anneal_images
+        if end is None or end >= budget or not anneals_something(self):
+            return None
+        annealed = {
+            "learning rate": self.lr_end != 1,
+            "penalty": self.anneal_penalty != 1 and self.penalty != "none",
+            "beta2": self.anneal_beta is not None and self.optimizer == "adam",
+        }
+        names = [name for name, changes in annealed.items() if changes]
+        has, its, stays = ("have", "their", "stay") if names[1:] else ("has", "its", "stays")
+        reached = f"{has} reached" if seen >= end else "will reach"
+        text = f"he {' and the '.join(names)} {reached} {its} end at {end:,} images"
+        text += f" and {stays if seen >= end else 'stay'} there"
+        if self.lr_end:
+            return f"T{text}."
+        return (
+            f"WARNING: t{text}. The learning rate is 0 then: nothing more is learnt. To train "
+            "further, start a new run from this one: --from, and another --out."
+        )
 
     @property
     def anneal_images(self) -> int | None:
