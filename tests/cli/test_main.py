@@ -187,15 +187,6 @@ class TestTrain:
         process.kill()
         process.communicate()
 
-    @pytest.mark.slow
-    def test_a_reader_that_goes_away_is_no_traceback(self, here):
-        process = zerosum(*TRAIN, "--epochs", "2000")
-        process.stdout.readline()
-        process.stdout.close()
-        assert "Traceback" not in process.stderr.read()
-        process.stderr.close()
-        process.wait(timeout=60)
-
 
 class TestSample:
     def test_a_grid(self, trained, capsys):

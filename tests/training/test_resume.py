@@ -25,6 +25,7 @@ from zerosum.data.loader import Loader
 from zerosum.errors import UserError
 from zerosum.training import checkpoint
 from zerosum.training.checkpoint import FACTS, MANIFEST, TENSORS, Checkpoints
+from zerosum.training.loop import OutputLost
 from zerosum.training.run_directory import RunDirectory, StorageFailed
 from zerosum.training.signals import Interrupted
 
@@ -156,6 +157,21 @@ class TestBitForBit:
             trouble(patch, owner, name, number, mishap, before=True)
             with pytest.raises(StorageFailed, match="No space left"):
                 train_tiny(tmp_path / "stopped")
+        train_tiny(tmp_path / "stopped")
+        assert outcome(tmp_path / "stopped") == whole
+
+    @pytest.mark.parametrize(("number", "code"), [(errno.EPIPE, 141), (errno.ENOSPC, 1)])
+    def test_after_its_output_was_lost(
+        self, train_tiny, tmp_path, whole, new_recorder, number, code
+    ):
+        class Lost(new_recorder):
+            def lost_output(self):
+                return OSError(number, os.strerror(number)) if self.ticks else None
+
+        with pytest.raises(OutputLost, match=os.strerror(number)) as lost:
+            train_tiny(tmp_path / "stopped", callbacks=[Lost()])
+        assert lost.value.exit_code == code
+        assert checkpoints_of(tmp_path / "stopped") == [40]
         train_tiny(tmp_path / "stopped")
         assert outcome(tmp_path / "stopped") == whole
 

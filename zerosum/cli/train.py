@@ -17,6 +17,7 @@ from zerosum.cli.compare import compare
 from zerosum.config.base import is_saved_config, modern_names, read_toml, unread
 from zerosum.errors import UserError
 from zerosum.recipes import RECIPES, Recipe, find
+from zerosum.streams import quiet_interrupts
 
 DEFAULT_RECIPE = "vanilla"
 Values = Mapping[str, Any]
@@ -81,8 +82,9 @@ def choose(named: str | None, tokens: Sequence[str]) -> Chosen:
         name = named or DEFAULT_RECIPE
         return Chosen(name=name, recipe=find(name), file=file)
 
-    from zerosum.recipes.saved import saved_recipe, saved_settings
-    from zerosum.training.run_directory import RunDirectory, read_config_file
+    with quiet_interrupts():
+        from zerosum.recipes.saved import saved_recipe, saved_settings
+        from zerosum.training.run_directory import RunDirectory, read_config_file
 
     if resumed and saved_in:
         raise UserError(
@@ -153,7 +155,8 @@ def train_command(chosen: Chosen, data: str | None) -> Callable[..., None]:
             Parameter(help="Train so many runs, from --seed on, in OUT-seed-0 …; compare them."),
         ] = None,
     ) -> None:
-        from zerosum.api import require_alone, train_config, train_seeds
+        with quiet_interrupts():
+            from zerosum.api import require_alone, train_config, train_seeds
 
         flags = settings.model_dump(exclude_unset=True) if settings else {}
         checked = recipe.configure(file, flags, inherited=chosen.inherited)
