@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 import threading
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -29,6 +29,7 @@ from zerosum.experiment import (
     describe,
     load_images,
     open_run,
+    require_start,
     run_loop,
     settle_precision,
 )
@@ -39,12 +40,13 @@ from zerosum.hardware import (
 )
 from zerosum.inference.run import Run, print_notice, takes_raw
 from zerosum.metrics.evaluate import MetricResult
-from zerosum.recipes.saved import saved_recipe, saved_settings
+from zerosum.recipes.saved import recipe_to_start, saved_recipe, saved_settings
 from zerosum.seeds import own_randomness
 from zerosum.training.interfaces import Callback, Callbacks
 from zerosum.training.loop import TrainingDiverged
-from zerosum.training.resume import settled_as_begun
+from zerosum.training.resume import settled_as_begun, with_nets_as_begun
 from zerosum.training.run_directory import RunDirectory
+from zerosum.training.warm_start import WarmStart
 
 TRAINING = threading.Lock()
 
@@ -55,6 +57,9 @@ def train(
     out: Path | str | None = None,
     fresh: bool = False,
     resume: Path | str | None = None,
+    start_from: Path | str | None = None,
+    from_parts: str | Sequence[str] | None = None,
+    from_checkpoint: str | int | None = None,
     callbacks: Sequence[Callback] = (),
     quiet: bool = False,
     **settings: Any,
@@ -63,11 +68,16 @@ def train(
 
     Args:
         recipe: a name from `zerosum.recipes.RECIPES`, or your own as "my_module.py:RECIPE"; by
-            default "vanilla", or that of the run to resume, if it is not your own.
+            default "vanilla", or that of the run to resume or to start from, if it is not your own.
         out: the run directory; by default `runs/<recipe>-<data>`.
         fresh: remove the run that is there and start over.
         resume: a run directory to go on with, in place of `out`. The run's own settings hold, but
             for those given here that may change: how often it reports, and a larger budget.
+        start_from: a run directory whose G, D and average of G a new run begins with; data,
+            rates and all else are free. Settings that shape the nets are that run's unless given,
+            where it is of the same recipe. Layers that do not fit are left fresh and named.
+        from_parts: those of "G", "D" and "ema" to begin with, by default all.
+        from_checkpoint: of `start_from`, "newest", "best", or the images seen at one it keeps.
         callbacks: what else watches the training, see `zerosum.callbacks.Callback`.
         quiet: whether to leave out the lines and the bar in the terminal.
         settings: fields of the recipe's config, such as `data`, `epochs` or `learning_rate`.
@@ -82,15 +92,22 @@ def train(
     """
     callback = Callbacks([*([] if quiet else [ConsoleCallback()]), *callbacks])
     given, inherited = modern_names(settings, warn), {}
+    start = WarmStart.asked(start_from, from_parts, from_checkpoint)
     if resume is not None:
-        require_alone(resume, out=out, fresh=fresh)
+        require_alone(resume, out=out, fresh=fresh, start=start)
         out = Path(resume)
         saved = RunDirectory(out).read_config()
         recipe, found = saved_recipe(out, saved, named=recipe)
-        inherited = saved_settings(out, saved, found)
+        inherited, start = saved_settings(out, saved, found), WarmStart.recorded(saved)
+    elif start is not None:
+        recipe, _, inherited = recipe_to_start(
+            start.run, named=recipe, out=None if out is None else Path(out)
+        )
     recipe = recipe or "vanilla"
     config = recipes.find(recipe).configure(given, inherited=inherited)
-    return train_config(recipe, config, out=out, fresh=fresh, given=given, callback=callback)
+    return train_config(
+        recipe, config, out=out, fresh=fresh, given=given, start=start, callback=callback
+    )
 
 
 def require_alone(
@@ -99,6 +116,7 @@ def require_alone(
     out: Path | str | None = None,
     fresh: bool = False,
     seeds: int | None = None,
+    start: WarmStart | None = None,
 ) -> None:
     """Refuse what contradicts going on with the run in a directory.
 
@@ -110,6 +128,7 @@ def require_alone(
         f"--out: the run goes on where it is. To train it elsewhere, copy {run} there and resume "
         f"the copy; for a new run from its weights, give --from {run} beside --out": out,
         "--fresh: it would remove the run that is to go on. Leave one of them out": fresh,
+        "--from: a run goes on with its own weights. Leave one of them out": start,
         "--seeds: a run has one seed, and goes on with that. Leave one of them out": seeds,
     }
     for reason, received in reasons.items():
@@ -191,6 +210,7 @@ def train_seeds(
     out: Path | str | None = None,
     fresh: bool = False,
     given: Collection[str] | None = None,
+    start: WarmStart | None = None,
     callback: Callback | None = None,
 ) -> list[Run]:
     """Train with `count` seeds in a row, from the config's on; each goes on where it left off.
@@ -202,6 +222,7 @@ def train_seeds(
         out: the run directories without `-seed-0` and so on, by default `runs/<recipe>-<data>`.
         fresh: remove the runs that are there and start over.
         given: the names of the settings that the user gave; None for all.
+        start: the weights that all of them begin with, if not with fresh ones.
         callback: what watches the trainings; by default the lines and the bar in the terminal.
 
     Returns:
@@ -221,7 +242,13 @@ def train_seeds(
         seeded = config.model_copy(update={"seed": seed})
         try:
             run = train_config(
-                recipe, seeded, out=path, fresh=fresh, given=given, callback=callback
+                recipe,
+                seeded,
+                out=path,
+                fresh=fresh,
+                given=given,
+                start=start,
+                callback=callback,
             )
         except TrainingDiverged as divergence:
             callback.notice(str(divergence))
@@ -245,6 +272,7 @@ def train_config(
     out: Path | str | None = None,
     fresh: bool = False,
     given: Collection[str] | None = None,
+    start: WarmStart | None = None,
     callback: Callback | None = None,
 ) -> Run:
     """Train with a validated config; see `train`.
@@ -255,6 +283,7 @@ def train_config(
         out: the run directory.
         fresh: remove the run that is there and start over.
         given: the names of the settings that the user gave, for messages; None for all.
+        start: the weights that a new run begins with, if not with fresh ones.
         callback: what watches the training; by default the lines and the bar in the terminal.
     """
     callback = callback or ConsoleCallback()
@@ -271,15 +300,32 @@ def train_config(
         goes_on = not fresh and directory.exists() and bool(directory.checkpoints.seen())
         saved = directory.read_config() if goes_on else None
         config = settled_as_begun(config, len(images), saved)
+        if saved is not None and saved.get("recipe") == recipe:
+            config = with_nets_as_begun(config, saved, start=start, given=given)
+        require_start(config, start, directory)
         game = build_game(recipe, config, images, device=device)
+        fit = start.fit(game, callback.notice) if start and saved is None else None
+        started_from = fit.record if fit else started_as_recorded(start, saved or {})
         directory.claim()
         with directory.locked():  # before anything in it is read, changed or removed
             if fresh:
                 directory.remove()
             config = settle_precision(recipe, config, images, directory, device, callback)
-            open_run(directory, describe(recipe, config, images), config, given=given)
-            run_loop(recipe, game, config, images, directory, callback=callback)
+            description = describe(recipe, config, images, started_from=started_from)
+            open_run(directory, description, config, given=given)
+            run_loop(recipe, game, config, images, directory, callback=callback, fit=fit)
     return Run(directory.path)
+
+
+def started_as_recorded(start: WarmStart | None, saved: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a run that goes on says of its first weights: what it said, if the same are asked for.
+
+    Its source need not be there any more.
+    """
+    if start is None:
+        return None
+    record = saved.get("started_from")
+    return record if record and WarmStart.recorded(saved) == start.resolved() else start.record
 
 
 @contextmanager

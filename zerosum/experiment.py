@@ -22,7 +22,7 @@ from zerosum.config.base import Settings
 from zerosum.data import DATASETS
 from zerosum.data.images import ImageSet
 from zerosum.data.loader import Loader, Position
-from zerosum.errors import and_more
+from zerosum.errors import UserError, and_more
 from zerosum.game.core import Batch, Game
 from zerosum.hardware import exhaustion_explained, memory_bytes, require_memory
 from zerosum.plots.curves import draw_curve
@@ -38,6 +38,7 @@ from zerosum.training.precision import SLOWER, WORTH, bf16_pace, heaviest_produc
 from zerosum.training.resume import require_same_run, restore_newest
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import Progress, State
+from zerosum.training.warm_start import Fit, WarmStart
 
 # Four bytes each for the weight, its gradient and Adam's two moments, half of that for the average
 # of G, and while a checkpoint is written all but the gradients twice more.
@@ -116,6 +117,24 @@ def settle_precision(
     return config
 
 
+def require_start(config: Settings, start: WarmStart | None, directory: RunDirectory) -> None:
+    """Refuse a run that begins with itself, or keeps layers of D as chance drew them.
+
+    Raises:
+        UserError: it would.
+    """
+    if start is not None and start.run.resolve() == directory.path.resolve():
+        raise UserError(
+            f"--from names the run '{start.run}', and the new run would be in the same folder. "
+            "Choose another with --out."
+        )
+    if getattr(config, "freeze_d", 0) and (start is None or "D" not in start.parts):
+        raise UserError(
+            "--freeze-d keeps D's first blocks as they are, and without another run's D they are "
+            "as chance drew them. Give --from RUN beside it, or leave it out."
+        )
+
+
 def open_run(
     directory: RunDirectory,
     description: dict[str, Any],
@@ -147,13 +166,31 @@ def run_loop(
     directory: RunDirectory,
     *,
     callback: Callback,
+    fit: Fit | None = None,
 ) -> None:
-    """Restore the game, where there is something to restore, and play it to the budget's end."""
+    """Restore the game, where there is something to restore, and play it to the budget's end.
+
+    Args:
+        recipe: the recipe's name.
+        game: the game.
+        config: its settings.
+        images: what is trained on.
+        directory: where it is kept; it has a config.json.
+        callback: what watches the training.
+        fit: weights of another run that a new one begins with.
+    """
     task = task_on(recipes.get(recipe).task, images.spec)
-    state = State(game, EMA(game.G.net, half_life=config.ema_half_life))
+    started = directory.read_config().get("started_from") or {}
+    head_start = started.get("ema_seen", 0)
+    state = State(game, EMA(game.G.net, half_life=config.ema_half_life, head_start=head_start))
     loader = Loader(images, batch_size=config.batch_size, seed=config.seed, device=game.device)
     budget, ticks = config.budget(len(images)), config.ticks(len(images))
 
+    if fit is not None:
+        fit.take_up(state)
+        callback.notice(fit.told())
+        with directory.storage_failures():  # so that the run goes on when the other is gone
+            directory.checkpoints.save(state.snapshot(), seen=0)
     restore_newest(state, directory, callback)
     progress = state.progress
     loader.seek(Position(seed=config.seed, epoch=progress.epoch, offset=progress.offset))
@@ -276,13 +313,27 @@ def make_film(directory: RunDirectory, callback: Callback) -> None:
             save_film(frames, directory.film_path, frame_milliseconds=FRAME_MILLISECONDS)
 
 
-def describe(recipe: str, config: Settings, images: ImageSet) -> dict[str, Any]:
-    """What config.json says of a run."""
+def describe(
+    recipe: str,
+    config: Settings,
+    images: ImageSet,
+    *,
+    started_from: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What config.json says of a run.
+
+    Args:
+        recipe: the recipe's name.
+        config: its settings.
+        images: what is trained on.
+        started_from: where its first weights come from, unless from chance.
+    """
     origin = recipes.get(recipe).origin
     return {
         "zerosum": __version__,
         "recipe": recipe,
         **({"recipe_file": asdict(origin)} if origin else {}),
+        **({"started_from": started_from} if started_from else {}),
         "image_shape": list(images.shape),
         "classes": list(images.classes),
         "source_channels": images.source_channels,

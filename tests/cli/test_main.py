@@ -148,6 +148,7 @@ class TestTrain:
             },
             {**few, "hidden": "12", "loss": "least-squares", "targets": "0.1 0.9 0.8"},
             {**few, "nets": "dcgan", "size": "16", "d-norm": "batch", "optimizer": "rmsprop"},
+            {**few, "from": "run-1", "freeze-d": "1"},
         ]  # fmt: skip
         fields = RECIPES["vanilla"].config.model_fields
         left = set(fields)

@@ -250,6 +250,7 @@ OTHER = {  # another valid value for every field
     "optimizer": "rmsprop",
     "learning_rate": 1e-3,
     "d_learning_rate": 4e-4,
+    "freeze_d": 1,
     "betas": (0.0, 0.9),
     "anneal": 1000,
     "lr_schedule": "linear",

@@ -32,13 +32,16 @@ class Chosen:
         recipe: the recipe.
         file: the settings in the TOML file that `--config` names.
         inherited: the settings of a run that is gone on with, or whose config.json `--config`
-            names; they take the place of the recipe's defaults.
+            names, or those of the nets that a new run starts from; they take the place of the
+            recipe's defaults.
+        saved: that run's config.json.
     """
 
     name: str
     recipe: Recipe
     file: Values = field(default_factory=dict)
     inherited: Values = field(default_factory=dict)
+    saved: Values = field(default_factory=dict)
 
 
 def train_app(tokens: Sequence[str]) -> App:
@@ -76,14 +79,15 @@ def choose(named: str | None, tokens: Sequence[str]) -> Chosen:
         UserError: nobody knows the recipe, a file cannot be read, or it is of another recipe.
     """
     config, resumed = value_of("--config", tokens), value_of("--resume", tokens)
+    source = value_of("--from", tokens)
     saved_in = Path(config) if config and is_saved_config(Path(config)) else None
     file = modern_names(read_toml(Path(config)), tell) if config and not saved_in else {}
-    if not resumed and not saved_in:
+    if not resumed and not saved_in and not source:
         name = named or DEFAULT_RECIPE
         return Chosen(name=name, recipe=find(name), file=file)
 
     with quiet_interrupts():
-        from zerosum.recipes.saved import saved_recipe, saved_settings
+        from zerosum.recipes.saved import recipe_to_start, saved_recipe, saved_settings
         from zerosum.training.run_directory import RunDirectory, read_config_file
 
     if resumed and saved_in:
@@ -91,13 +95,17 @@ def choose(named: str | None, tokens: Sequence[str]) -> Chosen:
             "--config with a run's config.json beside --resume: a run goes on with its own "
             "settings. Leave one of them out."
         )
-    path = Path(resumed) if resumed else saved_in
-    assert path is not None
-    saved = RunDirectory(path).read_config() if resumed else read_config_file(path)
+    if source and not resumed and not saved_in:
+        out = value_of("--out", tokens)
+        name, recipe, inherited = recipe_to_start(
+            Path(source), named=named, out=Path(out) if out else None
+        )
+        return Chosen(name=name, recipe=recipe, file=file, inherited=inherited)
+    path = saved_in or Path(resumed or "")
+    saved = read_config_file(path) if saved_in else RunDirectory(path).read_config()
     name, recipe = saved_recipe(path, saved, named=named)
-    return Chosen(
-        name=name, recipe=recipe, file=file, inherited=saved_settings(path, saved, recipe)
-    )
+    inherited = saved_settings(path, saved, recipe)
+    return Chosen(name=name, recipe=recipe, file=file, inherited=inherited, saved=saved)
 
 
 def value_of(flag: str, tokens: Sequence[str]) -> str | None:
@@ -150,6 +158,21 @@ def train_command(chosen: Chosen, data: str | None) -> Callable[..., None]:
         fresh: Annotated[
             bool, Parameter(help="Remove the run that is there and start over.")
         ] = False,
+        from_: Annotated[
+            Path | None,
+            Parameter(
+                name="--from",
+                help="Start a new run from the weights of the run in this directory. Settings that "
+                "shape the nets are its own unless given, where the recipe is the same.",
+            ),
+        ] = None,
+        from_parts: Annotated[
+            str | None, Parameter(help="What to start from: of G, D and ema. [default: G,D,ema]")
+        ] = None,
+        from_checkpoint: Annotated[
+            str | None,
+            Parameter(help="newest, best, or the images seen at one it keeps. [default: newest]"),
+        ] = None,
         seeds: Annotated[
             int | None,
             Parameter(help="Train so many runs, from --seed on, in OUT-seed-0 …; compare them."),
@@ -157,17 +180,22 @@ def train_command(chosen: Chosen, data: str | None) -> Callable[..., None]:
     ) -> None:
         with quiet_interrupts():
             from zerosum.api import require_alone, train_config, train_seeds
+            from zerosum.training.warm_start import WarmStart
 
         flags = settings.model_dump(exclude_unset=True) if settings else {}
         checked = recipe.configure(file, flags, inherited=chosen.inherited)
+        start = WarmStart.asked(from_, from_parts, from_checkpoint)
         if resume is not None:
-            require_alone(resume, out=out, fresh=fresh, seeds=seeds)
+            require_alone(resume, out=out, fresh=fresh, seeds=seeds, start=start)
             out = resume
+        start = start or WarmStart.recorded(chosen.saved if from_ is None else {})
         name, given = chosen.name, {*file, *flags}
         if seeds is None:
-            train_config(name, checked, out=out, fresh=fresh, given=given)
+            train_config(name, checked, out=out, fresh=fresh, given=given, start=start)
         else:
-            runs = train_seeds(name, checked, count=seeds, out=out, fresh=fresh, given=given)
+            runs = train_seeds(
+                name, checked, count=seeds, out=out, fresh=fresh, given=given, start=start
+            )
             evaluated = checked.evaluate_every != 0
             if seeds > 1 and evaluated:  # or there is nothing to compare them by
                 compare(*(run.path for run in runs))
@@ -221,6 +249,9 @@ def default_command(train_default: Callable[..., None]) -> Callable[..., None]:
         resume: Path | None = None,
         out: Path | None = None,
         fresh: bool = False,
+        from_: Path | None = None,
+        from_parts: str | None = None,
+        from_checkpoint: str | None = None,
         seeds: int | None = None,
     ) -> None:
         if recipe:
@@ -230,7 +261,15 @@ def default_command(train_default: Callable[..., None]) -> Callable[..., None]:
                 f"'zerosum train {recipe} --epochs 5'."
             )
         train_default(
-            settings=settings, config=config, resume=resume, out=out, fresh=fresh, seeds=seeds
+            settings=settings,
+            config=config,
+            resume=resume,
+            out=out,
+            fresh=fresh,
+            from_=from_,
+            from_parts=from_parts,
+            from_checkpoint=from_checkpoint,
+            seeds=seeds,
         )
 
     command.__annotations__ |= train_default.__annotations__

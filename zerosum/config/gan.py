@@ -33,6 +33,16 @@ LR_SCHEDULE = "Half a cosine, or constant for the first half and then linear."
 LR_END = "Final learning rate / initial."
 
 
+OF_NETS = frozenset(
+    {
+        *("nets", "latent_size", "hidden", "width", "full_width_up_to", "spectral_norm", "d_norm"),
+        *("attention", "conditioning", "pack", "norm", "blocks", "d_layers", "size", "channels"),
+    }
+)
+"""What decides which layers there are and their shapes. A run that begins with the weights of one
+of the same recipe takes these from it too, where the user gives none."""
+
+
 def anneals_something(settings: AdversarialSettings) -> bool:
     """Whether any setting ends at another value than it begins with."""
     return (
@@ -71,6 +81,9 @@ class AdversarialSettings(Settings):
     )
     clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         None, description="Weight clipping: keep each of D's weights within this of 0."
+    )
+    freeze_d: int = Field(
+        0, ge=0, description="With --from: leave D's first N blocks as they are (FreezeD)."
     )
     n_critic: Count = Field(1, description="Updates of D for each update of G.")
     optimizer: Literal["adam", "rmsprop"] = Field("adam", description="What steps G and D.")

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from zerosum.config.base import Settings, restore
+from zerosum.config.gan import OF_NETS
 from zerosum.data.catalog import DATASETS
 from zerosum.errors import UserError
+from zerosum.recipes import find
 from zerosum.recipes.own import is_own, recipe_of_run
 from zerosum.recipes.table import RECIPES, Recipe
+from zerosum.training.run_directory import RunDirectory
+from zerosum.training.warm_start import WarmStart
 
 
 def saved_recipe(path: Path, saved: Mapping[str, Any], *, named: str | None) -> tuple[str, Recipe]:
@@ -51,6 +55,49 @@ def saved_settings(path: Path, saved: Mapping[str, Any], recipe: Recipe) -> dict
     if count := saved.get("num_images"):  # which runs of older versions do not say
         settings = settings.unsettled(settings.budget(count))
     return settings.model_dump() | {"data": where_it_is(settings.data, saved)}
+
+
+def recipe_to_start(
+    source: Path, *, named: str | None, out: Path | None
+) -> tuple[str, Recipe, dict[str, Any]]:
+    """Find the recipe of a run that begins with another's weights, and what its nets inherit.
+
+    Args:
+        source: the run directory whose weights those are. It may be gone where the new run has
+            begun: then that run itself says it.
+        named: the recipe that the user names; by default the source's.
+        out: the new run's directory, where the user names it.
+
+    Returns:
+        The recipe's name, the recipe, and the settings that shape the nets: those of the source,
+        or none if that is of another recipe, whose own then hold.
+
+    Raises:
+        UserError: there is no such run and no recipe is named, or nobody knows the recipe.
+    """
+    path = source
+    if not RunDirectory(source).exists():
+        if out is not None and began_with(out, source):
+            path = out
+        elif named is not None:  # then whoever reads the weights says that there are none
+            return named, find(named), {}
+    saved = RunDirectory(path).read_config()
+    if named is None:
+        name, recipe = saved_recipe(path, saved, named=None)
+    else:
+        name, recipe = named, find(named)
+    if saved.get("recipe") != name:
+        return name, recipe, {}
+    settings = saved_settings(path, saved, recipe)
+    return name, recipe, {key: value for key, value in settings.items() if key in OF_NETS}
+
+
+def began_with(out: Path, source: Path) -> bool:
+    """Whether there is a run that began with the weights of another."""
+    if not RunDirectory(out).exists():
+        return False
+    start = WarmStart.recorded(RunDirectory(out).read_config())
+    return start is not None and start.run == source.resolve()
 
 
 def where_it_is(data: str, saved: Mapping[str, Any]) -> str:

@@ -7,10 +7,12 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from zerosum.config.base import Settings, conflicts, modern_names, restore
+from zerosum.config.gan import OF_NETS
 from zerosum.errors import UserError
 from zerosum.training.interfaces import Callback
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import State, circumstances
+from zerosum.training.warm_start import WarmStart
 
 
 def restore_newest(state: State, directory: RunDirectory, callback: Callback) -> None:
@@ -54,6 +56,28 @@ def settled_as_begun(
     )
 
 
+def with_nets_as_begun(
+    config: Settings,
+    saved: Mapping[str, Any],
+    *,
+    start: WarmStart | None,
+    given: Collection[str] | None,
+) -> Settings:
+    """Keep a run's nets as they are: those of the run that it began with may have changed since.
+
+    Args:
+        config: the settings to go on with.
+        saved: the run's config.json, of the same recipe.
+        start: the weights that it is asked to have begun with.
+        given: the names of the settings that the user gave; None for all.
+    """
+    if start is None or given is None or WarmStart.recorded(saved) != start.resolved():
+        return config
+    begun = restore(type(config), saved["config"])
+    kept = (OF_NETS & type(config).model_fields.keys()) - {*given}
+    return config.model_copy(update={name: getattr(begun, name) for name in kept})
+
+
 def require_same_run(
     directory: RunDirectory,
     description: dict[str, Any],
@@ -77,6 +101,7 @@ def require_same_run(
         return  # nothing was learnt that could be mixed up
     differing = other_recipe(saved, description)
     same_recipe = not differing
+    differing += other_start(saved, description)
     differing += other_data(saved, description, config.data)
     if same_recipe:
         before = restore(type(config), saved["config"])
@@ -103,6 +128,20 @@ def other_recipe(saved: Mapping[str, Any], description: Mapping[str, Any]) -> li
     if then != now and not (same_file and then.partition(":")[2] == now.partition(":")[2]):
         return [f"recipe: the run has '{then}', received '{now}'"]
     return [f"recipe: the file of '{now}' has changed since"] * (before != after)
+
+
+def other_start(saved: Mapping[str, Any], description: Mapping[str, Any]) -> list[str]:
+    """Say in a line whether a run began with other weights than those asked for now."""
+    before, now = (WarmStart.recorded(about) for about in (saved, description))
+    if before == now:
+        return []
+    had, received = (
+        "nothing"
+        if start is None
+        else f"'{start.run}', {','.join(start.parts)} of the {start.checkpoint} checkpoint"
+        for start in (before, now)
+    )
+    return [f"--from: the run began from {had}, received {received}"]
 
 
 def other_data(saved: Mapping[str, Any], description: Mapping[str, Any], data: str) -> list[str]:
