@@ -131,7 +131,13 @@ def test_settings_of_trainings_go_together(page, monkeypatch, capsys, own_recipe
     monkeypatch.setattr("zerosum.cli.train.compare", lambda *_: None)
     monkeypatch.chdir(ROOT)  # of examples/own_game.py
     for words in commands_of(page):
-        needs_files = {"--config", "my_module.py:RECIPE", *PLACEHOLDERS} & set(words)
+        needs_files = {
+            "--config",
+            "--resume",
+            "--from",
+            "my_module.py:RECIPE",
+            *PLACEHOLDERS,
+        } & set(words)
         if words[0] == "train" and not needs_files:
             assert run(words) == 0, f"zerosum {' '.join(words)}: {capsys.readouterr().err}"
 

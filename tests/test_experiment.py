@@ -101,7 +101,7 @@ class TestAuto:
         measured(2.0)
         train(precision="auto")
         assert train(precision="bf16", epochs=2) == ("bf16", [])
-        with pytest.raises(zerosum.UserError, match="precision: the run has 'bf16', received"):
+        with pytest.raises(zerosum.UserError, match="--precision: the run has bf16, received"):
             train(precision="fp32", epochs=3)
 
     def test_a_fresh_run_chooses_anew(self, train, measured, monkeypatch):
@@ -320,7 +320,7 @@ class TestWords:
             ({"epochs": 4}, 39, (), None),
             ({"epochs": 4}, 40, (), "Raise --epochs"),
             ({"images": 40}, 40, (), "Raise --images"),
-            ({"images": 40, "anneal": 40, "lr_end": 0.5}, 40, (), "where its schedules end"),
+            ({"images": 40, "anneal": 40, "lr_end": 0.5}, 40, (), "schedules stay at their end"),
             ({"images": 40, "anneal": 80, "lr_end": 0.5}, 40, (), "Raise --images"),
             ({"epochs": 4, "patience": 2}, 30, (5.0, 6.0, 7.0), "Raise --patience"),
             ({"epochs": 4, "patience": 2}, 30, (5.0, 6.0, 4.0), None),

@@ -14,7 +14,7 @@ PACKAGE = Path(zerosum.__file__).parent
 FLOORS = (
     *("__main__", "cli", "__init__", "api", "experiment", "comparison", "evaluation", "tasks"),
     *("callbacks", "inference", "plots", "pages", "recipes", "training", "metrics", "game", "nets"),
-    *("data", "config", "hardware", "files", "seeds", "errors", "_version"),
+    *("data", "config", "hardware", "files", "streams", "seeds", "errors", "_version"),
 )
 """Everything right under the package, from the roof down. A room may import what is below it."""
 

@@ -12,7 +12,7 @@ TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "zerosum"
 
 WITHOUT_A_TEST = {
-    "__main__": "runs cli/main.py; tests/cli/test_main.py starts it",
+    "__main__": "runs cli/main.py; tests/cli/test_main.py and tests/test_streams.py start it",
     "_version": "a number; tests/cli/test_main.py prints it",
     "cli/evaluate": "flags; tests/evaluation/test_evaluate.py evaluates through them",
     "cli/tables": "a table; tests/cli/test_main.py prints it",

@@ -6,9 +6,10 @@ How a training is put together from its parts is settled in `experiment.py`.
 from __future__ import annotations
 
 import os
+import shlex
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -36,6 +37,7 @@ from zerosum.experiment import (
     require_patience,
     require_room,
     require_size,
+    require_start,
     run_loop,
     settle_own,
     settle_precision,
@@ -48,10 +50,13 @@ from zerosum.hardware import (
 from zerosum.inference.run import Run, print_notice, takes_raw
 from zerosum.metrics.evaluate import MetricResult
 from zerosum.metrics.statistics import are_statistics
+from zerosum.recipes.saved import recipe_to_start, saved_recipe, saved_settings
 from zerosum.seeds import own_randomness
 from zerosum.training.interfaces import Callback, Callbacks
 from zerosum.training.loop import TrainingDiverged
+from zerosum.training.resume import settled_as_begun, with_nets_as_begun
 from zerosum.training.run_directory import RUNS, RunDirectory
+from zerosum.training.warm_start import WarmStart
 
 TRAINING = threading.Lock()
 
@@ -79,11 +84,15 @@ def train(
     **settings: Any,
 ) -> list[Run]: ...
 def train(
-    recipe: str = "vanilla",
+    recipe: str | None = None,
     *,
     out: Path | str | None = None,
     fresh: bool = False,
     seeds: int | None = None,
+    resume: Path | str | None = None,
+    start_from: Path | str | None = None,
+    from_parts: str | Sequence[str] | None = None,
+    from_checkpoint: str | int | None = None,
     callbacks: Sequence[Callback] = (),
     quiet: bool = False,
     **settings: Any,
@@ -91,10 +100,18 @@ def train(
     """Train a recipe; go on where the run directory left off, if there is one.
 
     Args:
-        recipe: a name from `zerosum.recipes.RECIPES`, or your own as "my_module.py:RECIPE".
+        recipe: a name from `zerosum.recipes.RECIPES`, or your own as "my_module.py:RECIPE"; by
+            default "vanilla", or that of the run to resume or to start from, if it is not your own.
         out: the run directory; by default `runs/<recipe>-<data>`.
         fresh: remove the run that is there and start over.
         seeds: train so many runs in a row, from `seed` on, in OUT-seed-0 and so on.
+        resume: a run directory to go on with, in place of `out`. The run's own settings hold, but
+            for those given here that may change: how often it reports, and a larger budget.
+        start_from: a run directory whose G, D and average of G a new run begins with; data,
+            rates and all else are free. Settings that shape the nets are that run's unless given,
+            where it is of the same recipe. Layers that do not fit are left fresh and named.
+        from_parts: those of "G", "D" and "ema" to begin with, by default all.
+        from_checkpoint: of `start_from`, "newest", "best", or the images seen at one it keeps.
         callbacks: what else watches the training, see `zerosum.callbacks.Callback`.
         quiet: whether to leave out the lines and the bar in the terminal; warnings are printed, on
             standard error.
@@ -111,16 +128,56 @@ def train(
         TrainingDiverged: a loss or weight became NaN or infinite.
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
     """
-    if not isinstance(recipe, str):
+    if recipe is not None and not isinstance(recipe, str):
         raise UserError(f"The recipe: received {shown(recipe)}, expected a name such as 'dcgan'.")
     if not isinstance(settings.get("data", ""), str | os.PathLike):
         settings["data"] = str(keep_python_data(settings["data"]))
-    config = recipes.find(recipe).configure(modern_names(settings, warn))
+    count = None if seeds is None else whole_number("seeds", seeds)
     callback = Callbacks([WarningCallback() if quiet else ConsoleCallback(), *callbacks])
-    if seeds is not None:
-        count = whole_number("seeds", seeds)
-        return train_seeds(recipe, config, count=count, out=out, fresh=fresh, callback=callback)
-    return train_config(recipe, config, out=out, fresh=fresh, callback=callback)
+    given, inherited = modern_names(settings, warn), {}
+    start = WarmStart.asked(start_from, from_parts, from_checkpoint)
+    if resume is not None:
+        require_alone(resume, out=out, fresh=fresh, seeds=count, start=start)
+        out = Path(resume)
+        saved = RunDirectory(out).read_config()
+        recipe, found = saved_recipe(out, saved, named=recipe)
+        inherited, start = saved_settings(out, saved, found), WarmStart.recorded(saved)
+    elif start is not None:
+        recipe, _, inherited = recipe_to_start(
+            start.run, named=recipe, out=None if out is None else Path(out)
+        )
+    recipe = recipe or "vanilla"
+    config = recipes.find(recipe).configure(given, inherited=inherited)
+    how: dict[str, Any] = {"fresh": fresh, "given": given, "start": start, "callback": callback}
+    if count is not None:
+        return train_seeds(recipe, config, count=count, out=out, **how)
+    return train_config(recipe, config, out=out, **how)
+
+
+def require_alone(
+    resume: Path | str,
+    *,
+    out: Path | str | None = None,
+    fresh: bool = False,
+    seeds: int | None = None,
+    start: WarmStart | None = None,
+) -> None:
+    """Refuse what contradicts going on with the run in a directory.
+
+    Raises:
+        UserError: a flag beside it does.
+    """
+    run = shlex.quote(str(resume))
+    reasons = {
+        f"--out: the run goes on where it is. To train it elsewhere, copy {run} there and resume "
+        f"the copy; for a new run from its weights, give --from {run} beside --out": out,
+        "--fresh: it would remove the run that is to go on. Leave one of them out": fresh,
+        "--from: a run goes on with its own weights. Leave one of them out": start,
+        "--seeds: a run has one seed, and goes on with that. Leave one of them out": seeds,
+    }
+    for reason, received in reasons.items():
+        if received:
+            raise UserError(f"--resume does not go with {reason}.")
 
 
 def warn(text: str) -> None:
@@ -261,6 +318,8 @@ def train_seeds(
     count: int,
     out: Path | str | None = None,
     fresh: bool = False,
+    given: Collection[str] | None = None,
+    start: WarmStart | None = None,
     callback: Callback | None = None,
     confirm: Callable[[str], None] | None = None,
 ) -> list[Run]:
@@ -272,6 +331,8 @@ def train_seeds(
         count: how many runs.
         out: the run directories without `-seed-0` and so on, by default `runs/<recipe>-<data>`.
         fresh: remove the runs that are there and start over.
+        given: the names of the settings that the user gave; None for all.
+        start: the weights that all of them begin with, if not with fresh ones.
         callback: what watches the trainings; by default the lines and the bar in the terminal.
         confirm: as of `train_config`.
 
@@ -292,7 +353,14 @@ def train_seeds(
         seeded = config.model_copy(update={"seed": seed})
         try:
             run = train_config(
-                recipe, seeded, out=path, fresh=fresh, callback=callback, confirm=confirm
+                recipe,
+                seeded,
+                out=path,
+                fresh=fresh,
+                given=given,
+                start=start,
+                callback=callback,
+                confirm=confirm,
             )
         except TrainingDiverged as divergence:
             callback.notice(str(divergence))
@@ -315,6 +383,8 @@ def train_config(
     *,
     out: Path | str | None = None,
     fresh: bool = False,
+    given: Collection[str] | None = None,
+    start: WarmStart | None = None,
     callback: Callback | None = None,
     confirm: Callable[[str], None] | None = None,
 ) -> Run:
@@ -325,6 +395,8 @@ def train_config(
         config: its settings.
         out: the run directory.
         fresh: remove the run that is there and start over.
+        given: the names of the settings that the user gave, for messages; None for all.
+        start: the weights that a new run begins with, if not with fresh ones.
         callback: what watches the training; by default the lines and the bar in the terminal.
         confirm: told when a new run would take more than a day, before anything is written; it
             raises an error to leave it. By default it is said, and the training goes on.
@@ -344,22 +416,38 @@ def train_config(
         goes_on = not fresh and directory.exists() and bool(directory.checkpoints.seen())
         saved = directory.read_config() if goes_on else None
         config, own_defaults = settle_own(recipe, config, images, saved, device, callback)
-        config = config.settled(config.budget(len(images)))
+        config = settled_as_begun(config, len(images), saved)
+        if saved is not None and saved.get("recipe") == recipe:
+            config = with_nets_as_begun(config, saved, start=start, given=given)
+        require_start(config, start, directory)
         if not goes_on:
             require_patience(recipe, config, images, device, callback, confirm or callback.notice)
         require_room(recipe, config, images, device, callback)
         game = build_game(recipe, config, images, device=device)
+        fit = start.fit(game, callback.notice) if start and saved is None else None
+        started_from = fit.record if fit else started_as_recorded(start, saved or {})
         directory.claim()
         with directory.locked():  # before anything in it is read, changed or removed
             if fresh:
                 directory.remove()
             config = settle_precision(recipe, config, images, directory, device, callback)
-            description = describe(recipe, config, images) | (
+            description = describe(recipe, config, images, started_from=started_from) | (
                 {"own_defaults": own_defaults} if own_defaults else {}
             )
-            open_run(directory, description, config)
-            run_loop(recipe, game, config, images, directory, callback=callback)
+            open_run(directory, description, config, given=given)
+            run_loop(recipe, game, config, images, directory, callback=callback, fit=fit)
     return Run(directory.path)
+
+
+def started_as_recorded(start: WarmStart | None, saved: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a run that goes on says of its first weights: what it said, if the same are asked for.
+
+    Its source need not be there any more.
+    """
+    if start is None:
+        return None
+    record = saved.get("started_from")
+    return record if record and WarmStart.recorded(saved) == start.resolved() else start.record
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import math
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
@@ -53,6 +53,7 @@ from zerosum.training.precision import (
 from zerosum.training.resume import require_same_run, restore_newest
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import Progress, State
+from zerosum.training.warm_start import Fit, WarmStart
 
 # Four bytes each for the weight, its gradient and Adam's two moments, half of that for the average
 # of G, and while a checkpoint is written all but the gradients twice more.
@@ -337,14 +338,44 @@ def rounded_down(count: float) -> int:
     return int(count // unit * unit)
 
 
-def open_run(directory: RunDirectory, description: dict[str, Any], config: Settings) -> None:
+def require_start(config: Settings, start: WarmStart | None, directory: RunDirectory) -> None:
+    """Refuse a run that begins with itself, or keeps layers of D as chance drew them.
+
+    Raises:
+        UserError: it would.
+    """
+    if start is not None and start.run.resolve() == directory.path.resolve():
+        raise UserError(
+            f"--from names the run '{start.run}', and the new run would be in the same folder. "
+            "Choose another with --out."
+        )
+    if getattr(config, "freeze_d", 0) and (start is None or "D" not in start.parts):
+        raise UserError(
+            "--freeze-d keeps D's first blocks as they are, and without another run's D they are "
+            "as chance drew them. Give --from RUN beside it, or leave it out."
+        )
+
+
+def open_run(
+    directory: RunDirectory,
+    description: dict[str, Any],
+    config: Settings,
+    *,
+    given: Collection[str] | None = None,
+) -> None:
     """Begin a run, or make sure that the one which is there is the same.
+
+    Args:
+        directory: the run's.
+        description: its config.json.
+        config: its settings.
+        given: the names of those that the user gave; None for all.
 
     Raises:
         UserError: it is another run, or the directory cannot be written.
     """
     if directory.exists():
-        require_same_run(directory, description, config)
+        require_same_run(directory, description, config, given=given)
     directory.write_config(description)
 
 
@@ -356,13 +387,31 @@ def run_loop(
     directory: RunDirectory,
     *,
     callback: Callback,
+    fit: Fit | None = None,
 ) -> None:
-    """Restore the game, where there is something to restore, and play it to the budget's end."""
+    """Restore the game, where there is something to restore, and play it to the budget's end.
+
+    Args:
+        recipe: the recipe's name.
+        game: the game.
+        config: its settings.
+        images: what is trained on.
+        directory: where it is kept; it has a config.json.
+        callback: what watches the training.
+        fit: weights of another run that a new one begins with.
+    """
     task = task_on(recipes.get(recipe).task, images.spec)
-    state = State(game, EMA(game.G.net, half_life=config.ema_half_life))
+    started = directory.read_config().get("started_from") or {}
+    head_start = started.get("ema_seen", 0)
+    state = State(game, EMA(game.G.net, half_life=config.ema_half_life, head_start=head_start))
     loader = Loader(images, batch_size=config.batch_size, seed=config.seed, device=game.device)
     budget, ticks = config.budget(len(images)), config.ticks(len(images))
 
+    if fit is not None:
+        fit.take_up(state)
+        callback.notice(fit.told())
+        with directory.storage_failures():  # so that the run goes on when the other is gone
+            directory.checkpoints.save(state.snapshot(), seen=0)
     restore_newest(state, directory, callback)
     progress = state.progress
     loader.seek(Position(seed=config.seed, epoch=progress.epoch, offset=progress.offset))
@@ -388,10 +437,13 @@ def run_loop(
         )
     if progress.seen:
         callback.notice(f"Going on with '{directory.path}' at {progress.seen:,} images.")
+
     held_out = task.held_out(config, images, callback.notice)
     others = None if held_out is images else held_out  # of pairs all may have to serve
     understood = understanding(task, config, images, others)
     callback.notice("\n".join([header(recipe, task, config, images, game), *understood]))
+    if progress.seen and (told := config.beyond_annealing(progress.seen, budget)):
+        callback.notice(told)
     directory.write_data(facts(images, others))
     paint = task.painter(state, config, held_out, directory)
 
@@ -458,15 +510,12 @@ def forget_score(state: State, directory: RunDirectory) -> None:
 
 def finished(config: Settings, budget: int, progress: Progress, history: History) -> str | None:
     """Say why there is nothing left to train, and what would change that, if that is so."""
-    if progress.seen >= budget and config.ends_with_budget(budget):
-        return (
-            f"{progress.seen:,} images, where its schedules end. Start over with --fresh and a "
-            "larger budget to train it longer"
-        )
     if progress.seen >= budget:
+        ends = " (its schedules stay at their end)" * config.ends_with_budget(budget)
         return (
             f"{progress.seen:,} images. Raise {'--images' if config.images else '--epochs'} to "
-            "train it further, or start over with --fresh"
+            f"train it further{ends}, start a new run from it with --from, or start over with "
+            "--fresh"
         )
     if stalled(history.records, config.patience):
         return (
@@ -489,16 +538,32 @@ def make_film(directory: RunDirectory, callback: Callback) -> None:
             save_film(frames, directory.film_path, frame_milliseconds=FRAME_MILLISECONDS)
 
 
-def describe(recipe: str, config: Settings, images: ImageSet) -> dict[str, Any]:
-    """What config.json says of a run."""
+def describe(
+    recipe: str,
+    config: Settings,
+    images: ImageSet,
+    *,
+    started_from: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What config.json says of a run.
+
+    Args:
+        recipe: the recipe's name.
+        config: its settings.
+        images: what is trained on.
+        started_from: where its first weights come from, unless from chance.
+    """
     origin = recipes.get(recipe).origin
     return {
         "zerosum": __version__,
         "recipe": recipe,
         **({"recipe_file": asdict(origin)} if origin else {}),
+        **({"started_from": started_from} if started_from else {}),
         "image_shape": list(images.shape),
         "classes": list(images.classes),
         "source_channels": images.source_channels,
+        "num_images": len(images),
+        "data_path": None if config.data in DATASETS else str(Path(config.data).resolve()),
         "data_sha256": images.fingerprint(),
         "config": config.model_dump(mode="json"),
     }

@@ -1,3 +1,4 @@
+import errno
 import io
 import os
 import re
@@ -32,6 +33,24 @@ def test_without_a_terminal_there_are_plain_lines_and_nothing_else():
         "Kept in '[runs]/x'.\n"
         "Epoch [2/100] Loss D: 1.3689, Loss G: 0.7231\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("number", "ends"), [(errno.EPIPE, True), (errno.ENOSPC, True), (errno.EIO, False)]
+)
+def test_output_that_nobody_gets_ends_a_training_but_not_a_closed_terminal(
+    monkeypatch, number, ends
+):
+    class Broken(io.StringIO):
+        def write(self, text):
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(sys, "stdout", Broken())
+    recorder = ConsoleCallback()
+    assert recorder.lost_output() is None
+    recorder.notice("Nobody reads this.")
+    lost = recorder.lost_output()
+    assert (lost is not None and lost.errno == number) == ends
 
 
 def test_lines_are_not_wrapped_however_narrow_the_output():

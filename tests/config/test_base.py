@@ -7,6 +7,7 @@ from zerosum.config.base import (
     FREE_ON_RESUME,
     Settings,
     Ticks,
+    as_flag,
     conflicts,
     parse_size,
     read_toml,
@@ -253,6 +254,7 @@ OTHER = {  # another valid value for every field
     "optimizer": "rmsprop",
     "learning_rate": 1e-3,
     "d_learning_rate": 4e-4,
+    "freeze_d": 1,
     "betas": (0.0, 0.9),
     "anneal": 1000,
     "lr_schedule": "linear",
@@ -268,7 +270,7 @@ OTHER = {  # another valid value for every field
 
 class TestConflicts:
     def test_a_config_agrees_with_itself(self):
-        assert conflicts(SAVED, SAVED) == []
+        assert conflicts(SAVED, SAVED, num_images=100) == []
 
     def test_every_field_but_the_budget_is_covered_here(self):
         assert OTHER.keys() | {"epochs", "images"} == GanSettings.model_fields.keys()
@@ -276,10 +278,24 @@ class TestConflicts:
     @pytest.mark.parametrize("name", sorted(OTHER))
     def test_what_weights_depend_on_may_not_change(self, name):
         asked = SAVED.model_copy(update={name: OTHER[name]})
-        before = getattr(SAVED, name)
-        expected = f"{name}: the run has {before!r}, received {OTHER[name]!r}"
+        before, now = as_flag(getattr(SAVED, name)), as_flag(OTHER[name])
+        expected = f"--{name.replace('_', '-')}: the run has {before}, received {now}"
         free = FREE_ON_RESUME | (unread(SAVED).keys() & unread(asked).keys())
-        assert conflicts(SAVED, asked) == ([] if name in free else [expected])
+        assert conflicts(SAVED, asked, num_images=100) == ([] if name in free else [expected])
+
+    def test_a_flag_that_nobody_gave_is_not_called_received(self):
+        asked = SAVED.model_copy(update={"batch_size": 9, "seed": 1})
+        assert conflicts(SAVED, asked, num_images=100, given={"seed"}) == [
+            f"--batch-size: the run has {SAVED.batch_size}, not given here, where the default is 9",
+            f"--seed: the run has {SAVED.seed}, received 1",
+        ]
+
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [(None, "none"), (True, "on"), (False, "off"), ((12, 20), "12 20"), (1, "1"), ("x", "x")],
+    )
+    def test_values_are_shown_as_behind_a_flag(self, value, text):
+        assert as_flag(value) == text
 
     def test_how_often_a_run_reports_may_change(self):
         assert {
@@ -292,34 +308,45 @@ class TestConflicts:
             "device",
         } == FREE_ON_RESUME
 
-    @pytest.mark.parametrize(("name", "now"), [("epochs", 6), ("images", 1001)])
-    def test_the_budget_may_grow(self, name, now):
-        assert conflicts(SAVED, SAVED.model_copy(update={name: now})) == []
+    @pytest.mark.parametrize(
+        ("before", "now"),
+        [
+            ({"epochs": 5}, {"epochs": 6}),
+            ({"images": 1000}, {"images": 1001}),
+            ({"epochs": 5}, {"images": 500}),
+            ({"images": 450}, {"epochs": 5}),
+        ],
+    )
+    def test_the_budget_may_grow_in_either_unit(self, before, now):
+        saved, asked = (GanSettings(**{"epochs": None, **budget}) for budget in (before, now))
+        assert conflicts(saved, asked, num_images=100) == []
 
     @pytest.mark.parametrize(
-        ("name", "before", "now"),
-        [("epochs", 5, 4), ("epochs", 5, None), ("images", 1000, 999), ("images", 1000, None)],
+        ("before", "now", "line"),
+        [
+            ({"epochs": 5}, {"epochs": 4}, "--epochs: the run has 5, received 4"),
+            ({"images": 1000}, {"images": 999}, "--images: the run has 1000, received 999"),
+            ({"epochs": 5}, {"images": 499}, "--images: the run has 5 epochs, received 499"),
+            ({"images": 401}, {"epochs": 4}, "--epochs: the run has 401 images, received 4"),
+        ],
     )
-    def test_the_budget_may_not_shrink_or_change_its_kind(self, name, before, now):
-        saved = GanSettings(**({"epochs": None} | {name: before}))
-        (line,) = conflicts(saved, saved.model_copy(update={name: now}))
-        assert line == f"{name}: the run has {before}, received {now}"
+    def test_the_budget_may_not_shrink(self, before, now, line):
+        saved, asked = (GanSettings(**{"epochs": None, **budget}) for budget in (before, now))
+        assert conflicts(saved, asked, num_images=100) == [f"{line}; it can only grow"]
 
     @pytest.mark.parametrize("now", [None, 1, 9])
     def test_epochs_are_of_no_account_where_the_budget_is_in_images(self, now):
-        assert conflicts(SAVED, SAVED.model_copy(update={"epochs": now})) == []
+        asked = SAVED.model_copy(update={"epochs": now})
+        assert conflicts(SAVED, asked, num_images=100) == []
 
     def test_what_neither_reads_is_of_no_account(self):
         """In 0.1 `--width` could be given to the nets mlp: such a run goes on without it."""
         saved = restore(GanSettings, {"nets": "mlp", "width": 99, "anneal_along": "line"})
-        assert conflicts(saved, GanSettings(nets="mlp")) == []
-        assert [line.split(":")[0] for line in conflicts(saved, GanSettings(nets="resnet"))] == [
-            *("nets", "width")
-        ]
+        assert conflicts(saved, GanSettings(nets="mlp"), num_images=100) == []
+        lines = conflicts(saved, GanSettings(nets="resnet"), num_images=100)
+        assert [line.split(":")[0] for line in lines] == ["--nets", "--width"]
 
     def test_every_field_that_differs_is_listed(self):
         asked = SAVED.model_copy(update={"seed": 1, "batch_size": 2})
-        assert [line.split(":")[0] for line in conflicts(SAVED, asked)] == [
-            "batch_size",
-            "seed",
-        ]
+        lines = conflicts(SAVED, asked, num_images=100)
+        assert [line.split(":")[0] for line in lines] == ["--batch-size", "--seed"]

@@ -6,7 +6,13 @@ from torch import nn
 
 from zerosum.errors import UserError
 from zerosum.nets import r3gan, resnet
-from zerosum.nets.layers import Options, SelfAttention, initialise_normal, with_spectral_norm
+from zerosum.nets.layers import (
+    Options,
+    SelfAttention,
+    blocks_in,
+    initialise_normal,
+    with_spectral_norm,
+)
 
 
 def largest_singular_value(weight, first=0):
@@ -213,3 +219,15 @@ def test_both_players_taper(net):
 
     full, tapering = weights(), weights(full_width_up_to=7)
     assert all(less < more for less, more in zip(tapering, full, strict=True))
+
+
+def test_a_block_is_a_layer_with_weights_and_what_belongs_to_it():
+    convolution, norm, attention, linear = (
+        nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), SelfAttention(8), nn.Linear(8, 1),
+    )  # fmt: skip
+    beside = nn.Linear(1, 1)
+    layers = [convolution, norm, nn.ReLU(), attention, nn.Flatten(), linear]
+    assert blocks_in(layers, with_first=[beside]) == [
+        [convolution, norm, attention, beside],
+        [linear],
+    ]

@@ -265,9 +265,11 @@ class TestCommand:
         assert command(flags()) == 0
         saved = json.loads((tmp_path / "run" / "config.json").read_text())
         assert saved["config"]["anneal"] == 12
-        assert command(flags(epochs=2)) == 2
-        assert "anneal: the run has 12, received 24" in capsys.readouterr().err
-        assert command(flags(epochs=2, anneal=12)) == 0
+        assert command(flags(epochs=2)) == 0
+        told = "the learning rate has reached its end at 12 images and stays there"
+        assert told in capsys.readouterr().out
+        assert command(flags(epochs=3, anneal=24)) == 2
+        assert "--anneal: the run has 12, received 24" in capsys.readouterr().err
 
     def test_samples_of_noise_are_refused(self, flags, tmp_path, capsys):
         assert command(flags()) == 0

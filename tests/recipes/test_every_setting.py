@@ -36,6 +36,7 @@ OTHERS = {  # values that differ from every recipe's
     "targets": (0.1, 0.9, 0.8),
     "penalty": "r1:0.7",
     "clip": 0.3,
+    "freeze_d": 1,
     "n_critic": 3,
     "optimizer": "rmsprop-or-not",
     "learning_rate": 3.3e-4,
@@ -117,7 +118,7 @@ def fingerprint(recipe, values):
     labels = torch.arange(8) % 3 if spec.classes else None
     for turn in "DG":
         player = game.player(turn)
-        found.append(type(player.optimizer).__name__)
+        found += [type(player.optimizer).__name__, len(player.parameters)]
         found += [
             str({k: v for k, v in group.items() if k != "params"})
             for group in player.optimizer.param_groups

@@ -106,6 +106,21 @@ def test_a_changed_module_does_not_go_on(here, capsys):
     assert "has changed since" in capsys.readouterr().err
 
 
+def test_it_is_resumed_only_if_it_is_named(here, monkeypatch, capsys):
+    assert run(TRAIN) == 0
+    forget()
+    path = "runs/my_module-SMALL-tiny"
+    assert run(["train", "--resume", path]) == 2
+    assert f"zerosum train my_module.py:SMALL --resume {path}" in capsys.readouterr().err
+    assert run(["train", "--config", f"{path}/config.json", "--out", path]) == 2
+    assert run(["train", "my_module.py:SMALL", "--resume", path, "--epochs", "2"]) == 0
+    assert "Epoch [2/2]" in capsys.readouterr().out
+    forget()
+    monkeypatch.chdir("/")
+    named = f"{here / 'my_module.py'}:SMALL"  # the same file by another path
+    assert run(["train", named, "--resume", str(here / path), "--epochs", "3"]) == 0
+
+
 def test_from_another_folder_the_flag_names_the_whole_path(here, monkeypatch, capsys):
     assert run(TRAIN) == 0
     forget()

@@ -227,9 +227,12 @@ class TestCommand:
         out = tmp_path / "run"
         assert command(flags_of(pairs, out)) == 0
         assert json.loads((out / "config.json").read_text())["config"]["anneal"] == 12
-        assert command(flags_of(pairs, out, epochs=2)) == 2
-        assert "anneal: the run has 12, received 24" in capsys.readouterr().err
-        assert command(flags_of(pairs, out, epochs=2, anneal=12)) == 0
+        assert command(flags_of(pairs, out, epochs=2)) == 0
+        told = "the learning rate has reached its end at 12 images and stays there"
+        assert told in capsys.readouterr().out
+        assert json.loads((out / "config.json").read_text())["config"]["anneal"] == 12
+        assert command(flags_of(pairs, out, epochs=3, anneal=24)) == 2
+        assert "--anneal: the run has 12, received 24" in capsys.readouterr().err
 
     def test_samples_of_noise_are_refused(self, pairs, tmp_path, capsys):
         assert command(flags_of(pairs, tmp_path / "run")) == 0

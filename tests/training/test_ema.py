@@ -124,3 +124,12 @@ def test_raw_and_average_samples_agree_on_a_frozen_net(name):
     assert all(torch.equal(a, b) for a, b in zip(weights, game.G.net.parameters(), strict=True))
     assert not torch.allclose(before, after, atol=1e-3)
     assert torch.equal(state.ema.net(*inputs), after)
+
+
+def test_a_head_start_is_as_many_images_more():
+    ahead = EMA(net_of(0.0), half_life=10**6, head_start=4000)
+    late = average_of(0.0, 1.0, half_life=10**6)
+    nn.init.constant_(ahead._followed[0], 1.0)
+    ahead.update(images=10, seen=1000)
+    late.update(images=10, seen=5000)
+    assert ahead.net.weight.item() == late.net.weight.item()

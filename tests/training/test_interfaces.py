@@ -11,6 +11,7 @@ MOMENTS = {
     "update": {"seen": 2, "losses": {"loss_D": 0.5, "loss_G": 1.5}},
     "tick": {"record": {"epoch": 1}},
     "notice": {"text": "look"},
+    "lost_output": {},
     "end": {},
 }
 
@@ -59,6 +60,20 @@ def test_a_callback_may_leave_any_moment_out(moment):
     assert getattr(Callback(), moment)(**MOMENTS[moment]) is None
     getattr(Callbacks([Callback(), scribe]), moment)(**MOMENTS[moment])
     assert len(told) == 1
+
+
+def test_the_first_lost_output_counts():
+    class Lost(Callback):
+        def __init__(self, failure):
+            self.failure = failure
+
+        def lost_output(self):
+            return self.failure
+
+    first, second = OSError("first"), OSError("second")
+    callbacks = Callbacks([Callback(), Lost(None), Lost(first), Lost(second)])
+    assert callbacks.lost_output() is first
+    assert Callbacks([Callback()]).lost_output() is None
 
 
 def test_where_nothing_judges_the_health_the_log_says_nothing_of_it():

@@ -25,6 +25,7 @@ from zerosum.data.loader import Loader
 from zerosum.errors import UserError
 from zerosum.training import checkpoint
 from zerosum.training.checkpoint import FACTS, MANIFEST, TENSORS, Checkpoints
+from zerosum.training.loop import OutputLost
 from zerosum.training.run_directory import RunDirectory, StorageFailed
 from zerosum.training.signals import Interrupted
 
@@ -156,6 +157,21 @@ class TestBitForBit:
             trouble(patch, owner, name, number, mishap, before=True)
             with pytest.raises(StorageFailed, match="No space left"):
                 train_tiny(tmp_path / "stopped")
+        train_tiny(tmp_path / "stopped")
+        assert outcome(tmp_path / "stopped") == whole
+
+    @pytest.mark.parametrize(("number", "code"), [(errno.EPIPE, 141), (errno.ENOSPC, 1)])
+    def test_after_its_output_was_lost(
+        self, train_tiny, tmp_path, whole, new_recorder, number, code
+    ):
+        class Lost(new_recorder):
+            def lost_output(self):
+                return OSError(number, os.strerror(number)) if self.ticks else None
+
+        with pytest.raises(OutputLost, match=os.strerror(number)) as lost:
+            train_tiny(tmp_path / "stopped", callbacks=[Lost()])
+        assert lost.value.exit_code == code
+        assert checkpoints_of(tmp_path / "stopped") == [40]
         train_tiny(tmp_path / "stopped")
         assert outcome(tmp_path / "stopped") == whole
 
@@ -333,16 +349,21 @@ class TestAnotherRun:
     @pytest.mark.parametrize(
         ("changes", "named"),
         [
-            ({"batch_size": 8}, ["batch_size: the run has 16, received 8"]),
-            ({"epochs": 2}, ["epochs: the run has 3, received 2"]),
-            ({"seed": 1, "hidden": (5,)}, ["seed: the run has 0", "hidden: the run has (12, 20)"]),
-            ({"size": 6}, ["image_shape: the run has [1, 8, 8], received [1, 6, 6]", "size: "]),
-            ({"channels": 3}, ["image_shape: ", "channels: the run has None, received 3"]),
+            ({"batch_size": 8}, ["--batch-size: the run has 16, received 8"]),
+            ({"epochs": 2}, ["--epochs: the run has 3, received 2; it can only grow"]),
+            ({"seed": 1, "hidden": (5,)}, ["--seed: the run has 0", "--hidden: the run has 12 20"]),
+            (
+                {"size": 6},
+                ["the run has 8×8 in 1 channel, received 6×6 in 1 channel", "--size: the run has "],
+            ),
+            ({"channels": 3}, ["received 8×8 in 3 channels", "--channels: the run has none"]),
         ],
     )
     def test_is_refused_by_the_fields_that_differ(self, train_tiny, run, changes, named):
         before = outcome(run.path)
-        with pytest.raises(UserError, match=r"(?s)holds another run. .*--out.*--fresh") as error:
+        with pytest.raises(
+            UserError, match=r"(?s)cannot go on with.*--from.*--out.*--fresh"
+        ) as error:
             train_tiny(run.path, **changes)
         assert all(text in str(error.value) for text in named)
         assert outcome(run.path) == before
@@ -353,6 +374,23 @@ class TestAnotherRun:
         np.savez(tiny_images, **images)
         with pytest.raises(UserError, match="are not those the run has seen"):
             train_tiny(run.path)
+
+    @pytest.mark.parametrize(
+        ("before", "line"),
+        [
+            (40, "the run has seen 40 images, received '.*' with 41"),
+            (None, "the 41 images of '.*' are not those the run has seen"),  # a run of 0.1
+        ],
+    )
+    def test_one_image_more_is_told_in_numbers(self, train_tiny, run, tiny_images, before, line):
+        saved = json.loads(run.directory.config_path.read_text())
+        run.directory.config_path.write_text(json.dumps({**saved, "num_images": before}))
+        images = dict(np.load(tiny_images))
+        np.savez(tiny_images, **{name: array[[0, *range(40)]] for name, array in images.items()})
+        with pytest.raises(UserError, match=f"--data: {line}") as error:
+            train_tiny(run.path)
+        assert "--from" in str(error.value)
+        assert "--epochs" not in str(error.value)
 
     def test_another_recipe_is_named(self, train_tiny, run):
         config = json.loads(run.directory.config_path.read_text())
@@ -381,6 +419,36 @@ class TestMoreEpochs:
         grown, once = outcome(tmp_path / "grown"), outcome(tmp_path / "once")
         assert grown["tensors"] == once["tensors"]
         assert grown["log"][-1] == once["log"][-1]
+
+
+class TestMoreEpochsOfARunThatAnneals:
+    def test_it_is_annealed_as_it_began_and_its_rates_stay(
+        self, train_tiny, tmp_path, new_recorder
+    ):
+        annealed = {"anneal": "budget", "lr_end": 0.1}
+        recorder = new_recorder()
+        train_tiny(tmp_path / "grown", **annealed)
+        train_tiny(tmp_path / "grown", epochs=5, callbacks=[recorder], **annealed)
+        train_tiny(tmp_path / "once", epochs=5, anneal=120, lr_end=0.1)
+        assert outcome(tmp_path / "grown") == outcome(tmp_path / "once")
+        (told,) = [notice for notice in recorder.notices if "learning rate" in notice]
+        assert told == "The learning rate has reached its end at 120 images and stays there."
+
+    def test_a_rate_that_ends_at_0_is_a_warning(self, train_tiny, tmp_path, new_recorder):
+        recorder = new_recorder()
+        for epochs in (1, 2):
+            train_tiny(
+                tmp_path / "run", epochs=epochs, anneal="budget", lr_end=0, callbacks=[recorder]
+            )
+        assert any(
+            notice.startswith("WARNING: the learning rate") and "nothing more is learnt" in notice
+            for notice in recorder.notices
+        )
+
+    def test_another_number_that_was_given_is_refused(self, train_tiny, tmp_path):
+        train_tiny(tmp_path / "run", anneal="budget", lr_end=0.1)
+        with pytest.raises(UserError, match="--anneal: the run has 120, received 99"):
+            train_tiny(tmp_path / "run", anneal=99, lr_end=0.1)
 
 
 class TestACompleteRun:

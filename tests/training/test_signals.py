@@ -40,6 +40,23 @@ def test_a_signal_only_raises_a_flag(number):
         assert flag.signal_number == number
 
 
+@pytest.mark.parametrize("broken", [False, True])
+def test_ctrl_c_is_answered_from_inside_the_handler(capfd, monkeypatch, broken):
+    if broken:
+        monkeypatch.setattr("zerosum.training.signals.STANDARD_ERROR", 99_999)
+    with stop_flag() as flag:
+        os.kill(os.getpid(), signal.SIGINT)
+        answer = "" if broken else "Finishing this round, then saving; press again to leave now."
+        assert capfd.readouterr().err.strip() == answer
+        assert flag.signal_number == signal.SIGINT
+
+
+def test_only_ctrl_c_is_answered(capfd):
+    with stop_flag():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert capfd.readouterr().err == ""
+
+
 @BOTH
 def test_a_second_one_acts_as_it_would_without_us(number, own_handlers):
     with stop_flag() as flag:
@@ -89,7 +106,9 @@ def test_outside_the_main_thread_nothing_is_touched(own_handlers):
     assert seen == [(None, [own_handler, own_handler])]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
 def test_exit_codes_are_those_of_a_shell(number, code):
     interrupted = Interrupted(number, "saved")
     assert interrupted.exit_code == code

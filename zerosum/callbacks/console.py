@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TextIO, cast
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Column
 from rich.text import Text
 
+from zerosum.streams import TERMINAL_GONE, guarded
 from zerosum.training.interfaces import Callback
 
 PROMISE_SECONDS = 5
@@ -26,7 +27,10 @@ class ConsoleCallback(Callback):
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False, soft_wrap=True)
+        self._output = guarded(sys.stdout)
+        self.console = console or Console(
+            file=cast("TextIO | None", self._output), highlight=False, soft_wrap=True
+        )
         self._alarm: str | None = None
         self._judged: list[str] = []
         self._bar = Bar(
@@ -100,6 +104,14 @@ class ConsoleCallback(Callback):
     def notice(self, text: str) -> None:
         """Print what the person should know."""
         self.console.print(text, markup=False)
+
+    def lost_output(self) -> OSError | None:
+        """Why nobody gets these lines; but a training goes on without a terminal that was closed.
+
+        Whoever closes a terminal sends SIGHUP; a process that ignores it was told to stay.
+        """
+        failure = self._output.failure if self._output else None
+        return failure if failure and failure.errno not in TERMINAL_GONE else None
 
     def end(self) -> None:
         """Take the bar away."""

@@ -6,6 +6,7 @@ it, when they run: help and completion answer at once.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from zerosum.cli.translate import translate
 from zerosum.config.base import explain
 from zerosum.config.specs import read_class_mix
 from zerosum.errors import UserError
+from zerosum.streams import guarded_standard_streams
 
 NOT_SAVED = "Interrupted at once: a training goes on from its last checkpoint."
 
@@ -143,9 +145,29 @@ def run(tokens: Sequence[str]) -> int:
     """Run one command line.
 
     Returns:
-        The exit code: 0 done, 2 bad usage or input, 130 interrupted and saved, 143 terminated and
-        saved, 1 anything else.
+        The exit code: 0 done, 2 bad usage or input; of a training that stopped and saved, 129 for
+        a terminal that was closed, 130 interrupted, 143 terminated; 141 where whoever read the
+        output has left, of a training likewise saved; 1 anything else, such as a full disk under
+        standard output. Before there is anything to save, Ctrl-C is 130 and quiet.
     """
+    with guarded_standard_streams() as output:
+        exit_code = run_guarded(tokens)
+        if output is not None:
+            output.flush()
+            if output.failure is not None and exit_code == 0:
+                return output_lost(output.failure)
+    return exit_code
+
+
+def output_lost(failure: OSError) -> int:
+    """Say that standard output took not all; where its reader has left, that is no news."""
+    if failure.errno == errno.EPIPE:
+        return 141
+    return complain(f"Standard output could not be written: {failure.strerror}.", 1)
+
+
+def run_guarded(tokens: Sequence[str]) -> int:
+    """Run one command line, as `run`, where standard output and error do not fail."""
     try:
         called = app
         if tokens[:1] == ["train"]:
@@ -163,11 +185,6 @@ def run(tokens: Sequence[str]) -> int:
         return complain(str(error), error.exit_code)
     except KeyboardInterrupt as interrupt:
         return complain(str(interrupt) or NOT_SAVED, getattr(interrupt, "exit_code", 130))
-    except BrokenPipeError:
-        # Whoever read our output, such as `head`, has enough. Python would complain once more
-        # when it flushes standard output at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return complain(f"Stopped, because nobody reads the output. {NOT_SAVED}", 1)
     return 0
 
 

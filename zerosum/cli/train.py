@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,15 +14,37 @@ from cyclopts import App, Parameter
 from pydantic import BaseModel, create_model
 
 from zerosum.cli.compare import compare
-from zerosum.config.base import modern_names, read_toml, unread
+from zerosum.config.base import is_saved_config, modern_names, read_toml, unread
 from zerosum.data.catalog import DATASETS
 from zerosum.errors import UserError
 from zerosum.recipes import RECIPES, Recipe, find
 from zerosum.recipes.own import is_own
 from zerosum.recipes.own_data import NAMES
+from zerosum.streams import quiet_interrupts
 
 DEFAULT_RECIPE = "vanilla"
 Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """What a command line trains, before its flags are read.
+
+    Attributes:
+        name: the recipe's.
+        recipe: the recipe.
+        file: the settings in the TOML file that `--config` names.
+        inherited: the settings of a run that is gone on with, or whose config.json `--config`
+            names, or those of the nets that a new run starts from; they take the place of the
+            recipe's defaults.
+        saved: that run's config.json.
+    """
+
+    name: str
+    recipe: Recipe
+    file: Values = field(default_factory=dict)
+    inherited: Values = field(default_factory=dict)
+    saved: Values = field(default_factory=dict)
 
 
 def train_app(tokens: Sequence[str]) -> App:
@@ -38,16 +61,13 @@ def train_app(tokens: Sequence[str]) -> App:
         help="Train a recipe, or go on with a run: the same command again resumes it.",
         help_format="plaintext",
     )
-    data, config = value_of("--data", tokens), value_of("--config", tokens)
-    file = modern_names(read_toml(Path(config)), tell) if config else {}
-    is_named = bool(tokens) and not tokens[0].startswith("-")
-    named = tokens[0] if is_named else recipe_of(file)
-    file.pop("recipe", None)
-    command = train_command(named, find_recipe(named), file, data)
-    if not is_named or named == DEFAULT_RECIPE:
+    named = tokens[0] if tokens and not tokens[0].startswith("-") else None
+    chosen = choose(named, tokens)
+    command = train_command(chosen, value_of("--data", tokens))
+    if named is None or chosen.name == DEFAULT_RECIPE:
         app.default(default_command(command))
     for name, recipe in RECIPES.items():
-        app.command(command if name == named else stub(recipe), name=name)
+        app.command(command if name == chosen.name else stub(recipe), name=name)
     return app
 
 
@@ -95,6 +115,48 @@ def find_recipe(name: str) -> Recipe:
     return find(name)
 
 
+def choose(named: str | None, tokens: Sequence[str]) -> Chosen:
+    """Find out what is to be trained, and with whose settings.
+
+    Args:
+        named: the recipe that the user names, if any.
+        tokens: what follows `train`.
+
+    Raises:
+        UserError: nobody knows the recipe, a file cannot be read, or it is of another recipe.
+    """
+    config, resumed = value_of("--config", tokens), value_of("--resume", tokens)
+    source = value_of("--from", tokens)
+    saved_in = Path(config) if config and is_saved_config(Path(config)) else None
+    file = modern_names(read_toml(Path(config)), tell) if config and not saved_in else {}
+    in_file = recipe_of(file) if "recipe" in file else None
+    file.pop("recipe", None)
+    if not resumed and not saved_in and not source:
+        name = named or in_file or DEFAULT_RECIPE
+        return Chosen(name=name, recipe=find_recipe(name), file=file)
+
+    with quiet_interrupts():
+        from zerosum.recipes.saved import recipe_to_start, saved_recipe, saved_settings
+        from zerosum.training.run_directory import RunDirectory, read_config_file
+
+    if resumed and saved_in:
+        raise UserError(
+            "--config with a run's config.json beside --resume: a run goes on with its own "
+            "settings. Leave one of them out."
+        )
+    if source and not resumed and not saved_in:
+        out = value_of("--out", tokens) or file.get("out")
+        name, recipe, inherited = recipe_to_start(
+            Path(source), named=named or in_file, out=Path(out) if out else None
+        )
+        return Chosen(name=name, recipe=recipe, file=file, inherited=inherited)
+    path = saved_in or Path(resumed or "")
+    saved = read_config_file(path) if saved_in else RunDirectory(path).read_config()
+    name, recipe = saved_recipe(path, saved, named=named)
+    inherited = saved_settings(path, saved, recipe)
+    return Chosen(name=name, recipe=recipe, file=file, inherited=inherited, saved=saved)
+
+
 def value_of(flag: str, tokens: Sequence[str]) -> str | None:
     """What a flag is given on a command line, if it is."""
     for token, following in pairwise([*tokens, None]):
@@ -119,15 +181,14 @@ def stub(recipe: Recipe) -> Callable[[], None]:
     return command
 
 
-def train_command(name: str, recipe: Recipe, file: Values, data: str | None) -> Callable[..., None]:
+def train_command(chosen: Chosen, data: str | None) -> Callable[..., None]:
     """Make the command that trains a recipe, with a flag for every setting.
 
     Args:
-        name: the recipe's.
-        recipe: the recipe.
-        file: the settings in the file that `--config` names.
+        chosen: the recipe, and the settings that flags overrule.
         data: what the flags name to train on; None if they do not.
     """
+    file, recipe = chosen.file, chosen.recipe
     in_file = {setting: value for setting, value in file.items() if setting != "out"}
     place = Path(str(file["out"])) if "out" in file else None
 
@@ -136,7 +197,14 @@ def train_command(name: str, recipe: Recipe, file: Values, data: str | None) -> 
         settings: Any = None,
         config: Annotated[
             Path | None,
-            Parameter(help="A TOML file of settings, recipe and out; flags overrule it."),
+            Parameter(
+                help="A TOML file of settings, recipe and out, or a run's config.json; flags "
+                "overrule it."
+            ),
+        ] = None,
+        resume: Annotated[
+            Path | None,
+            Parameter(help="Go on with the run in this directory: it needs no other flag."),
         ] = None,
         out: Annotated[
             Path | None, Parameter(help="The run directory. [default: runs/RECIPE-DATA]")
@@ -144,6 +212,21 @@ def train_command(name: str, recipe: Recipe, file: Values, data: str | None) -> 
         fresh: Annotated[
             bool, Parameter(help="Remove the run that is there and start over.")
         ] = False,
+        from_: Annotated[
+            Path | None,
+            Parameter(
+                name="--from",
+                help="Start a new run from the weights of the run in this directory. Settings that "
+                "shape the nets are its own unless given, where the recipe is the same.",
+            ),
+        ] = None,
+        from_parts: Annotated[
+            str | None, Parameter(help="What to start from: of G, D and ema. [default: G,D,ema]")
+        ] = None,
+        from_checkpoint: Annotated[
+            str | None,
+            Parameter(help="newest, best, or the images seen at one it keeps. [default: newest]"),
+        ] = None,
         seeds: Annotated[
             int | None,
             Parameter(help="Train so many runs, from --seed on, in OUT-seed-0 …; compare them."),
@@ -152,22 +235,40 @@ def train_command(name: str, recipe: Recipe, file: Values, data: str | None) -> 
             bool, Parameter(help="Begin a training of more than a day without asking.")
         ] = False,
     ) -> None:
-        from zerosum.api import train_config, train_seeds
+        with quiet_interrupts():
+            from zerosum.api import require_alone, train_config, train_seeds
+            from zerosum.training.warm_start import WarmStart
 
         flags = settings.model_dump(exclude_unset=True) if settings else {}
-        checked = recipe.configure(in_file, flags)
+        checked = recipe.configure(in_file, flags, inherited=chosen.inherited)
+        start = WarmStart.asked(from_, from_parts, from_checkpoint)
+        if resume is not None:
+            require_alone(resume, out=out, fresh=fresh, seeds=seeds, start=start)
+            out = resume
         out = out or place
-        confirm = None if yes or not at_a_terminal() else Question()
+        start = start or WarmStart.recorded(chosen.saved if from_ is None else {})
+        how: dict[str, Any] = {
+            "out": out,
+            "fresh": fresh,
+            "given": {*in_file, *flags},
+            "start": start,
+            "confirm": None if yes or not at_a_terminal() else Question(),
+        }
         if seeds is None:
-            train_config(name, checked, out=out, fresh=fresh, confirm=confirm)
+            train_config(chosen.name, checked, **how)
         else:
-            runs = train_seeds(name, checked, count=seeds, out=out, fresh=fresh, confirm=confirm)
+            runs = train_seeds(chosen.name, checked, count=seeds, **how)
             evaluated = checked.evaluate_every != 0
             if seeds > 1 and evaluated:  # or there is nothing to compare them by
                 compare(*(run.path for run in runs))
 
     command.__annotations__["settings"] = Annotated[
-        flags_of(recipe, in_file if data is None else {**in_file, "data": data}) | None,
+        flags_of(
+            recipe,
+            in_file if data is None else {**in_file, "data": data},
+            inherited=chosen.inherited,
+        )
+        | None,
         Parameter(name="*", negative_bool="no-"),
     ]
     command.__doc__ = about(recipe)
@@ -205,30 +306,30 @@ class Question:
         self._answered = True
 
 
-def flags_of(recipe: Recipe, given: Values) -> type[BaseModel]:
+def flags_of(recipe: Recipe, given: Values, *, inherited: Values | None = None) -> type[BaseModel]:
     """Make the model that reads the flags: the settings, each checked by itself.
 
     Whether they go together is for `Recipe.configure` to say, once the config file and the defaults
     have been added. The defaults shown are those that will be used beside what is given.
     """
     try:
-        config = recipe.configure(given)
+        config = recipe.configure(given, inherited=inherited)
     except UserError:  # which flags may mend
         config = recipe.configure({name: given[name] for name in given.keys() & {"data"}})
     ignored = unread(config)
     fields: dict[str, Any] = {}
-    for name, field in recipe.config.model_fields.items():
-        shown = copy(field)
+    for name, setting in recipe.config.model_fields.items():
+        shown = copy(setting)
         shown.default = getattr(config, name)
         if shown.default is not None:  # which is shown in the place of what None would mean
-            shown.description = str(field.description).partition(" [default:")[0]
+            shown.description = str(setting.description).partition(" [default:")[0]
         if recipe.own and config.data not in DATASETS and name in NAMES:
             shown.description = (
                 f"{shown.description} Unless given, may follow from number and size of your images."
             )
         if name in ignored:
             shown.description = f"{shown.description} Read by {ignored[name]}."
-        fields[name] = (field.annotation, shown)
+        fields[name] = (setting.annotation, shown)
     return create_model(f"{recipe.config.__name__}Flags", **fields)
 
 
@@ -247,8 +348,12 @@ def default_command(train_default: Callable[..., None]) -> Callable[..., None]:
         *,
         settings: Any = None,
         config: Path | None = None,
+        resume: Path | None = None,
         out: Path | None = None,
         fresh: bool = False,
+        from_: Path | None = None,
+        from_parts: str | None = None,
+        from_checkpoint: str | None = None,
         seeds: int | None = None,
         yes: bool = False,
     ) -> None:
@@ -258,7 +363,18 @@ def default_command(train_default: Callable[..., None]) -> Callable[..., None]:
                 f"The recipe '{recipe}' stood behind flags. Write its name first, as in "
                 f"'zerosum train {recipe} --epochs 5'."
             )
-        train_default(settings=settings, config=config, out=out, fresh=fresh, seeds=seeds, yes=yes)
+        train_default(
+            settings=settings,
+            config=config,
+            resume=resume,
+            out=out,
+            fresh=fresh,
+            from_=from_,
+            from_parts=from_parts,
+            from_checkpoint=from_checkpoint,
+            seeds=seeds,
+            yes=yes,
+        )
 
     command.__annotations__ |= train_default.__annotations__
     return command

@@ -59,7 +59,20 @@ class Trained:
         unused = "images" if config["images"] is None else "epochs"
         free = (FREE_ON_RESUME - {"patience"}) | {"seed", unused}
         kept = {name: value for name, value in config.items() if name not in free}
-        return {"recipe": self.run.recipe, "data": self.data_sha256, **kept}
+        return {"recipe": self.run.recipe, "data": self.data_sha256, **kept, "from": self.source}
+
+    @property
+    def source(self) -> str | None:
+        """What the run's first weights are, unless chance drew them.
+
+        Told by the path without a seed, since runs of several seeds may each begin with the run of
+        its own seed.
+        """
+        record = self.saved.get("started_from")
+        if record is None:
+            return None
+        stem = re.sub(r"-seed-\d+$", "", record["path"])
+        return f"{stem}:{record['checkpoint']}:{','.join(record['parts'])}"
 
     @property
     def is_whole(self) -> bool:
@@ -165,4 +178,6 @@ def shown_setting(run: Trained, name: str) -> str:
         return f"{run.run.config.data} ({value[:SHORT_SHA256]})"
     if value is None:
         return "none"
+    if name == "from":
+        return Path(value.partition(":")[0]).name
     return "-".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -155,9 +155,22 @@ class Settings(BaseModel):
         """Put numbers in the place of what follows from the budget, in images."""
         return self
 
+    def unsettled(self, budget: int) -> Self:
+        """The inverse of `settled`, for another training with these settings."""
+        return self
+
     def ends_with_budget(self, budget: int) -> bool:
         """Whether something that changes in training is made to end with a budget, in images."""
         return False
+
+    def beyond_annealing(self, seen: int, budget: int) -> str | None:
+        """What becomes of a training whose budget goes on after the annealing, if it does.
+
+        Args:
+            seen: images trained on so far.
+            budget: images to train on in all.
+        """
+        return None
 
     def ticks(self, num_images: int) -> Ticks:
         """How often to report, with so many images in the data set.
@@ -335,28 +348,55 @@ def read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UserError(
             f"Could not read the config file '{path}': {error.strerror}. Expected a TOML file "
-            "with lines such as `epochs = 5`."
+            "with lines such as `epochs = 5`, or the config.json of a run."
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"The config file '{path}' is not valid TOML: {error}.") from None
     return {name.replace("-", "_"): value for name, value in values.items()}
 
 
-def conflicts(saved: Settings, asked: Settings) -> list[str]:
-    """List the fields in which a resumed run's config may not differ from the saved one, but does.
+def is_saved_config(path: Path) -> bool:
+    """Whether a file of settings is a run's config.json, or a copy of it, and not TOML."""
+    return path.suffix.lower() == ".json"
+
+
+def conflicts(
+    saved: Settings, asked: Settings, *, num_images: int, given: Collection[str] | None = None
+) -> list[str]:
+    """List the flags in which a resumed run's config may not differ from the saved one, but does.
 
     How often the run reports may change, and so may what nothing reads, which 0.1 let a user give.
     The budget may grow but not shrink.
+
+    Args:
+        saved: what the run was trained with.
+        asked: what it is to go on with.
+        num_images: how many the data set has now.
+        given: the names of the settings that the user gave; None for all.
     """
+
+    def differing(name: str, before: str, now: str) -> str:
+        asked_for = given is None or name in given
+        how = "received" if asked_for else "not given here, where the default is"
+        return f"--{name.replace('_', '-')}: the run has {before}, {how} {now}"
+
     lines = []
     idle = unread(saved).keys() & unread(asked).keys()
     for name in type(saved).model_fields:
         before, now = getattr(saved, name), getattr(asked, name)
-        if before == now or name in FREE_ON_RESUME or name in idle:
+        if before == now or name in FREE_ON_RESUME or name in idle or name in ("epochs", "images"):
             continue
-        if name == "epochs" and None not in (saved.images, asked.images):
-            continue  # the budget is in images
-        if name in ("epochs", "images") and None not in (before, now) and now > before:
-            continue
-        lines.append(f"{name}: the run has {before!r}, received {now!r}")
+        lines.append(differing(name, as_flag(before), as_flag(now)))
+    if asked.budget(num_images) < saved.budget(num_images):
+        name = "images" if asked.images else "epochs"
+        unit = "images" if saved.images else "epochs"
+        before = as_flag(getattr(saved, unit)) + f" {unit}" * (unit != name)
+        lines.append(f"{differing(name, before, as_flag(getattr(asked, name)))}; it can only grow")
     return lines
+
+
+def as_flag(value: object) -> str:
+    """A setting's value as a user would write it behind its flag."""
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "on", False: "off"}[value]
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -36,6 +36,16 @@ LR_SCHEDULE = "Half a cosine, or constant for the first half and then linear."
 LR_END = "Final learning rate / initial."
 
 
+OF_NETS = frozenset(
+    {
+        *("nets", "latent_size", "hidden", "width", "full_width_up_to", "spectral_norm", "d_norm"),
+        *("attention", "conditioning", "pack", "norm", "blocks", "d_layers", "size", "channels"),
+    }
+)
+"""What decides which layers there are and their shapes. A run that begins with the weights of one
+of the same recipe takes these from it too, where the user gives none."""
+
+
 def anneals_something(settings: AdversarialSettings) -> bool:
     """Whether any setting ends at another value than it begins with."""
     return (
@@ -75,6 +85,9 @@ class AdversarialSettings(Settings):
     clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         None, description="Weight clipping: keep each of D's weights within this of 0."
     )
+    freeze_d: int = Field(
+        0, ge=0, description="With --from: leave D's first N blocks as they are (FreezeD)."
+    )
     n_critic: Count = Field(1, description="Updates of D for each update of G.")
     optimizer: Literal["adam", "rmsprop"] = Field("adam", description="What steps G and D.")
     learning_rate: Rate = Field(2e-4, description="Learning rate; --lr for short.")
@@ -105,9 +118,35 @@ class AdversarialSettings(Settings):
         """Put numbers in the place of what follows from the budget, in images."""
         return self.model_copy(update={"anneal": budget}) if self.anneal == "budget" else self
 
+    def unsettled(self, budget: int) -> Self:
+        """The inverse of `settled`, for another training with these settings."""
+        return self.model_copy(update={"anneal": "budget"}) if self.anneal == budget else self
+
     def ends_with_budget(self, budget: int) -> bool:
         """Whether the annealing ends with a budget, in images."""
         return self.anneal == budget and anneals_something(self)
+
+    def beyond_annealing(self, seen: int, budget: int) -> str | None:
+        """What becomes of a training whose budget goes on after the annealing, if it does."""
+        end = self.anneal_images
+        if end is None or end >= budget or not anneals_something(self):
+            return None
+        annealed = {
+            "learning rate": self.lr_end != 1,
+            "penalty": self.anneal_penalty != 1 and self.penalty != "none",
+            "beta2": self.anneal_beta is not None and self.optimizer == "adam",
+        }
+        names = [name for name, changes in annealed.items() if changes]
+        has, its, stays = ("have", "their", "stay") if names[1:] else ("has", "its", "stays")
+        reached = f"{has} reached" if seen >= end else "will reach"
+        text = f"he {' and the '.join(names)} {reached} {its} end at {end:,} images"
+        text += f" and {stays if seen >= end else 'stay'} there"
+        if self.lr_end:
+            return f"T{text}."
+        return (
+            f"WARNING: t{text}. The learning rate is 0 then: nothing more is learnt. To train "
+            "further, start a new run from this one: --from, and another --out."
+        )
 
     @property
     def anneal_images(self) -> int | None:

@@ -20,6 +20,7 @@ from zerosum.game.core import Batch, Game, Play, Term
 from zerosum.game.losses import Objective
 from zerosum.game.pool import Pool
 from zerosum.game.translation import Translation, Views
+from zerosum.nets.layers import depth_blocks
 
 
 class GeneratorPair(nn.Module):
@@ -46,6 +47,12 @@ class DiscriminatorPair(nn.Module):
     def __init__(self, *, A: nn.Module, B: nn.Module) -> None:
         super().__init__()
         self.A, self.B = A, B
+
+    @property
+    def depth_blocks(self) -> list[list[nn.Module]]:
+        """As `zerosum.nets.layers.depth_blocks`, of both."""
+        pairs = zip(depth_blocks(self.A), depth_blocks(self.B), strict=True)
+        return [[*of_A, *of_B] for of_A, of_B in pairs]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -89,7 +89,8 @@ def clip(bound: float) -> Constraint:
     @torch.no_grad()
     def constraint(net: nn.Module) -> None:
         for parameter in net.parameters():
-            parameter.clamp_(-bound, bound)
+            if parameter.requires_grad:
+                parameter.clamp_(-bound, bound)
 
     return constraint
 

@@ -13,7 +13,13 @@ from torch import Tensor, nn
 
 from zerosum.errors import unknown_name
 from zerosum.nets.conditions import ConditionPlanes, Head
-from zerosum.nets.layers import Options, SelfAttention, initialise_normal, with_spectral_norm
+from zerosum.nets.layers import (
+    Options,
+    SelfAttention,
+    blocks_in,
+    initialise_normal,
+    with_spectral_norm,
+)
 from zerosum.nets.mlp import with_condition
 from zerosum.nets.pyramid import Size, find_level, kernel, sizes
 
@@ -114,6 +120,11 @@ class Discriminator(nn.Module):
         initialise_normal(self)
         if options.spectral_norm:
             with_spectral_norm(self)
+
+    @property
+    def depth_blocks(self) -> list[list[nn.Module]]:
+        """As `zerosum.nets.layers.depth_blocks`."""
+        return blocks_in([*self.layers, self.head], with_first=[self.planes])
 
     def forward(self, images: Tensor, condition: Tensor) -> Tensor:
         features: Tensor = self.layers(self.planes(images, condition)).flatten(1)

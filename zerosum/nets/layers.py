@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -106,6 +107,32 @@ class SelfAttention(nn.Module):
     def pool(maps: Tensor) -> Tensor:
         """Take the largest of 2×2 pixels; of an odd side, the last row stands alone."""
         return F.max_pool2d(maps, 2, ceil_mode=True)
+
+
+def blocks_in(
+    layers: Iterable[nn.Module], *, with_first: Iterable[nn.Module] = ()
+) -> list[list[nn.Module]]:
+    """Group layers by depth: each that has weights begins a block, with what belongs to it behind.
+
+    Args:
+        layers: in the order in which images pass them; norms and attention belong to the
+            convolution before.
+        with_first: what belongs to the first block beside them.
+    """
+    blocks: list[list[nn.Module]] = []
+    for layer in layers:
+        if any(True for _ in layer.parameters()):
+            if blocks and isinstance(layer, _NormBase | SelfAttention):
+                blocks[-1].append(layer)
+            else:
+                blocks.append([layer])
+    blocks[0].extend(with_first)
+    return blocks
+
+
+def depth_blocks(D: nn.Module) -> list[list[nn.Module]]:
+    """The layers of any D of zerosum's by depth, from the images on: what `--freeze-d` counts."""
+    return cast("list[list[nn.Module]]", D.depth_blocks)
 
 
 def with_spectral_norm(net: nn.Module) -> nn.Module:

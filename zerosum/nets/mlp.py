@@ -12,7 +12,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from zerosum.nets.layers import with_spectral_norm
+from zerosum.nets.layers import blocks_in, with_spectral_norm
 
 
 class Generator(nn.Module):
@@ -72,6 +72,11 @@ class Discriminator(nn.Module):
         self.layers = perceptron([inputs, *hidden, outputs], nn.LeakyReLU(0.2))
         if spectral_norm:
             with_spectral_norm(self)
+
+    @property
+    def depth_blocks(self) -> list[list[nn.Module]]:
+        """As `zerosum.nets.layers.depth_blocks`."""
+        return blocks_in(self.layers)
 
     def forward(self, images: Tensor, condition: Tensor) -> Tensor:
         logits: Tensor = self.layers(with_condition(images.flatten(1), condition))

@@ -12,7 +12,7 @@ from typing import get_args
 from torch import Tensor, nn
 
 from zerosum.errors import UserError, unknown_name
-from zerosum.nets.layers import initialise_normal
+from zerosum.nets.layers import blocks_in, initialise_normal
 from zerosum.nets.mlp import with_condition
 from zerosum.nets.norms import Norm, norm_layers
 from zerosum.nets.pyramid import Size
@@ -78,6 +78,11 @@ class Discriminator(nn.Module):
             inputs = outputs
         self.layers.append(convolution(inputs, 1, stride=1))
         initialise_normal(self)
+
+    @property
+    def depth_blocks(self) -> list[list[nn.Module]]:
+        """As `zerosum.nets.layers.depth_blocks`."""
+        return blocks_in(self.layers)
 
     def forward(self, images: Tensor, condition: Tensor) -> Tensor:
         logits: Tensor = self.layers(with_condition(images, condition))

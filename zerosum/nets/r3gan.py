@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from zerosum.nets.conditions import ConditionPlanes, Head
-from zerosum.nets.layers import Options, SelfAttention, with_spectral_norm
+from zerosum.nets.layers import Options, SelfAttention, blocks_in, with_spectral_norm
 from zerosum.nets.pyramid import Size, double_smoothly, find_level, halve, sizes
 
 BLOCKS = 2
@@ -117,6 +117,11 @@ class Discriminator(nn.Module):
         scale_branches(self)
         if options.spectral_norm:
             with_spectral_norm(self)
+
+    @property
+    def depth_blocks(self) -> list[list[nn.Module]]:
+        """As `zerosum.nets.layers.depth_blocks`."""
+        return blocks_in([*self.stages, self.head], with_first=[self.planes, self.input])
 
     def forward(self, images: Tensor, condition: Tensor) -> Tensor:
         maps = self.stages(self.input(self.planes(images, condition)))

@@ -13,7 +13,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from zerosum.nets.conditions import ConditionalBatchNorm, ConditionPlanes, Head
-from zerosum.nets.layers import Options, SelfAttention, with_spectral_norm
+from zerosum.nets.layers import Options, SelfAttention, blocks_in, with_spectral_norm
 from zerosum.nets.mlp import with_condition
 from zerosum.nets.pyramid import Size, double, find_level, halve, sizes
 
@@ -107,6 +107,11 @@ class Discriminator(nn.Module):
         initialise(self)
         if options.spectral_norm:
             with_spectral_norm(self)
+
+    @property
+    def depth_blocks(self) -> list[list[nn.Module]]:
+        """As `zerosum.nets.layers.depth_blocks`."""
+        return blocks_in([*self.blocks, self.head], with_first=[self.planes])
 
     def forward(self, images: Tensor, condition: Tensor) -> Tensor:
         features = self.blocks(self.planes(images, condition)).sum((2, 3))

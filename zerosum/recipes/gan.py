@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from zerosum.config.gan import GanSettings
 from zerosum.config.specs import parse_attention, parse_augment
 from zerosum.errors import UserError
-from zerosum.recipes.players import build_objective, build_player, score_fn
+from zerosum.recipes.players import build_objective, build_player, freeze_first, score_fn
 
 if TYPE_CHECKING:
     import torch
@@ -48,6 +48,7 @@ def build(config: GanSettings, spec: DataSpec, *, device: torch.device) -> Game:
         )
     G = make_generator(config, spec.shape, num_classes)
     D = make_discriminator(config, spec.shape, num_classes)
+    freeze_first(D, config.freeze_d)
     objective = build_objective(config, D)
     if config.conditioning == "classifier":
         objective |= classification()

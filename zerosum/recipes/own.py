@@ -104,8 +104,9 @@ def recipe_of_run(run: Path, saved: Mapping[str, Any], *, named: str | None) -> 
         flag = shlex.quote(f"{path}:{attribute}" if elsewhere else name)
         raise UserError(
             f"The run '{run}' was trained with somebody's own recipe, whose code is not run "
-            f"because a folder says so. If you trust {path}, name it: --recipe {flag}, or in "
-            "Python zerosum.load(..., recipe=...)."
+            f"because a folder says so. If you trust {path}, name it: --recipe {flag}, or of train "
+            f"zerosum train {flag} --resume {shlex.quote(str(run))}, or in Python "
+            "zerosum.load(..., recipe=...)."
         )
     if found is None:
         raise UserError(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from zerosum.config.gan import AdversarialSettings
 from zerosum.config.specs import PenaltySpec, parse_penalties
+from zerosum.errors import UserError
 
 if TYPE_CHECKING:
     import torch
@@ -88,6 +89,30 @@ def build_player(
         constraint=None if clip is None else penalties.clip(clip),
         schedules=build_schedules(config, learning_rate),
     )
+
+
+def freeze_first(D: nn.Module, count: int) -> None:
+    """Let D's first blocks, those next to the images, stay as they are.
+
+    FreezeD (Mo et al. 2020, arXiv 2002.10964), for a D that was trained before. A block is a layer
+    with weights and the norm and attention behind it, or a residual block or stage where the net is
+    made of such; both discriminators of CycleGAN's count as one.
+
+    Raises:
+        UserError: there are not more blocks than that.
+    """
+    from zerosum.nets.layers import depth_blocks
+
+    if not count:  # and a user's own D need not have blocks
+        return
+    blocks = depth_blocks(D)
+    if count >= len(blocks):
+        raise UserError(
+            f"--freeze-d {count} would leave nothing of D to train: it has {len(blocks)} blocks. "
+            f"Expected 0 to {len(blocks) - 1}."
+        )
+    for layer in (layer for block in blocks[:count] for layer in block):
+        layer.requires_grad_(False)
 
 
 def build_schedules(config: AdversarialSettings, learning_rate: float) -> dict[str, Any]:

@@ -70,13 +70,14 @@ class Recipe:
         kind = DATASETS[data].kind if data in DATASETS else ""
         return merged([self.settings, in_one_unit(self.on.get(kind, {}))])
 
-    def configure(self, *given: Defaults) -> Settings:
+    def configure(self, *given: Defaults, inherited: Defaults | None = None) -> Settings:
         """Make settings of what a user gives, at the edge: all else is the recipe's.
 
         What was given stands in `model_fields_set`.
 
         Args:
             given: settings from a file, say, and from flags; the last ones count.
+            inherited: those of another run, which take the place of the recipe's defaults.
 
         Raises:
             UserError: a name is unknown, a value is not valid, or nothing would read it.
@@ -87,12 +88,12 @@ class Recipe:
                     f"The budget was given twice, as --epochs {layer['epochs']} and --images "
                     f"{layer['images']}: expected one of them."
                 )
-        values = merged(given)
-        data = str(values.get("data", self.config.model_fields["data"].default))
-        config = validate(self.config, merged([self.defaults(data), values]))
+        values, inherited = merged(given), inherited or {}
+        data = str({**inherited, **values}.get("data", self.config.model_fields["data"].default))
+        config = validate(self.config, merged([self.defaults(data), inherited, values]))
         asked = [name for name, value in values.items() if value is not None]
         require_read(config, asked)
-        config.model_fields_set.intersection_update(asked)
+        config.model_fields_set.intersection_update([*asked, *inherited])
         return config
 
     def on_own(self, config: SomeSettings, values: Defaults) -> tuple[SomeSettings, dict[str, Any]]:

@@ -12,7 +12,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from zerosum.config.translation import CycleGANSettings, Pix2PixSettings
-from zerosum.recipes.players import build_objective, build_player, score_fn, weighted
+from zerosum.recipes.players import (
+    build_objective,
+    build_player,
+    freeze_first,
+    score_fn,
+    weighted,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -51,6 +57,7 @@ def build_pix2pix(config: Pix2PixSettings, spec: DataSpec, *, device: torch.devi
         layers=config.d_layers,
         norm=config.d_norm,
     )
+    freeze_first(D, config.freeze_d)
     objective = build_objective(config, D)
     wishes = weighted(objective.G, config.adversarial)
     if config.l1:
@@ -115,6 +122,7 @@ def build_cyclegan(config: CycleGANSettings, spec: DataSpec, *, device: torch.de
     _, *size = spec.shape
     domains = spec.source_channels, spec.target_channels
     G, D = make_both_ways(config, spec), make_both_judges(config, spec)
+    freeze_first(D, config.freeze_d)
     objective = cyclegan_terms(config, D, *domains)
     A, B = (Pool(config.pool, (c, size[0], size[1])).to(device) for c in domains)
     rate = config.learning_rate

@@ -69,6 +69,13 @@ class Callback:
     def notice(self, text: str) -> None:
         """Something the person should know."""
 
+    def lost_output(self) -> OSError | None:
+        """Why nobody gets what this shows, where training had better be saved and end; or None.
+
+        Asked after each round.
+        """
+        return None
+
     def end(self) -> None:
         """Training has stopped, for whatever reason."""
 
@@ -98,6 +105,11 @@ class Callbacks(Callback):
         """As `Callback.notice`."""
         for callback in self.callbacks:
             callback.notice(text)
+
+    def lost_output(self) -> OSError | None:
+        """As `Callback.lost_output`, of the first of which it is so."""
+        failures = (callback.lost_output() for callback in self.callbacks)
+        return next((failure for failure in failures if failure is not None), None)
 
     def end(self) -> None:
         """As `Callback.end`."""

@@ -6,6 +6,7 @@ It knows no recipe, net, loss, penalty or data set: a `Game` plays, a loader dea
 
 from __future__ import annotations
 
+import errno
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,17 @@ class TrainingDiverged(UserError):
     """A loss or a weight became NaN or infinite."""
 
     exit_code = 1
+
+
+class OutputLost(UserError):
+    """Nobody gets what the training shows; it has stopped, and saved.
+
+    Its exit code is 141 where the reader has left, as that of a process which SIGPIPE ends, else 1.
+    """
+
+    def __init__(self, failure: OSError, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = 141 if failure.errno == errno.EPIPE else 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +113,7 @@ class Loop:
 
         Raises:
             Interrupted: a signal came; the state is saved.
+            OutputLost: standard output takes no more; the state is saved.
             TrainingDiverged: a loss or weight is not finite; the last good checkpoint is kept.
             StorageFailed: the disk is full or not writable; what was saved before is whole.
         """
@@ -140,9 +153,14 @@ class Loop:
                 self._look()
                 clock.look()
 
+            lost = self.callback.lost_output()
             if flag.signal_number is not None:
                 clock.note()
-                self._stop(flag.signal_number)
+                raise Interrupted(flag.signal_number, self._stop())
+            if lost is not None:
+                clock.note()
+                why = f", because standard output takes no more ({lost.strerror})"
+                raise OutputLost(lost, self._stop(why))
 
     def _report(self, before: int, clock: Stopwatch) -> None:
         """Log, show, draw and save what came due in the round that began at `before` images."""
@@ -216,13 +234,13 @@ class Loop:
         self._require_finite_losses(means)
         self.callback.update(seen=self.state.progress.seen, losses=losses(means))
 
-    def _stop(self, signal_number: int) -> None:
+    def _stop(self, why: str = "") -> str:
+        """Save, and say how to go on."""
         self._require_finite_losses(self.state.stats.means())
         self._save()
-        raise Interrupted(
-            signal_number,
-            f"Stopped at {self.state.progress.seen:,} images, and saved in "
-            f"'{self.directory.path}'. Run the same command again to go on from there.",
+        return (
+            f"Stopped at {self.state.progress.seen:,} images{why}, and saved in "
+            f"'{self.directory.path}'. Run the same command again to go on from there."
         )
 
     def _save(self, score: float | None = None) -> None:

@@ -122,20 +122,7 @@ class RunDirectory:
         """
         if not self.exists():
             raise UserError(no_run_here(self.path))
-        try:
-            config = json.loads(self.config_path.read_bytes())
-            found = config.pop("format")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(
-                f"The run's '{self.config_path}' cannot be read ({error}). Restore that file from "
-                "a copy, or train anew: with --fresh in the same folder, or in another."
-            ) from None
-        if found != FORMAT:
-            raise UserError(
-                f"The run '{self.path}' has format {found}, and this zerosum reads format "
-                f"{FORMAT}. Upgrade zerosum, or choose another --out."
-            )
-        return dict(config)
+        return read_config_file(self.config_path)
 
     def remove(self) -> None:
         """Remove the run's own files.
@@ -278,6 +265,28 @@ def find_run(path: Path | str) -> Path:
     """
     path, named = Path(path), RUNS / path
     return named if not (path / CONFIG).is_file() and (named / CONFIG).is_file() else path
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """Read a run's config.json, or a copy of it.
+
+    Raises:
+        UserError: the file is missing, damaged, no run's or of a newer format.
+    """
+    try:
+        config = json.loads(path.read_bytes())
+        found = config.pop("format")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"The run's '{path}' cannot be read ({error}). Restore that file from a copy, or train "
+            "anew: with --fresh in the same folder, or in another."
+        ) from None
+    if found != FORMAT:
+        raise UserError(
+            f"The run '{path.parent}' has format {found}, and this zerosum reads format {FORMAT}. "
+            "Upgrade zerosum, or choose another --out."
+        )
+    return dict(config)
 
 
 def no_run_here(path: Path) -> str:

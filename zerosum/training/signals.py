@@ -1,22 +1,28 @@
 """Ctrl-C and SIGTERM: a handler only sets a flag, and the loop saves at the next round.
 
-Saving inside a handler could find the state half-way through a step.
+Saving inside a handler could find the state half-way through a step. All that it does beside is to
+answer Ctrl-C, since a round may take seconds.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 # A terminal that is closed sends SIGHUP, which Windows lacks.
 NUMBERS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 
 
+ANSWER = b"\nFinishing this round, then saving; press again to leave now.\n"
+STANDARD_ERROR = 2
+
+
 class Interrupted(KeyboardInterrupt):
-    """Training stopped for a signal, and saved. Exit codes: Ctrl-C 130, SIGTERM 143."""
+    """Training stopped for a signal, and saved. Exit codes: SIGHUP 129, Ctrl-C 130, SIGTERM 143."""
 
     def __init__(self, signal_number: int, message: str) -> None:
         super().__init__(message)
@@ -53,6 +59,10 @@ def stop_flag() -> Iterator[StopFlag]:
     def raise_flag(number: int, frame: FrameType | None) -> None:
         flag.signal_number = number
         restore()
+        if number == signal.SIGINT:
+            # Not by print: the signal may have come in the middle of one.
+            with suppress(OSError):
+                os.write(STANDARD_ERROR, ANSWER)
 
     for number in before:
         signal.signal(number, raise_flag)
