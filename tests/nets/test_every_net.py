@@ -72,7 +72,7 @@ def test_so_can_these(kind, shape):
 @every_kind
 def test_sizes_that_cannot_be_made_are_refused(kind):
     for make in (generator, discriminator):
-        with pytest.raises(UserError, match="expected sides from 8 to 256"):
+        with pytest.raises(UserError, match="expected sides from 8 to 1024"):
             make(kind, (1, 28, 1100))
 
 

@@ -54,9 +54,9 @@ def test_reflection_is_that_of_torch_and_so_is_its_gradient(border, size):
     torch.testing.assert_close(*gradients)
 
 
-def test_nets_are_made_for_sizes_from_8_to_512():
+def test_nets_are_made_for_sizes_from_8_to_1024():
     assert shorter_side((8, 512)) == 8
     assert shorter_side((300, 200)) == 200
     for size in ((7, 64), (64, 1025), (1, 1)):
-        with pytest.raises(UserError, match=f"{size[0]}×{size[1]}: expected sides from 8 to 512"):
+        with pytest.raises(UserError, match=f"{size[0]}×{size[1]}: expected sides from 8 to 1024"):
             shorter_side(size)

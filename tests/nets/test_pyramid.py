@@ -39,7 +39,7 @@ def test_any_size_ends_at_a_few_pixels(height, width):
 
 @pytest.mark.parametrize("size", [(7, 28), (28, 1025), (1, 1)])
 def test_other_sizes_are_refused_with_what_can_be_made(size):
-    with pytest.raises(UserError, match=f"{size[0]}×{size[1]}.* from 8 to 256"):
+    with pytest.raises(UserError, match=f"{size[0]}×{size[1]}.* from 8 to 1024"):
         sizes(*size)
 
 

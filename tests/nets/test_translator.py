@@ -80,7 +80,7 @@ def test_other_sizes_pass_through_the_same_net(size):
 
 @pytest.mark.parametrize("size", [(7, 64), (64, 1025)])
 def test_sizes_that_it_is_not_made_for_are_refused(size):
-    with pytest.raises(UserError, match="expected sides from 8 to 512"):
+    with pytest.raises(UserError, match="expected sides from 8 to 1024"):
         translator(size)
 
 

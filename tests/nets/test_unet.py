@@ -111,7 +111,7 @@ def test_it_is_the_net_that_the_paper_draws():
 
 @pytest.mark.parametrize("size", [(7, 64), (64, 1025)])
 def test_sizes_that_it_is_not_made_for_are_refused(size):
-    with pytest.raises(UserError, match="expected sides from 8 to 512"):
+    with pytest.raises(UserError, match="expected sides from 8 to 1024"):
         unet(size)
 
 

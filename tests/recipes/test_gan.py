@@ -381,7 +381,7 @@ class TestRefusals:
             game_of("dcgan", attention="13")
 
     def test_a_size_that_the_nets_cannot_make(self):
-        with pytest.raises(UserError, match="3×300"):
+        with pytest.raises(UserError, match="3×1100"):
             game_of("dcgan", image_shape=(1, 3, 1100))
 
 
