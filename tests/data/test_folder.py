@@ -102,7 +102,8 @@ def test_a_decompression_bomb_is_skipped_without_a_warning(paint, monkeypatch, r
     folder = paint("1.png")
     paint("2.png", size=(4, 5))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 16)
-    assert load(folder).skipped == ("2.png: 4×5 pixels are more than the 16 that are safe",)
+    (skipped,) = load(folder).skipped
+    assert skipped.startswith("2.png: 4×5 pixels are more than the 16 that are safe")
     assert not recwarn.list
 
 

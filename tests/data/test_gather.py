@@ -11,7 +11,7 @@ from PIL import Image
 from zerosum.data import has_splits, load
 from zerosum.errors import UserError
 from zerosum.plots.film import save_film
-from zerosum.plots.grids import save_sheet
+from zerosum.plots.grids import save_sample, save_sheet
 
 
 def noise(*shape, seed=0):
@@ -99,6 +99,15 @@ class TestWhatIsLeftOut:
         with pytest.raises(UserError, match="pictures of samples that zerosum made"):
             load(folder)
 
+    def test_samples_among_images_and_not_those_that_lie_alone(self, paint):
+        folder = paint("1.png")
+        (folder / "samples").mkdir()
+        save_sample(noise(4, 4), folder / "samples" / "0.png")
+        images = load(folder)
+        assert (len(images), images.classes) == (1, ())
+        assert told(images.report.left_out) == ["1 sample that zerosum made, such as samples/0.png"]
+        assert len(load(folder / "samples")) == 1
+
     def test_files_of_other_kinds_are_counted_by_kind(self, paint):
         folder = paint("1.png")
         for name in ("2.raw", "10.RAW", "noname", ".hidden.raw"):
@@ -175,6 +184,14 @@ class TestRange:
         assert (int(given.images[0].max()), int(given.images[1].max())) == (255, 249)
         assert auto.report.warnings == ()
 
+    def test_found_for_all_it_is_that_of_the_training_images(self, tmp_path):
+        for split, highest in (("train", 1000), ("test", 4000)):
+            (tmp_path / split).mkdir()
+            values = np.linspace(0, highest, 64).reshape(8, 8).astype(np.uint16)
+            Image.fromarray(values).save(tmp_path / split / "1.png")
+        test = load(tmp_path, split="test", value_range="auto").images
+        assert (test == 255).float().mean() > 0.7
+
     def test_floats_and_signed_values(self, tmp_path):
         values = np.linspace(-1000, 3000, 64, dtype=np.float32).reshape(8, 8)
         Image.fromarray(values).save(tmp_path / "1.tif")
@@ -196,6 +213,33 @@ def test_files_of_labels_lie_beside_the_images(paint):
     (folder / "top" / "dataset.json").write_text("{")
     with pytest.raises(UserError, match=r"top/dataset\.json cannot be read"):
         load(folder)
+
+
+def test_each_split_has_the_labels_that_lie_nearest(paint):
+    folder = paint("train/0.png", "train/1.png", "test/0.png", "test/1.png")
+    (folder / "train" / "labels.csv").write_text("0.png,a\n1.png,b\n")
+    (folder / "test" / "Labels.csv").write_text("0.png,b\n1.png,a\n")
+    train, test = (load(folder, split=split) for split in ("train", "test"))
+    assert [train.classes[label] for label in train.labels] == ["a", "b"]
+    assert [test.classes[label] for label in test.labels] == ["b", "a"]
+
+
+def test_labels_of_the_training_images_alone_leave_the_others_without(paint):
+    folder = paint("train/x0.png", "train/x1.png", "test/y0.png")
+    (folder / "labels.csv").write_text("id,breed\nx0,pug\nx1,husky\n")
+    assert load(folder).classes == ("husky", "pug")
+    assert load(folder, split="test").labels is None
+
+
+def test_a_held_out_folder_of_one_class_is_of_that_class(paint):
+    folder = paint("train/cat/0.png", "train/dog/1.png", "test/dog/2.png")
+    test = load(folder, split="test")
+    assert (test.classes, test.labels.tolist()) == (("dog",), [0])
+
+
+def test_a_class_that_is_called_as_a_split_is_warned_of(paint):
+    warnings = load(paint("train/1.png", "unlabeled/2.png")).report.warnings
+    assert any("'train' is taken for a class" in warning for warning in warnings)
 
 
 def test_heic_is_read_where_the_package_is(tmp_path):

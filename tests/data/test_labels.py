@@ -52,13 +52,24 @@ class TestFilesOfLabels:
         [
             "id,breed\n1,pug\n2,husky\n3,pug\n",
             "1.png;pug\r\n2.png;husky\r\n3.png;pug\r\n",
+            "pug,1.png\nhusky,2.png\npug,3.png\n",
+            "index,photo,species\n0,1.png,pug\n1,2.png,husky\n2,3.png,pug",
             "\ufefflabel\tfile\npug\t00/1.png\nhusky\t00\\2.png\npug\t01/3.png",
         ],
-        ids=["kaggle", "semicolons", "tabs"],
+        ids=["kaggle", "semicolons", "swapped", "index", "tabs"],
     )
     def test_a_table(self, table):
         told = read_labels("top/labels.csv", table.encode(), self.NAMES)
         assert told == dict(zip(self.NAMES, ("pug", "husky", "pug"), strict=True))
+
+    def test_texts_stay_as_they_are_and_empty_cells_are_no_class(self):
+        told = read_labels("labels.csv", b"1.png,01\n2.png,1\n3.png,", self.NAMES)
+        assert told == {self.NAMES[0]: "01", self.NAMES[1]: "1"}
+
+    def test_accents_composed_or_not(self):
+        names = ("e\u0301.png", "b.png")
+        told = read_labels("labels.csv", "\u00e9.png,x\nb.png,y".encode(), names)
+        assert told == {names[0]: "x", names[1]: "y"}
 
     def test_numbers_in_a_table_are_sorted_as_numbers(self):
         told = read_labels("labels.csv", b"1.png,10\n2.png,9\n3.png,9", self.NAMES)
@@ -71,9 +82,14 @@ class TestFilesOfLabels:
             ("dataset.json", b'{"labels": [["1.png", [0, 1]]]}', r"label of 1\.png is \[0, 1\]"),
             ("dataset.json", b"[" * 100_000, "cannot be read"),
             ("labels.csv", b"a\n", "no two columns"),
-            ("labels.csv", b"file,colour\n1.png,red\n", "none is that of the classes"),
-            ("labels.csv", b"file,label\n1.png\n", "row 1 has 1 columns"),
-            ("labels.csv", b"9.png,1\n", r"names no image.*9\.png.*top/00/1\.png"),
+            ("labels.csv", b"file,colour,size\n1.png,red,4\n", "not clear which holds the classes"),
+            ("labels.csv", b"file,label\n1.png\n", "row 2 has 1 columns, and the first 2"),
+            ("labels.csv", b"file,label\n9.png,a\n", r"names no image.*9\.png.*top/00/1\.png"),
+            (
+                "top/labels.csv",
+                b"file,label\n1.png,a\n00/1.png,b\n",
+                r"png twice, as of a and",
+            ),
         ],
     )
     def test_mistakes_are_one_sentence(self, file, content, said):

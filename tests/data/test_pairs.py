@@ -11,6 +11,7 @@ from zerosum.data import gather, pairs
 from zerosum.data.domains import has_validation
 from zerosum.data.pairs import load_pairs
 from zerosum.errors import UserError
+from zerosum.plots.grids import save_sample
 
 FACADES = Path(__file__).parents[3] / "shared" / "data" / "facades"
 B = 100  # what is added to the number of an image of B
@@ -86,14 +87,33 @@ class TestSideBySide:
 
     def test_subfolders_are_no_classes(self, root):
         write_both(root / "cats" / "1.png", 1, 2)
-        write_both(root / "dogs" / "1.png", 3, 4)
+        write_both(root / "dogs" / "2.png", 3, 4)
         images = load(root)
         assert (levels(images), images.labels, images.classes) == ([(1, 2), (3, 4)], None, ())
+
+    def test_two_folders_of_the_same_names_are_domains_by_other_names(self, root):
+        for folder in ("images", "masks"):
+            write_both(root / folder / "1.png", 1, 2)
+        with pytest.raises(UserError, match=r"images; masks.*call them A and B"):
+            load(root)
+
+    def test_run_directories_and_translations_among_them_are_no_pairs(self, root):
+        write_both(root / "1.png", 1, 2)
+        write_both(root / "runs" / "p" / "generated_epoch_1.png", 3, 4)
+        config = '{"format": 1, "recipe": "pix2pix", "config": {}}'
+        (root / "runs" / "p" / "config.json").write_text(config)
+        save_sample(beside_each_other(5, 6), root / "1-translated.png")
+        images = load(root)
+        assert levels(images) == [(1, 2)]
+        assert [str(note) for note in images.report.left_out] == [
+            "1 sample that zerosum made, such as 1-translated.png",
+            "1 run directory of zerosum, such as runs/p",
+        ]
 
     def test_without_pairs_domains_of_other_names_are_not_cut_in_half(self, root):
         write_both(root / "horses" / "1.png", 1, 2)
         write_both(root / "zebras" / "1.png", 3, 4)
-        with pytest.raises(UserError, match=r"lie in folders inside it, such as horses/1\.png"):
+        with pytest.raises(UserError, match=r"lie in folders inside it: horses; zebras"):
             load(root, matched=False)
 
     def test_one_colour_image_makes_all_of_them_rgb(self, root):

@@ -38,5 +38,26 @@ def test_all_else_has_no_splits(names):
 
 
 def test_held_out_images_alone_are_refused():
-    with pytest.raises(UserError, match="in val and test, but none to train on"):
+    with pytest.raises(UserError, match="in test and val, but none to train on"):
         choose_split(["val/1.png", "test/2.png"], "train", source="photos")
+
+
+@pytest.mark.parametrize(
+    ("names", "trained"),
+    [
+        (["training_set/cats/1.png", "test_set/cats/2.png"], [0]),
+        (["seg_train/seg_train/a/1.png", "seg_test/seg_test/a/2.png", "seg_pred/3.png"], [0]),
+        (["train/1.png", "dev/2.png"], [0]),
+        (["d/train/c/1.png", "d/validation/c/2.png", "preview.png"], [0]),
+        (["cat/train/1.png", "cat/test/2.png", "dog/train/3.png", "dog/test/4.png"], [0, 2]),
+    ],
+    ids=["kaggle", "nested", "dev", "stray", "classes first"],
+)
+def test_spellings_and_layouts_of_downloads(names, trained):
+    assert choose_split(names, "train").names == [names[row] for row in trained]
+
+
+def test_several_folders_of_one_split_are_none():
+    names = ["train_images/1.png", "train_masks/1.png", "test/2.png"]
+    assert choose_split(names, "train").names == names
+    assert choose_split([*names, "train/3.png"], "train").names == ["train/3.png"]

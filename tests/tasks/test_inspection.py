@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from zerosum.cli.main import run
-from zerosum.data.decode import is_own_sheet
+from zerosum.data.decode import SHEET, software_of
 from zerosum.errors import UserError
 from zerosum.tasks.inspection import inspect_data
 
@@ -47,7 +47,7 @@ def test_a_contact_sheet_is_no_data_itself(animals, tmp_path, capsys):
     assert run(["data", "inspect", str(animals), "--out", str(out)]) == 0
     assert f"Wrote {out}." in capsys.readouterr().out
     with Image.open(out) as sheet:
-        assert is_own_sheet(sheet)
+        assert SHEET in software_of(sheet)
     assert "5 images" in inspect(animals)[0]
 
 

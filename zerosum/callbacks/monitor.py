@@ -142,7 +142,11 @@ class Monitor:
     def _judge_discriminator(self) -> dict[str, Any]:
         """How well D tells reals from fakes of G itself, and training images from others."""
         real, fake = self._logits(self.images)
-        held_out = self._logits(self.held_out)[0] if self.held_out else None
+        # Where images have classes, D has to be told that of each that it is asked about.
+        asked = self.held_out
+        if asked is not None and asked.labels is None and self.images.labels is not None:
+            asked = None
+        held_out = self._logits(asked)[0] if asked else None
         return {
             "separation": ranking(real, fake),
             "gap": (real.mean() - fake.mean()).item(),

@@ -55,7 +55,7 @@ def load_zip(path: Path, *, split: str, wanted: Format, strict: bool) -> ImageSe
                 )
             return _read(lambda: archive.open(info), claimed=info.file_size)
 
-        files = (name for name, info in members.items() if not info.is_dir())
+        files = (name for name, info in members.items() if not info.filename.endswith(("/", "\\")))
         return gather(files, read, source=path, split=split, wanted=wanted, strict=strict)
 
 

@@ -33,6 +33,8 @@ GRAY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
 SHEET = "zerosum: samples, and no data"
 """What the pictures and films of samples that we write carry with them, so that they are not taken
 for images to learn from, when they come to lie among them."""
+SAMPLE = "zerosum: a sample"
+"""What each image that G made carries with it, which is no data where it lies among others."""
 SOFTWARE = 0x0131  # of EXIF
 
 
@@ -112,12 +114,14 @@ class Decoded:
         changes: what was done to the image, in words that follow a number of images.
         values: the lowest and the highest of its values, and the highest that its type can hold,
             where it has more than 8 bits; None where it has 8.
+        is_sample: whether it says of itself that zerosum made it.
     """
 
     pixels: Pixels
     size: tuple[int, int]
     changes: tuple[str, ...] = ()
     values: tuple[float, float, float] | None = None
+    is_sample: bool = False
 
 
 def decode(content: bytes, wanted: Format) -> Pixels:
@@ -140,8 +144,9 @@ def read_image(content: bytes, wanted: Format, *, frame: int = 0) -> Decoded:
         if frame:
             image.seek(frame)
         changes = list(oddities(image, wanted))
+        is_sample = SAMPLE in software_of(image)  # before a rotation is undone, and EXIF gone
         image.load()
-        if image.getexif().get(ORIENTATION, 1) != 1:
+        if image.getexif().get(ORIENTATION) in range(2, 9):
             changes.append("turned upright as their EXIF says")
         ImageOps.exif_transpose(image, in_place=True)
         size = image.height, image.width
@@ -150,6 +155,7 @@ def read_image(content: bytes, wanted: Format, *, frame: int = 0) -> Decoded:
             size=size,
             changes=(*changes, *described(size, wanted)),
             values=values_of(image),
+            is_sample=is_sample,
         )
 
 
@@ -160,7 +166,8 @@ def num_frames(content: bytes) -> int:
         Undecodable: the content is damaged, too large or no image.
     """
     with opened(content) as image:
-        return getattr(image, "n_frames", 1)
+        # The others of an MPO, as cameras write it, are previews of the first.
+        return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
 
 
 def values_in(content: bytes) -> tuple[float, float, float] | None:
@@ -188,7 +195,7 @@ def opened(content: bytes) -> Iterator[Image.Image]:
     try:
         with Image.open(io.BytesIO(content), formats=readable()) as image:
             _check_pixel_count(image)
-            if is_own_sheet(image):
+            if SHEET in software_of(image):
                 raise OwnSheet("a picture of samples that zerosum made")
             yield image
     except Undecodable:
@@ -215,14 +222,14 @@ def readable() -> list[str]:
     return [name for name in FORMATS if name in Image.OPEN]
 
 
-def is_own_sheet(image: Image.Image) -> bool:
-    """Whether an image says of itself that it is a picture or film of samples."""
+def software_of(image: Image.Image) -> set[str]:
+    """What an image says of the program that made it."""
     comment = image.info.get("comment")
-    told = (
-        image.info.get("Software"),
-        comment.decode("latin-1") if isinstance(comment, bytes) else "",
-    )
-    return SHEET in told or (image.format == "WEBP" and image.getexif().get(SOFTWARE) == SHEET)
+    comment = comment.decode("latin-1") if isinstance(comment, bytes) else comment
+    told = [comment, image.info.get("Software")]  # of GIF and of PNG
+    if image.format in ("WEBP", "JPEG"):
+        told.append(image.getexif().get(SOFTWARE))
+    return {each for each in told if isinstance(each, str)}
 
 
 def oddities(image: Image.Image, wanted: Format) -> Iterator[str]:
@@ -373,7 +380,8 @@ def _check_pixel_count(image: Image.Image) -> None:
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and image.width * image.height > limit:
         raise Undecodable(
-            f"{image.width}×{image.height} pixels are more than the {limit:,} that are safe"
+            f"{image.width}×{image.height} pixels are more than the {limit:,} that are safe; make "
+            "it smaller"
         )
 
 
@@ -422,7 +430,7 @@ def to_eight_bits(values: NDArray[Any], value_range: ValueRange | None) -> Pixel
             )
         return (values * (255 / usual[1])).round().astype(np.uint8)
     if not np.isfinite(values.astype(np.float64)).all():
-        raise Undecodable("values that are no finite numbers")
+        raise Undecodable("values that are no finite numbers (NaN or infinite); mend them first")
     low, high = (float(lowest), float(highest)) if value_range == "auto" else value_range
     scaled = (values.astype(np.float64) - low) * (255 / max(high - low, 1e-300))
     return scaled.clip(0, 255).round().astype(np.uint8)

@@ -5,12 +5,13 @@ Looks at folders only, never into an image.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from zerosum.data.catalog import DATASETS
-from zerosum.data.names import natural_key, printable
+from zerosum.data.names import is_hidden, natural_key, printable
 from zerosum.data.sources import is_folder
-from zerosum.data.splits import HELD_OUT, SPLITS
+from zerosum.data.splits import HELD_OUT, SPLITS, split_of
 from zerosum.errors import UserError, and_more, unknown_name
 
 EXPECTED = (
@@ -53,6 +54,11 @@ def find_root(source: str | Path) -> Path:
             f"{path} is a file, and images to translate between are read from a folder: unpack an "
             f"archive and give its folder. {EXPECTED}"
         )
+    while len(entries := [each for each in path.iterdir() if not is_hidden(each.name)]) == 1:
+        name = entries[0].name
+        if not entries[0].is_dir() or name.lower() in ("a", "b") or split_of(name):
+            break
+        path = entries[0]  # a folder around everything, as archives have it
     return path
 
 
@@ -101,12 +107,21 @@ def _find_split(root: Path, name: str) -> tuple[Path, ...]:
 
 
 def child(folder: Path, name: str) -> Path:
-    """Where a folder of this name is, in letters of either case, or would be."""
+    """Where a folder of this name is, or would be.
+
+    It may be spelled in letters of either case, with a dash, as in "train_A"; and a split's name
+    may stand among other words, as in "training_set", where only one folder is of that split.
+    """
     path = folder / name
     if _is_there(path) or not _is_there(folder):
         return path
-    spelled = (entry for entry in folder.iterdir() if entry.name.lower() == name.lower())
-    return next(spelled, path)
+    entries = [entry for entry in folder.iterdir() if entry.is_dir()]
+    for entry in entries:
+        if re.sub("[-_ ]", "", entry.name.lower()) == name.lower():
+            return entry
+    kind = split_of(name)
+    alike = [entry for entry in entries if kind and split_of(entry.name) == kind]
+    return alike[0] if len(alike) == 1 and name in (kind, "training", "testing") else path
 
 
 def _both(root: Path, a: Path, b: Path) -> tuple[Path, ...]:

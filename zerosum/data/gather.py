@@ -7,6 +7,7 @@ is decoded: full-size photographs are never held but for the few being decoded.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import warnings
@@ -56,6 +57,7 @@ class Gathered:
 
     images: Pixels  # (n, k * c, h, w): the k images of a file stacked on the channels
     names: tuple[str, ...]  # of the n files
+    content: tuple[bytes, ...]  # a hash of each file
     sizes: Mapping[str, Size]  # of each before it was brought to its shape
     skipped: tuple[str, ...]  # "file: reason" for all others
     report: Report
@@ -87,11 +89,15 @@ def gather(
     """
     inventory = take_stock(files, read, source=source)
     chosen = choose_split(inventory.images, split, source=source)
-    told = read_label_file(inventory.companions, read, chosen.names)
-    labelling = label_files(chosen.names, told)
-    strays = set(labelling.strays)
-    names = [name for name in chosen.names if name not in strays]
-
+    told = read_label_file(inventory.companions, read, chosen.names, inventory.images)
+    known: tuple[str, ...] = ()
+    to_train = chosen.names
+    if chosen.folder and split != "train":
+        to_train = choose_split(inventory.images, "train").names
+        known = label_files(to_train).classes
+    if wanted.value_range == "auto":  # of what is trained on, for every split
+        wanted = replace(wanted, value_range=find_range(to_train, read))
+    names = chosen.names
     frames = find_frames(names, read) if wanted.all_frames else {}
 
     def read_file_of(name: str) -> bytes:
@@ -106,7 +112,10 @@ def gather(
     )
     require_range_read(wanted, found.report.values, source)
     files_of = [frames[name][0] if name in frames else name for name in found.names]
-    labels = [labelling.labels[name] for name in files_of] if labelling.classes else []
+    labelling = label_files(list(dict.fromkeys(files_of)), told, known=known)
+    strays = set(labelling.strays)
+    rows = [row for row, name in enumerate(files_of) if name not in strays]
+    labels = [labelling.labels[files_of[row]] for row in rows] if labelling.classes else []
     beside = [
         Note(what=what, count=len(names), example=printable(min(names, key=natural_key)))
         for what, names in (
@@ -116,7 +125,8 @@ def gather(
         if names
     ]
     return ImageSet(
-        images=torch.from_numpy(found.images),
+        images=torch.from_numpy(found.images if not strays else found.images[rows]),
+        content=tuple(found.content[row] for row in rows),
         labels=torch.tensor(labels) if labelling.classes else None,
         classes=labelling.classes,
         name=safe_name(source),
@@ -140,7 +150,7 @@ def find_frames(names: Sequence[str], read: Callable[[str], bytes]) -> dict[str,
     found: dict[str, tuple[str, int]] = {}
     for name in names:
         count = 1  # of what is damaged, too, which is noted when it is decoded
-        with suppress(Undecodable):
+        with suppress(Undecodable), warnings.catch_warnings(action="ignore"):
             count = num_frames(read(name))
         found |= {f"{name}#{frame}": (name, frame) for frame in range(count)}
     return found
@@ -191,7 +201,9 @@ def take_stock(files: Iterable[str], read: Callable[[str], bytes], *, source: Pa
     outside = [name for name in files if not name.startswith(inside)] if inside else files
     images = [name for name in outside if is_image(name)]
     companions = [
-        name for name in outside if PurePosixPath(name).name in LABEL_FILES and not is_hidden(name)
+        name
+        for name in outside
+        if PurePosixPath(name).name.lower() in LABEL_FILES and not is_hidden(name)
     ]
     others = Tally()
     for name in set(outside) - set(images) - set(companions):
@@ -225,24 +237,42 @@ def is_of_a_run(read: Callable[[str], bytes], name: str) -> bool:
 
 
 def read_label_file(
-    companions: Sequence[str], read: Callable[[str], bytes], names: Sequence[str]
+    companions: Sequence[str],
+    read: Callable[[str], bytes],
+    names: Sequence[str],
+    images: Sequence[str],
 ) -> dict[str, str | int] | None:
-    """Read the file of labels, where there is one; of several the first of the least deep.
+    """Read the file of labels that lies nearest above all images of a split, where there is one.
+
+    Args:
+        companions: the files of labels.
+        read: gives a file's content.
+        names: of the split's images.
+        images: of all images, of which it may tell some of other splits.
 
     Raises:
         UserError: it cannot be read, or is not what its name says.
     """
-    if not companions:
+
+    def tells_of(file: str, name: str) -> bool:
+        folder = str(PurePosixPath(file).parent)
+        return folder == "." or name.startswith(f"{folder}/")
+
+    above = [file for file in companions if all(tells_of(file, name) for name in names)]
+    if not above:
         return None
-    file = min(
-        companions,
-        key=lambda name: (name.count("/"), LABEL_FILES.index(PurePosixPath(name).name)),
+    file = max(
+        above,
+        key=lambda name: (
+            name.count("/"),
+            -LABEL_FILES.index(PurePosixPath(name).name.lower()),
+        ),
     )
     try:
         content = read(file)
     except Undecodable as problem:
         raise UserError(f"The labels in {printable(file)} cannot be read: {problem}.") from None
-    return read_labels(file, content, names)
+    return read_labels(file, content, [name for name in images if tells_of(file, name)])
 
 
 def gather_pixels(
@@ -261,8 +291,6 @@ def gather_pixels(
     if wanted.size is not None:
         # Before the first one is decoded: a single image of that size may be too much.
         _require_memory(len(names), wanted.channels or 1, *wanted.size)
-    if wanted.value_range == "auto":
-        wanted = replace(wanted, value_range=find_range(names, read))
     canvas = Canvas(sorted(names, key=natural_key))
     facts = Facts()
     reasons = _fill(canvas, names, read=read, decode=decode, wanted=wanted, facts=facts)
@@ -274,8 +302,11 @@ def gather_pixels(
             f"{len(skipped)} of the {len(names)} images in {source} cannot be decoded: "
             f"{and_more(skipped)}."
         )
-    sheets = facts.sheets.names()
-    kept = [slot for slot, name in enumerate(canvas.names) if name not in {**reasons, **sheets}]
+    lacking, samples = {**reasons, **facts.sheets.names()}, facts.samples.names()
+    kept = [slot for slot, name in enumerate(canvas.names) if name not in {**lacking, **samples}]
+    if samples and not kept:  # a folder of nothing else is meant, to be evaluated
+        kept = [slot for slot, name in enumerate(canvas.names) if name not in lacking]
+        facts.samples = Tally()
     if not kept:
         raise UserError(
             f"The {len(names)} images in {source} are pictures of samples that zerosum made, such "
@@ -289,6 +320,7 @@ def gather_pixels(
     return Gathered(
         images=images,
         names=tuple(canvas.names[slot] for slot in kept),
+        content=tuple(facts.content[canvas.names[slot]] for slot in kept),
         sizes=facts.sizes,
         skipped=skipped,
         report=report,
@@ -300,7 +332,7 @@ def find_range(names: Sequence[str], read: Callable[[str], bytes]) -> tuple[floa
     found = []
     for name in names:
         # What is damaged is skipped, and noted, when it is decoded.
-        with suppress(Undecodable):
+        with suppress(Undecodable), warnings.catch_warnings(action="ignore"):
             found.append(values_in(read(name)))
     values = [each for each in found if each is not None]
     if not values:
@@ -313,6 +345,9 @@ class Facts:
     """What is known of decoded files, taken one by one."""
 
     sizes: dict[str, Size] = field(default_factory=dict)
+    content: dict[str, bytes] = field(default_factory=dict)
+    samples: Tally = field(default_factory=Tally)
+    of_eight_bits: int = 0
     changes: Tally = field(default_factory=Tally)
     sheets: Tally = field(default_factory=Tally)
     values: list[tuple[float, float, float]] = field(default_factory=list)
@@ -320,6 +355,9 @@ class Facts:
     def take(self, name: str, decoded: Decoded) -> None:
         """Take those of one more file."""
         self.sizes[name] = decoded.size
+        self.of_eight_bits += decoded.values is None
+        if decoded.is_sample:
+            self.samples.add("samples that zerosum made", name)
         for change in decoded.changes:
             self.changes.add(change, name)
         if decoded.values is not None:
@@ -339,6 +377,8 @@ class Facts:
             highest = max(high for _, high, _ in self.values)
             most = max(most for _, _, most in self.values)
             values = values_in_words(lowest, highest, most, wanted.value_range)
+            if self.of_eight_bits:
+                values += f"; {self.of_eight_bits:,} images have 8 bits, and 0 to 255"
         brightest = int(images.max())
         levels = brightest - int(images.min()) + 1
         warning = few_levels(len(images), brightest, levels, values)
@@ -347,7 +387,7 @@ class Facts:
             sizes=() if as_they_are else tuple(dict.fromkeys((sizes[0], sizes[-1]))),
             values=values,
             changed=self.changes.notes(),
-            left_out=self.sheets.notes(),
+            left_out=(*self.sheets.notes(), *self.samples.notes()),
             warnings=(warning,) if warning else (),
         )
 
@@ -385,6 +425,7 @@ def _fill(
             except Undecodable as problem:
                 reasons[name] = printable(str(problem))
                 continue
+            facts.content[name] = hashlib.sha256(content).digest()[:8]
             pending.append((name, pool.submit(decode, name, content, wanted)))
             if len(pending) > num_threads:
                 settle_oldest()

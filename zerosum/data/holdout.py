@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -15,8 +16,9 @@ from zerosum.errors import UserError
 def held_out_of(images: ImageSet, *, split: str, share: float) -> ImageSet:
     """Take the training images of a set, or those that are held out.
 
-    Which are is decided by each image's own pixels, so that it stays the same when images are added
-    or renamed, and equal images are never on both sides.
+    Which are is decided by the content of each image's file, or of its pixels where it has none, so
+    that it stays the same when images are added or renamed, and equal images are never on both
+    sides. Of the training images, classes of which none is left go away.
 
     Args:
         images: the whole set.
@@ -27,7 +29,7 @@ def held_out_of(images: ImageSet, *, split: str, share: float) -> ImageSet:
     Raises:
         UserError: no image is left on that side.
     """
-    held = rows_held_out(images.images, share=share)
+    held = rows_held_out(images.content or contents(images.images), share=share)
     rows = torch.nonzero(held if split != "train" else ~held).flatten()
     if not len(rows):
         raise UserError(
@@ -35,10 +37,9 @@ def held_out_of(images: ImageSet, *, split: str, share: float) -> ImageSet:
             f"{'to train on' if split == 'train' else 'held out'}. Choose another share."
         )
     origin = images.report.origin
+    taken = images.take(rows)
     return replace(
-        images,
-        images=images.images[rows],
-        labels=None if images.labels is None else images.labels[rows],
+        taken.with_occurring_classes() if split == "train" else taken,
         report=images.report.with_more(
             held_out=f"{int(held.sum()):,} of {len(images):,} images of {origin or images.name}, "
             "by their content"
@@ -46,11 +47,15 @@ def held_out_of(images: ImageSet, *, split: str, share: float) -> ImageSet:
     )
 
 
-def rows_held_out(images: Tensor, *, share: float) -> Tensor:
-    """Tell which images (n, ...) are held out: bool (n,)."""
+def rows_held_out(content: Sequence[bytes], *, share: float) -> Tensor:
+    """Tell which images are held out, by hashes of their content of 8 bytes: bool (n,)."""
+    return torch.tensor([int.from_bytes(number) < share * 2**64 for number in content])
+
+
+def contents(images: Tensor) -> list[bytes]:
+    """Hash the pixels of each of the images (n, ...)."""
     rows = images.contiguous().numpy()
-    numbers = [hashlib.sha256(row.tobytes()).digest()[:8] for row in rows]
-    return torch.tensor([int.from_bytes(number) < share * 2**64 for number in numbers])
+    return [hashlib.sha256(row.tobytes()).digest()[:8] for row in rows]
 
 
 def splits_already(source: object) -> UserError:

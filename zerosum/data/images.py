@@ -32,6 +32,7 @@ class ImageSet:
     # others are the target. Stacked so, both are cropped and mirrored alike by whatever does it.
     source_channels: int = 0
     matched: bool = True  # whether a source and the target stacked on it belong together
+    content: tuple[bytes, ...] = ()  # a hash of the file of each, where they come from files
     report: Report = field(default_factory=Report)  # what was understood of where they come from
 
     def __len__(self) -> int:
@@ -68,7 +69,23 @@ class ImageSet:
         index = {name: label for label, name in enumerate(classes)}
         numbers = torch.tensor([index.get(name, -1) for name in self.classes])[self.labels]
         rows = torch.nonzero(numbers >= 0).flatten()
-        return replace(self, images=self.images[rows], labels=numbers[rows], classes=classes)
+        return replace(self.take(rows), labels=numbers[rows], classes=classes)
+
+    def take(self, rows: Tensor) -> ImageSet:
+        """Some of the images, by their rows, int64 (m,)."""
+        return replace(
+            self,
+            images=self.images[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            content=tuple(self.content[row] for row in rows.tolist()) if self.content else (),
+        )
+
+    def with_occurring_classes(self) -> ImageSet:
+        """The same images without the classes of which there is none."""
+        if self.labels is None:
+            return self
+        occurring = torch.unique(self.labels).tolist()
+        return self.with_classes(tuple(self.classes[label] for label in occurring))
 
     def fingerprint(self) -> str:
         """Hash shape, pixels and labels: a resumed run must see the same data.

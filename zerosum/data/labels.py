@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -15,18 +15,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from zerosum.data.names import natural_key, num_shared_folders, printable
-from zerosum.data.splits import top_folder
+from zerosum.data.names import (
+    bulk,
+    composed,
+    natural_key,
+    num_shared_folders,
+    num_strays,
+    printable,
+)
+from zerosum.data.splits import split_of, top_folder
 from zerosum.errors import UserError
 
 LABEL_FILES = ("dataset.json", "labels.csv")
 """Files beside images that say their classes: that of the StyleGAN tools, and a table."""
-FILE_COLUMNS = ("file", "filename", "file_name", "image", "image_id", "path", "name", "id")
 LABEL_COLUMNS = ("label", "class", "class_name", "category", "target", "breed")
 MAX_CLASSES = 2**16
 """More labels than that are no classes but some number that was measured."""
-STRAY = 0.1
-"""The share of images without a class up to which they are left out, and the others have theirs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +50,12 @@ class Labelling:
     warning: str = ""
 
 
-def label_files(names: Sequence[str], told: Mapping[str, str | int] | None = None) -> Labelling:
+def label_files(
+    names: Sequence[str],
+    told: Mapping[str, str | int] | None = None,
+    *,
+    known: Collection[str] = (),
+) -> Labelling:
     """Find the classes of files.
 
     Without a file that tells them, they are read off the folders that files lie in. Folders that
@@ -57,15 +66,18 @@ def label_files(names: Sequence[str], told: Mapping[str, str | int] | None = Non
     Args:
         names: of the files.
         told: what a file of labels says, by the files' names.
+        known: classes of the training split, of which a folder alone may be one.
     """
     if told is not None:
         found = {name: told[name] for name in names if name in told}
     else:
-        level = num_shared_folders(bulk(names))
-        tops = {name: top_folder(name, level) for name in names}
+        level = num_shared_folders(bulk(names)) if names else 0
+        if known and level and {top_folder(name, level - 1) for name in names} <= set(known):
+            level -= 1
+        tops = {name: composed(top_folder(name, level)) for name in names}
         found = {name: top for name, top in tops.items() if top}
-        if len(set(found.values())) < 2:  # one folder and files beside it are no classes
-            return Labelling(labels={}, classes=())
+        if len(set(found.values())) < 2 and not set(found.values()) & set(known):
+            return Labelling(labels={}, classes=())  # one folder is no class
     strays = [name for name in names if name not in found]
     if not found or len(strays) > num_strays(names):
         example = printable(strays[0]) if strays else ""
@@ -76,23 +88,19 @@ def label_files(names: Sequence[str], told: Mapping[str, str | int] | None = Non
         return Labelling(labels={}, classes=(), warning=warning if found else "")
     classes = sorted(set(found.values()), key=class_key)
     index = {value: label for label, value in enumerate(classes)}
+    splits = [str(value) for value in classes if split_of(str(value))] if told is None else []
     return Labelling(
         labels={name: index[value] for name, value in found.items()},
         classes=tuple(printable(str(value)) for value in classes),
         strays=tuple(strays),
+        warning=(
+            f"The folder '{printable(splits[0])}' is taken for a class, and its name is that of a "
+            "split. Folders of splits need one to train on beside one that is held out, such as "
+            "train/ and test/."
+            if splits
+            else ""
+        ),
     )
-
-
-def bulk(names: Sequence[str]) -> list[str]:
-    """Leave out the few files that lie less deep than nearly all others."""
-    depths = sorted(len(PurePosixPath(name).parts) for name in names)
-    usual = depths[min(num_strays(names), len(depths) - 1)]
-    return [name for name in names if len(PurePosixPath(name).parts) >= usual]
-
-
-def num_strays(names: Sequence[str]) -> int:
-    """How many files may lie astray before their folders mean nothing."""
-    return max(1, int(STRAY * len(names)))
 
 
 def class_key(value: str | int) -> tuple[bool, int, tuple[str, str]]:
@@ -108,7 +116,8 @@ def read_labels(file: str, content: bytes, names: Sequence[str]) -> dict[str, st
         file: its name; its last part is one of `LABEL_FILES`.
         content: what it holds. In a dataset.json `labels` are pairs of a file's path and its class;
             a labels.csv has a column of files, by path or by name with or without suffix, and one
-            of classes, told by the names of the columns or standing in this order.
+            of classes, which is the only other one or has one of the names in `LABEL_COLUMNS`. An
+            empty cell is no class.
         names: of the files that it may tell of.
 
     Returns:
@@ -117,7 +126,8 @@ def read_labels(file: str, content: bytes, names: Sequence[str]) -> dict[str, st
     Raises:
         UserError: it is not what its name says, or a class is neither a number nor a text.
     """
-    parse = parse_json if PurePosixPath(file).suffix == ".json" else parse_csv
+    parse: Callable[[str], Any]
+    parse = parse_json if PurePosixPath(file).suffix.lower() == ".json" else parse_csv
     try:
         pairs = parse(content.decode("utf-8-sig"))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Error) as error:
@@ -132,23 +142,35 @@ def read_labels(file: str, content: bytes, names: Sequence[str]) -> dict[str, st
         ) from None
     if pairs is None:
         return None
-    folder = PurePosixPath(file).parent
-    by_spelling: dict[str, list[str]] = {}
-    for name in names:
-        path = PurePosixPath(name)
-        inside = path.relative_to(folder) if path.is_relative_to(folder) else path
-        for spelling in {str(inside), str(inside.with_suffix("")), path.name, path.stem}:
-            by_spelling.setdefault(spelling, []).append(name)
+    by_spelling = spellings_of(names, PurePosixPath(file).parent)
+    pairs = pairs if isinstance(pairs, list) else pairs_of_table(pairs, by_spelling)
     found: dict[str, str | int] = {}
     for spelling, value in pairs:
-        if len(meant := by_spelling.get(spelling, [])) == 1:  # or the name says nothing
-            found[meant[0]] = value
+        meant = by_spelling.get(composed(spelling), [])
+        if len(meant) != 1 or value == "":  # a name that several files have says nothing
+            continue
+        if found.setdefault(meant[0], value) != value:
+            raise UserError(
+                f"{printable(file)} names {printable(spelling)} twice, as of {found[meant[0]]} and "
+                f"of {value}. Mend it, or move it away to train without."
+            )
     if not found:
         raise UserError(
-            f"{printable(file)} names no image that is there: it begins with "
-            f"{printable(pairs[0][0]) if pairs else 'nothing'}, and the images with "
+            f"{printable(file)} names no image that is there, or none by a name that only one has: "
+            f"it begins with {printable(pairs[0][0]) if pairs else 'nothing'}, and the images with "
             f"{printable(min(names, key=natural_key))}. Mend it, or move it away to train without."
         )
+    return found
+
+
+def spellings_of(names: Sequence[str], folder: PurePosixPath) -> dict[str, list[str]]:
+    """The files that may be meant by each path, name, and either without suffix."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        path = PurePosixPath(composed(name))
+        inside = path.relative_to(folder) if path.is_relative_to(folder) else path
+        for spelling in {str(inside), str(inside.with_suffix("")), path.name, path.stem}:
+            found.setdefault(spelling, []).append(name)
     return found
 
 
@@ -166,40 +188,68 @@ def parse_json(text: str) -> list[tuple[str, str | int]] | None:
     return pairs
 
 
-def parse_csv(text: str) -> list[tuple[str, str | int]] | None:
+@dataclass(frozen=True)
+class LabelTable:
+    """The rows of a table of labels, texts without blanks around them."""
+
+    rows: list[list[str]]
+
+
+def parse_csv(text: str) -> LabelTable:
     """Read a table of files and classes, with commas, semicolons or tabs between."""
     first = text.split("\n", 1)[0]
     separator = max(",;\t", key=first.count)
-    rows = [row for row in csv.reader(io.StringIO(text), delimiter=separator) if row]
+    rows = [
+        [cell.strip() for cell in row]
+        for row in csv.reader(io.StringIO(text), delimiter=separator)
+        if row
+    ]
     if not rows or len(rows[0]) < 2:
         raise ValueError("it has no two columns")
-    head = [cell.strip().lower() for cell in rows[0]]
-    file_column = next((head.index(name) for name in FILE_COLUMNS if name in head), None)
-    label_column = next((head.index(name) for name in LABEL_COLUMNS if name in head), None)
-    if (file_column is None) != (label_column is None):
-        missing = "file names" if file_column is None else "classes"
-        known = FILE_COLUMNS if file_column is None else LABEL_COLUMNS
-        raise ValueError(
-            f"its columns are {', '.join(map(repr, head))}, and none is that of the {missing}, "
-            f"which may be called {', '.join(known[:3])}"
-        )
-    if file_column is not None and label_column is not None:
-        rows = rows[1:]
-    else:
-        file_column, label_column = 0, 1
-    pairs = []
     for number, row in enumerate(rows, 1):
-        if len(row) <= max(file_column, label_column):
-            raise ValueError(f"row {number} has {len(row)} columns")
-        pairs.append((row[file_column].strip().replace("\\", "/"), row[label_column].strip()))
-    if all(is_whole(value) for _, value in pairs):
-        return [(file, int(value)) for file, value in pairs]
-    return list(pairs)
+        if len(row) != len(rows[0]):
+            raise ValueError(f"row {number} has {len(row)} columns, and the first {len(rows[0])}")
+    return LabelTable(rows)
+
+
+def pairs_of_table(
+    table: LabelTable, by_spelling: Mapping[str, Sequence[str]]
+) -> list[tuple[str, str | int]]:
+    """Find the columns of files and of classes: by their names, or else by what they hold.
+
+    Raises:
+        UserError: it is not clear which is which.
+    """
+    head = [cell.lower() for cell in table.rows[0]]
+    rows = [[cell.replace("\\", "/") for cell in row] for row in table.rows]
+    known = [composed(cell) in by_spelling for cell in rows[0]]
+    has_head = not any(known)
+    body = rows[1:] if has_head else rows
+    # A number may be the name of a class and of a file: files are all different.
+    hits = [
+        len({row[column] for row in body if composed(row[column]) in by_spelling})
+        for column in range(len(head))
+    ]
+    file_column = max(range(len(head)), key=lambda column: hits[column])
+    others = [column for column in range(len(head)) if column != file_column]
+    named = [column for column in others if head[column] in LABEL_COLUMNS] if has_head else []
+    if not named and len(others) > 1:  # a column that numbers the rows is none of classes
+        others = [column for column in others if len({row[column] for row in body}) < len(body)]
+    if len(named or others) != 1:
+        raise UserError(
+            f"Of the columns {', '.join(map(repr, head))} of labels it is not clear which holds "
+            f"the classes: expected one that is called {', '.join(LABEL_COLUMNS[:3])}."
+        )
+    label_column = (named or others)[0]
+    pairs: list[tuple[str, str | int]] = [(row[file_column], row[label_column]) for row in body]
+    if all(is_whole(str(value)) for _, value in pairs if value != ""):
+        return [(file, int(value) if value != "" else "") for file, value in pairs]
+    return pairs
 
 
 def is_whole(text: str) -> bool:
-    """Whether a text is a whole number."""
-    return text.removeprefix("-").isdecimal()
+    """Whether a text is a whole number, written as a program would: "007" is none."""
+    return text.removeprefix("-").isdecimal() and str(int(text)) == text
 
 
 def index_labels(

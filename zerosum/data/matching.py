@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from zerosum.data.folder import list_files
-from zerosum.data.names import is_image, natural_key, printable
+from zerosum.data.names import composed, is_image, natural_key, printable
 from zerosum.errors import UserError
 
 
@@ -48,7 +48,7 @@ def images_by_name(folder: Path) -> dict[str, str]:
         raise UserError(f"Pairs are matched between two folders, and '{folder}' is none.")
     found: dict[str, str] = {}
     for file in filter(is_image, list_files(folder)):
-        name = str(PurePosixPath(file).with_suffix(""))
+        name = composed(str(PurePosixPath(file).with_suffix("")))
         if name in found:
             raise UserError(
                 f"{folder} holds both {printable(found[name])} and {printable(file)}: which of "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import PurePosixPath
 
@@ -12,6 +14,8 @@ SUFFIXES = (
     *((".heic", ".heif") if find_spec("pillow_heif") else ()),
 )
 
+STRAY = 0.1
+"""The share of files up to which those that lie elsewhere than nearly all are strays."""
 LITTER = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
 """Folders in which macOS, Synology and Windows keep thumbnails and the like beside the user's."""
 
@@ -36,7 +40,7 @@ def printable(name: str) -> str:
     return name if name.isprintable() else ascii(name)[1:-1]
 
 
-def num_shared_folders(names: list[str]) -> int:
+def num_shared_folders(names: Sequence[str]) -> int:
     """Count the folders at the beginning of every name: they say nothing of one file."""
     num_shared = 0
     for level in zip(*(PurePosixPath(name).parent.parts for name in names), strict=False):
@@ -44,3 +48,20 @@ def num_shared_folders(names: list[str]) -> int:
             break
         num_shared += 1
     return num_shared
+
+
+def bulk(names: Sequence[str]) -> list[str]:
+    """Leave out the few files that lie less deep than nearly all others."""
+    depths = sorted(len(PurePosixPath(name).parts) for name in names)
+    usual = depths[min(num_strays(names), len(depths) - 1)]
+    return [name for name in names if len(PurePosixPath(name).parts) >= usual]
+
+
+def num_strays(names: Sequence[str]) -> int:
+    """How many files may lie astray before their folders mean nothing."""
+    return max(1, int(STRAY * len(names)))
+
+
+def composed(name: str) -> str:
+    """A name with its accents composed: macOS writes "é" in two characters, others in one."""
+    return unicodedata.normalize("NFC", name)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import numpy as np
@@ -27,16 +28,19 @@ from zerosum.data.folder import list_files, read_file
 from zerosum.data.gather import (
     Decoder,
     Gathered,
+    Inventory,
+    find_range,
     gather_pixels,
     one_image,
     require_range_read,
     size_mismatch,
+    take_stock,
 )
 from zerosum.data.holdout import held_out_of, rows_held_out, splits_already
 from zerosum.data.images import ImageSet, safe_name
 from zerosum.data.matching import match_folders
 from zerosum.data.named_pairs import load_named_pairs
-from zerosum.data.names import SUFFIXES, is_image, natural_key, printable
+from zerosum.data.names import natural_key, printable
 from zerosum.data.report import Note, Report, ValueRange
 from zerosum.errors import UserError, and_more
 from zerosum.hardware import memory_bytes, require_memory
@@ -117,6 +121,9 @@ def load_pairs(
     reader = PairReader(root=root, wanted=wanted, strict=strict)
     step = {"AtoB": 1, "BtoA": -1}[direction]  # through A and B, so that the source comes first
     folders = find_domains(root, split)[::step]
+    if value_range == "auto":
+        to_train = find_domains(root, "train")[::step]
+        reader = replace(reader, to_train=dict(zip(folders, to_train, strict=True)))
     if len(folders) == 1:
         pairs = _cut(reader, folders[0], step=step, matched=matched)
     elif matched:
@@ -130,6 +137,7 @@ def load_pairs(
         classes=(),
         name=safe_name(root),
         skipped=pairs.skipped,
+        content=pairs.content,
         report=pairs.report.with_more(
             origin=" and ".join(printable(str(folder)) for folder in folders),
             held_out=pairs.report.held_out
@@ -150,6 +158,7 @@ class Pairs:
     source_channels: int
     skipped: tuple[str, ...]
     report: Report
+    content: tuple[bytes, ...]  # a hash of the files of each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +168,7 @@ class PairReader:
     root: Path
     wanted: Format
     strict: bool
+    to_train: Mapping[Path, Path] = field(default_factory=dict)  # by folders of another split
 
     def name(self, path: Path) -> str:
         """A file's name in messages and lists."""
@@ -170,13 +180,21 @@ class PairReader:
         Raises:
             UserError: there are none.
         """
-        files = [file for file in list_files(folder) if is_image(file)]
-        if not files:
-            raise UserError(
-                f"{folder} holds no images: expected files ending in {' '.join(SUFFIXES)}. "
-                f"{EXPECTED}"
+        found = self.take_stock(folder)
+        return sorted((self.name(folder / file) for file in found.images), key=natural_key)
+
+    def take_stock(self, folder: Path) -> Inventory:
+        """Tell a folder's images from all else in it.
+
+        Raises:
+            UserError: there are none.
+        """
+        try:
+            return take_stock(
+                list_files(folder), lambda name: read_file(folder / name), source=folder
             )
-        return sorted((self.name(folder / file) for file in files), key=natural_key)
+        except UserError as error:
+            raise UserError(f"{error} {EXPECTED}") from None
 
     def gather(self, names: list[str], folder: Path, decoder: Decoder | None = None) -> Gathered:
         """Decode files of a folder, each to one image unless a decoder says otherwise."""
@@ -185,9 +203,17 @@ class PairReader:
             lambda name: read_file(self.root / name),
             decoder or (lambda name, content, wanted: one_image(read_image(content, wanted))),
             source=folder,
-            wanted=self.wanted,
+            wanted=self.with_range_of(folder),
             strict=self.strict,
         )
+
+    def with_range_of(self, folder: Path) -> Format:
+        """The wanted shape, with the values of a folder's images in the place of `--range auto`."""
+        if self.wanted.value_range != "auto":
+            return self.wanted
+        names = self.list_images(self.to_train.get(folder, folder))
+        found = find_range(names, lambda name: read_file(self.root / name))
+        return replace(self.wanted, value_range=found)
 
 
 def _cut(reader: PairReader, folder: Path, *, step: int, matched: bool) -> Pairs:
@@ -197,11 +223,16 @@ def _cut(reader: PairReader, folder: Path, *, step: int, matched: bool) -> Pairs
         UserError: they are not to be matched, and all lie in folders inside: these are two domains,
             rather, by other names than A and B.
     """
+    inventory = reader.take_stock(folder)
     names = reader.list_images(folder)
-    if not matched and all((reader.root / name).parent != folder for name in names):
+    inside = {PurePosixPath(name).parts[0] for name in inventory.images if "/" in name}
+    all_inside = all("/" in name for name in inventory.images)
+    paired = all_inside and len(inside) == 2 and are_alike(inventory.images)
+    if all_inside and (not matched or paired):
+        folders = and_more([printable(name) for name in sorted(inside, key=natural_key)])
         raise UserError(
-            f"The images of {folder} lie in folders inside it, such as {printable(names[0])}. "
-            f"{EXPECTED}"
+            f"The images of {folder} lie in folders inside it: {folders}. {EXPECTED} If these are "
+            "the two domains, call them A and B."
         )
 
     def decode_halves(name: str, content: bytes, wanted: Format) -> Decoded:
@@ -224,7 +255,7 @@ def _cut(reader: PairReader, folder: Path, *, step: int, matched: bool) -> Pairs
         height, width = found.sizes[odd[0]]
         raise UserError(
             f"{folder} is one folder of images such as {printable(odd[0])}, {height}×{width}, and "
-            "two domains were expected: two folders of images, A and B, of any names and numbers. "
+            "two domains were expected: two folders of images, called A and B, of any number. "
             "(Images twice as wide as high would be taken for A and B side by side.)"
         )
     (height, width), _ = Counter(sizes).most_common(1)[0]
@@ -248,8 +279,18 @@ def _cut(reader: PairReader, folder: Path, *, step: int, matched: bool) -> Pairs
         images=found.images,
         source_channels=found.images.shape[1] // 2,
         skipped=found.skipped,
-        report=found.report.with_more(changed=[cut], warnings=warnings),
+        report=found.report.with_more(
+            changed=[cut], warnings=warnings, left_out=inventory.left_out
+        ),
+        content=found.content,
     )
+
+
+def are_alike(names: Sequence[str]) -> bool:
+    """Whether the images of two folders go by the same names, at least half of them."""
+    inside = [str(PurePosixPath(*PurePosixPath(name).with_suffix("").parts[1:])) for name in names]
+    twice = sum(count > 1 for count in Counter(inside).values())
+    return 2 * twice >= len(set(inside))
 
 
 def _match(reader: PairReader, source: Path, target: Path) -> Pairs:
@@ -325,7 +366,7 @@ def _side(reader: PairReader, folder: Path, *, split: str, hold_out: float) -> G
     found = reader.gather(reader.list_images(folder), folder)
     if not hold_out:
         return found
-    held = rows_held_out(torch.from_numpy(found.images), share=hold_out).numpy()
+    held = rows_held_out(found.content, share=hold_out).numpy()
     chosen = ~held if split == "train" else held
     if not chosen.any():
         raise UserError(
@@ -335,7 +376,8 @@ def _side(reader: PairReader, folder: Path, *, split: str, hold_out: float) -> G
     names = tuple(name for name, taken in zip(found.names, chosen, strict=True) if taken)
     note = f"{int(held.sum()):,} of {len(found.names):,} images of {folder}, by their content"
     report = found.report.with_more(held_out=note)
-    return replace(found, images=found.images[chosen], names=names, report=report)
+    content = tuple(each for each, taken in zip(found.content, chosen, strict=True) if taken)
+    return replace(found, images=found.images[chosen], names=names, content=content, report=report)
 
 
 def _stack(
@@ -366,4 +408,8 @@ def _stack(
         source_channels=source_channels,
         skipped=skipped,
         report=sources.report.joined(targets.report),
+        content=tuple(
+            hashlib.sha256(sources.content[one] + targets.content[other]).digest()[:8]
+            for one, other in rows
+        ),
     )

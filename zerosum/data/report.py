@@ -36,7 +36,7 @@ class Note:
         example = f", such as {self.example}" if self.example else ""
         what = self.what
         if self.count == 1:
-            what = re.sub(r"^(file|image|picture)s ", r"\1 ", what)
+            what = re.sub(r"^(file|image|picture|sample)s ", r"\1 ", what)
         return f"{self.count:,} {what}{example}"
 
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from zerosum.data.names import is_image, num_shared_folders, printable
+from zerosum.data.names import bulk, is_image, num_shared_folders, printable
 from zerosum.errors import UserError, and_more
 
-SPLITS = {
+SPELLINGS = {
     "train": ("train", "training"),
-    "val": ("val", "valid", "validation", "test", "testing"),
-    "test": ("test", "testing", "val", "valid", "validation"),
+    "val": ("val", "valid", "validation", "dev", "eval"),
+    "test": ("test", "testing"),
+}
+"""How splits are spelled in the names of folders."""
+SPLITS = {
+    "train": SPELLINGS["train"],
+    "val": (*SPELLINGS["val"], *SPELLINGS["test"]),
+    "test": (*SPELLINGS["test"], *SPELLINGS["val"]),
 }
 """The splits that can be asked for, and the folders that serve for each, the first choice first."""
 HELD_OUT = SPLITS["val"]
@@ -39,8 +46,8 @@ def choose_split(names: Sequence[str], split: str, *, source: object = "This") -
     """Choose the files of one split; all of them, where no folders are named after splits.
 
     Folders are those of splits if one is named after the training split and another after a
-    held-out one, in letters of either case, as in `train/cat/1.png` and `valid/cat/2.png`, maybe in
-    a folder around both.
+    held-out one, see `split_of`, as in `train/cat/1.png` and `valid/cat/2.png`, maybe in a folder
+    around both; or so in the folder of each class, as in `cat/train/1.png`.
 
     Args:
         names: of all image files, with "/" between folders.
@@ -51,26 +58,69 @@ def choose_split(names: Sequence[str], split: str, *, source: object = "This") -
         UserError: there are folders of held-out images and none of images to train on.
     """
     names = list(names)
-    level = num_shared_folders(names)
+    level = num_shared_folders(bulk(names)) if names else 0
     tops = {name: top_folder(name, level) for name in names}
-    spelled = {top.lower(): top for top in tops.values()}
-    to_train = [spelled[name] for name in SPLITS["train"] if name in spelled]
-    held_out = [spelled[name] for name in HELD_OUT if name in spelled]
-    if held_out and not to_train and set(tops.values()) == set(held_out) and len(held_out) > 1:
+    found = folders_of_splits(set(tops.values()))
+    kinds = {split_of(top) for top in set(tops.values())}
+    if len(kinds) > 1 and kinds <= {"val", "test"}:
+        folders = sorted(set(tops.values()))
         raise UserError(
-            f"{source} holds images to test on, in {' and '.join(map(printable, held_out))}, but "
+            f"{source} holds images to test on, in {' and '.join(map(printable, folders))}, but "
             "none to train on: expected them beside, in a folder 'train' of the same layout. If "
             "these are classes, give the folders other names."
         )
-    if not (to_train and held_out):
+    if not found:
+        inner = {name: top_folder(name, level + 1) for name in names}
+        by_top: dict[str, set[str]] = {}
+        for name in names:
+            by_top.setdefault(tops[name], set()).add(inner[name])
+        if all("train" in folders_of_splits(folders) for folders in by_top.values()):
+            tops, found = inner, folders_of_splits(set(inner.values()))
+    if not found:
         return Split(names=names)
-    wanted = next(spelled[name] for name in SPLITS[split] if name in spelled)
+    wanted = next(found[kind] for kind in ORDER[split] if kind in found)
+    held_out = next(found[kind] for kind in ORDER["val"] if kind in found)
     return Split(
         names=[name for name in names if tops[name] == wanted],
         folder=wanted,
-        held_out=held_out[0],
-        beside=tuple(name for name in names if tops[name] not in {*to_train[:1], *held_out}),
+        held_out=held_out,
+        beside=tuple(name for name in names if tops[name] not in found.values()),
     )
+
+
+ORDER = {"train": ("train",), "val": ("val", "test"), "test": ("test", "val")}
+"""The splits that serve for each that can be asked for, the first choice first."""
+
+
+def folders_of_splits(folders: Collection[str]) -> dict[str, str]:
+    """The folder of each split, {} unless there is one to train on and one that is held out.
+
+    Of several that are named after one split, that of the plain name counts, "train" and not
+    "train_masks"; without a plain one they are no splits.
+    """
+    by_kind: dict[str, list[str]] = {}
+    for folder in sorted(folders):
+        if kind := split_of(folder):
+            by_kind.setdefault(kind, []).append(folder)
+    found: dict[str, str] = {}
+    for kind, several in by_kind.items():
+        plain = [folder for folder in several if folder.lower() in SPELLINGS[kind]] or several
+        if len(several) > 1 and len(plain) != 1:
+            return {}
+        found[kind] = plain[0]
+    return found if "train" in found and len(found) > 1 else {}
+
+
+def split_of(folder: str) -> str:
+    """The split that a folder is named after, in letters of either case; "" for none.
+
+    It may stand among other words: "training_set", "seg_test", "Validation images".
+    """
+    words = set(re.split(r"[^a-z]+", folder.lower()))
+    for kind, spellings in SPELLINGS.items():
+        if words & set(spellings):
+            return kind
+    return ""
 
 
 def names_have_splits(names: Sequence[str]) -> bool:

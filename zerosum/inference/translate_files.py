@@ -17,6 +17,8 @@ from rich.progress import track
 
 from zerosum.config.specs import Fit, read_size
 from zerosum.data.decode import (
+    SAMPLE,
+    SOFTWARE,
     Format,
     Undecodable,
     decode,
@@ -36,7 +38,7 @@ from zerosum.inference.run import Run
 from zerosum.inference.tiff import encode_tiff
 from zerosum.inference.tiles import Translator
 from zerosum.inference.translate_plan import EXACT, FOLDER, PICTURES, Job, names_folder, plan
-from zerosum.plots.grids import to_picture
+from zerosum.plots.grids import marked, to_picture
 
 QUALITY = 95
 """Of JPEG and WebP, of 100: what is lost is not seen."""
@@ -288,8 +290,11 @@ def encode(image: NDArray[Any], suffix: str) -> bytes:
         return content.getvalue()
     if suffix in EXACT:
         return encode_tiff(((image + 1) * 32767.5).round().astype(np.uint16))
+    exif = Image.Exif()
+    exif[SOFTWARE] = SAMPLE
+    told: dict[str, Any] = {"pnginfo": marked(SAMPLE)} if suffix == ".png" else {"exif": exif}
     try:
-        to_picture(image).save(content, format=PICTURES[suffix], quality=QUALITY)
+        to_picture(image).save(content, format=PICTURES[suffix], quality=QUALITY, **told)
     except (OSError, ValueError) as error:  # opacity in a JPEG, sides beyond what a format can say
         raise UserError(
             f"An image of {image.shape[0]}×{image.shape[1]} pixels and {image.shape[2]} channels "

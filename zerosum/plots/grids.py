@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from zerosum.data.arrays import Pixels, Samples
-from zerosum.data.decode import SHEET
+from zerosum.data.decode import SAMPLE, SHEET
 
 GAP = 2
 BORDER_VALUE = 255
@@ -65,9 +66,23 @@ def save_sheet(picture: Image.Image, path: Path) -> None:
     Raises:
         OSError: it cannot be written.
     """
+    picture.save(path, format="PNG", pnginfo=marked(SHEET))
+
+
+def save_sample(image: Image.Image, path: Path | BinaryIO) -> None:
+    """Write one sample as a PNG, which is data only where there is nothing else.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    image.save(path, format="PNG", pnginfo=marked(SAMPLE))
+
+
+def marked(software: str) -> PngInfo:
+    """What a PNG says of the program that made it."""
     told = PngInfo()
-    told.add_text("Software", SHEET)
-    picture.save(path, format="PNG", pnginfo=told)
+    told.add_text("Software", software)
+    return told
 
 
 def to_picture(image: Pixels) -> Image.Image:

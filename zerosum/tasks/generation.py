@@ -8,6 +8,8 @@ from zerosum import data
 from zerosum.callbacks.monitor import Monitor
 from zerosum.config.base import Settings
 from zerosum.data.images import ImageSet, to_array
+from zerosum.data.names import natural_key
+from zerosum.errors import and_more
 from zerosum.game.sampling import Generator, draw_inputs, generate
 from zerosum.metrics.features import cheap_net, feature_net
 from zerosum.metrics.registry import LEAST_IMAGES
@@ -43,7 +45,16 @@ class Generation:
         """Load the validation split, or that to test on, where there is one."""
         if not (config.hold_out or data.has_splits(config.data)):
             return None
-        found = self.load_split(config, "val").with_classes(images.classes)
+        held_out = self.load_split(config, "val")
+        found = held_out.with_classes(images.classes)
+        if foreign := len(held_out) - len(found):
+            names = sorted({*held_out.classes} - {*images.classes}, key=natural_key)
+            notice(
+                f"WARNING: {foreign:,} of the {len(held_out):,} held-out images are left out: they "
+                f"are of classes that are not trained on, {and_more(names)}."
+            )
+        if images.classes and found.labels is None and len(found):
+            notice("The held-out images have no classes: D is not asked about them.")
         return found if len(found) else None
 
     def painter(
