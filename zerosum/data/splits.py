@@ -31,7 +31,8 @@ class Split:
 
     Attributes:
         names: of the files, all of the source's where it has no splits.
-        folder: where they lie, "train"; "" where the source has no splits.
+        folder: where they lie, "train", or "*/train" in the folder of each class; "" where the
+            source has no splits.
         held_out: the folder of the held-out files; "" where there are none.
         beside: files that lie in the folder of no split, and are in none.
     """
@@ -69,21 +70,22 @@ def choose_split(names: Sequence[str], split: str, *, source: object = "This") -
             "none to train on: expected them beside, in a folder 'train' of the same layout. If "
             "these are classes, give the folders other names."
         )
+    above = ""
     if not found:
         inner = {name: top_folder(name, level + 1) for name in names}
         by_top: dict[str, set[str]] = {}
         for name in names:
             by_top.setdefault(tops[name], set()).add(inner[name])
         if all("train" in folders_of_splits(folders) for folders in by_top.values()):
-            tops, found = inner, folders_of_splits(set(inner.values()))
+            tops, found, above = inner, folders_of_splits(set(inner.values())), "*/"
     if not found:
         return Split(names=names)
     wanted = next(found[kind] for kind in ORDER[split] if kind in found)
     held_out = next(found[kind] for kind in ORDER["val"] if kind in found)
     return Split(
         names=[name for name in names if tops[name] == wanted],
-        folder=wanted,
-        held_out=held_out,
+        folder=above + wanted,
+        held_out=above + held_out,
         beside=tuple(name for name in names if tops[name] not in found.values()),
     )
 
