@@ -110,7 +110,7 @@ def settle_own(
     if saved is not None:
         kept = dict(saved.get("own_defaults", {}))
         return about.on_own(config, kept)[0], kept
-    values = about.own(config, count=len(images), device=device.type)
+    values = about.own(config, count=len(images), channels=images.shape[0], device=device.type)
     config, taken = about.on_own(config, values)
     if taken:
         flags = " ".join(

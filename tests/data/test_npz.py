@@ -57,9 +57,9 @@ def test_transparency_is_composed_on_white(save):
 BAD = {
     "floats": ({"images": GRAY / 255}, r"float64 of shape \(2, 5, 6\), .*--range 0:1"),
     "dimensions": ({"images": GRAY[0]}, r"uint8 of shape \(5, 6\); expected an array 'images'"),
-    "channels": ({"images": np.zeros((2, 5, 6, 17), np.uint8)}, r"\(2, 5, 6, 17\); expected"),
+    "channels": ({"images": np.zeros((2, 17, 6, 17), np.uint8)}, r"\(2, 17, 6, 17\); expected"),
     "no-images": ({"images": GRAY[:0]}, r"\(0, 5, 6\); expected"),
-    "ambiguous": ({"one": GRAY, "two": GRAY}, r"holds one \(2, 5, 6\), two \(2, "),
+    "ambiguous": ({"one": GRAY, "two": GRAY}, r"holds one \(2, 5, 6\); two \(2, .*x_train"),
     "nothing": ({}, "holds nothing; expected"),
     "objects": ({"images": np.array([GRAY, "x"], object)}, "pickled objects, which are never"),
     "label-type": ({"images": GRAY, "labels": np.zeros(2)}, "labels in .* are float64 of shape"),
@@ -180,3 +180,64 @@ def test_a_single_array_in_an_npy(tmp_path):
     np.save(tmp_path / "a.npy", GRAY)
     images = load(tmp_path / "a.npy")
     assert (images.shape, images.name) == ((1, 5, 6), "a")
+
+
+@pytest.mark.parametrize(
+    ("shape", "read", "is_guess"),
+    [
+        ((2, 5, 32, 20), (5, 32, 20), False),
+        ((2, 32, 20, 5), (5, 32, 20), False),
+        ((20, 5, 16, 16), (5, 16, 16), True),
+        ((20, 16, 16, 5), (5, 16, 16), True),
+        ((2, 8, 8, 3), (3, 8, 8), False),
+        ((2, 3, 8, 8), (3, 8, 8), False),
+        ((2, 3, 7, 4), (4, 3, 7), True),
+        ((2, 2, 9, 8), (8, 2, 9), True),
+    ],
+    ids=str,
+)
+def test_where_the_channels_are(save, shape, read, is_guess):
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    wanted = 4 if read[0] == 4 else None
+    images = load(save(images=pixels), channels=wanted)
+    assert images.shape == read
+    is_first = shape[1] == read[0]
+    planes = pixels if is_first else pixels.transpose(0, 3, 1, 2)
+    assert np.array_equal(images.images.numpy(), planes)
+    assert any("last or first" in each for each in images.report.warnings) == is_guess
+
+
+def test_a_layout_in_the_file_counts(save):
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 16, 16), np.uint8)
+    images = load(save(images=pixels, layout="NHWC"))
+    assert (images.shape, images.report.warnings) == ((16, 5, 16), ())
+
+
+def test_an_unknown_layout_is_refused(save):
+    with pytest.raises(UserError, match=r"no layout 'CHW'.*NCHW, NHWC"):
+        load(save(images=COLOUR, layout="CHW"))
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [("X", "y"), ("images", "label"), ("Images", "LABELS"), ("train_images", "train_labels")],
+)
+def test_other_spellings_of_images_and_labels(save, images, labels):
+    found = load(save(**{images: GRAY, labels: np.array([3, 5])}))
+    assert (len(found), found.classes, found.report.left_out) == (2, ("3", "5"), ())
+
+
+def test_splits_in_capitals(save):
+    one = np.array([7])
+    path = save(X_train=GRAY, y_train=np.array([7, 8]), X_test=GRAY[1:], y_test=one)
+    assert has_splits(path)
+    train, held_out = load(path), load(path, split="test")
+    assert (len(train), train.classes, len(held_out)) == (2, ("7", "8"), 1)
+    assert (train.report.left_out, held_out.report.left_out) == ((), ())
+    assert train.report.held_out == "X_test in it"
+
+
+def test_what_is_not_read_is_said(save):
+    report = load(save(images=GRAY, x=GRAY, Z=np.zeros(9))).report
+    (note,) = report.left_out
+    assert str(note) == "2 of its arrays, not read: x, Z"

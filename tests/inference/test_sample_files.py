@@ -6,7 +6,7 @@ from PIL import Image
 
 from zerosum.errors import UserError
 from zerosum.inference.run import Sampled
-from zerosum.inference.sample_files import WALK_STEPS, read_latents, write_samples
+from zerosum.inference.sample_files import WALK_STEPS, class_parts, read_latents, write_samples
 from zerosum.plots.grids import Presentation
 from zerosum.tasks.points import PointPresentation
 
@@ -86,6 +86,35 @@ def test_arrays_are_called_what_they_are(tmp_path, made, presentation, names):
 def test_files_are_named_by_index_seed_and_class(tmp_path, made, z, names):
     write_samples(made, tmp_path / "out", presentation=Presentation(), seed=7, z=z)
     assert sorted(path.stem for path in (tmp_path / "out").iterdir()) == names
+
+
+@pytest.mark.parametrize(
+    ("classes", "parts"),
+    [
+        (("-1", "1", "+1"), ["-1", "1", "+1"]),
+        (("🐱 猫", "🐶 犬", "हिन्दी"), ["猫", "犬", "हिन्दी"]),
+        (("🐱", "🐶", "a b", "a/b"), ["0", "1", "a-b_2", "a-b_3"]),
+        (("a/b", "a b", "a-b_1"), ["0_a-b", "1_a-b", "2_a-b_1"]),
+        (("x" * 90 + "1", "x" * 90 + "2"), ["x" * 48 + "_0", "x" * 48 + "_1"]),
+        (("../up", "..", "c:\\d"), ["up", "1", "c-d"]),
+    ],
+)
+def test_file_names_tell_classes_apart(classes, parts):
+    assert class_parts(classes) == dict(zip(classes, parts, strict=True))
+
+
+@pytest.mark.parametrize(("channels", "shown"), [(2, [0, 1, 0]), (5, [0, 1, 2])])
+def test_pictures_of_more_channels_show_three_and_say_so(tmp_path, capsys, channels, shown):
+    made = Made(told=False, count=1)
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 4, 4, channels), np.uint8)
+    made.sample_with_inputs = lambda *_, **__: Sampled(pixels, np.ones((1, 5), np.float32), None)
+    for out, file in (("out", "out/000000_seed0.png"), ("one.png", "one.png")):
+        write_samples(made, tmp_path / out, presentation=Presentation())
+        with Image.open(tmp_path / file) as image:
+            assert np.array_equal(np.asarray(image), pixels[0][..., shown])
+        assert f"{channels} channels" in capsys.readouterr().err
+    write_samples(made, tmp_path / "all.npz", presentation=Presentation())
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

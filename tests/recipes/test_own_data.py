@@ -11,16 +11,26 @@ from zerosum.recipes.own_data import NAMES, own_images
 SMALL = ["--data", "photos", "--device", "cpu", "--width", "4", "--batch-size", "4"]
 
 
-def found(name, *, count, device="cpu", **given):
+def found(name, *, count, channels=3, device="cpu", **given):
     recipe = RECIPES[name]
     config = recipe.configure({"data": "photos", **given})
-    return recipe.on_own(config, own_images(config, count=count, device=device))[1]
+    return recipe.on_own(config, own_images(config, count=count, channels=channels, device=device))[
+        1
+    ]
 
 
 def test_few_images_are_augmented_and_many_are_not():
     few = found("dcgan", count=300)
     assert (few["augment"], few["augment_target"]) == ("color,translation,cutout", 0.6)
     assert "augment" not in found("dcgan", count=5_000)
+
+
+@pytest.mark.parametrize(
+    ("channels", "augment"),
+    [(1, "color,translation,cutout"), (2, "translation,cutout"), (5, "translation,cutout")],
+)
+def test_what_is_no_color_is_not_augmented_as_one(channels, augment):
+    assert found("dcgan", count=300, channels=channels)["augment"] == augment
 
 
 def test_without_a_zero_of_the_logits_augmentation_is_fixed():

@@ -27,6 +27,8 @@ PENALTIES: tuple[str, ...] = get_args(Penalty)
 
 POLICIES = ("color", "translation", "cutout")
 """Every augmentation, in the order in which they are applied."""
+COLORED = (1, 3, 4)
+"""Channels that the augmentation `color` knows: gray, RGB, RGBA."""
 
 ONE_SIDED = "one-sided"
 EXAMPLE = "r1:0.1,r2:0.1"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,17 +25,24 @@ from zerosum.data.decode import (
 )
 from zerosum.data.images import ImageSet, safe_name, to_tensor
 from zerosum.data.labels import index_labels
-from zerosum.data.report import Report, few_levels, values_in_words
-from zerosum.data.splits import SPLITS
-from zerosum.errors import UserError
+from zerosum.data.names import printable
+from zerosum.data.report import Note, Report, few_levels, values_in_words
+from zerosum.data.splits import HELD_OUT, SPLITS
+from zerosum.errors import UserError, and_more, unknown_name
 
-EXPECTED = "expected an array 'images' of uint8 with the shape (n, h, w) or (n, h, w, c)"
+EXPECTED = (
+    "expected an array 'images' of uint8 with the shape (n, h, w), (n, h, w, c) or (n, c, h, w)"
+)
 # What numpy raises on damage, and on headers that announce more than fits into memory.
 DAMAGE = (
     *(OSError, EOFError, ValueError, MemoryError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error),
 )
 MAX_CHANNELS = 16
+CHANNELS_LAST, CHANNELS_FIRST = "NHWC", "NCHW"
+"""What an array `layout` may say of the order of the dimensions of `images`."""
+IMAGES, LABELS = ("images", "x", "arr_0"), ("labels", "label", "y")
+"""How images without splits are called, and their labels."""
 SPELLINGS = (
     ("{split}_images", "{split}_labels"),
     ("images_{split}", "labels_{split}"),
@@ -43,19 +50,29 @@ SPELLINGS = (
     ("{split}_x", "{split}_y"),
 )
 """How the arrays of a split are called: as MedMNIST has it, or Keras."""
+SPELLED = (
+    f"Images may be called {', '.join(IMAGES[:-1])} or {IMAGES[-1]}, or be the only array of 3 or "
+    f"4 dimensions, and their labels {', '.join(LABELS[:-1])} or {LABELS[-1]}; of splits "
+    + ", ".join(" and ".join(pair).format(split="train") for pair in SPELLINGS)
+    + ", and so on with val or test; in letters of either case."
+)
+MOST_NAMED = 10
+"""Arrays that are not used, of which a report has the names."""
 
 
 def load_npz(path: Path, *, split: str, wanted: Format, strict: bool) -> ImageSet:
     """Load the images of an .npz or .npy file, and its labels where there are any.
 
     Args:
-        path: holds images (n, h, w), (n, h, w, c) or (n, c, h, w), c up to 16, as `images`, as
-            `arr_0`, or as its only array of 3 or 4 dimensions; or points in the plane, floats
-            (n, 2), as `points`; and maybe `labels` (n,), whole numbers or texts, and `classes`,
-            the names of the classes 0, 1, .... Images are uint8, whole numbers of 16 bits, or, with
-            `wanted.value_range`, of any number type. Where the last dimension can be channels, it
-            is. Arrays may be of splits, `train_images`, `train_labels`, `test_images` and so on, or
-            `x_train`, `y_train`.
+        path: holds images (n, h, w), (n, h, w, c) or (n, c, h, w), c up to 16, as `images`, as `x`
+            or `arr_0`, or as its only array of 3 or 4 dimensions; or points in the plane, floats
+            (n, 2), as `points`; and maybe `labels` (n,), `label` or `y`, whole numbers or texts,
+            and `classes`, the names of the classes 0, 1, .... Images are uint8, whole numbers of
+            16 bits, or, with `wanted.value_range`, of any number type. Where the channels are
+            follows from the shape, see `find_channels`, or from `layout`, the text NHWC or NCHW.
+            Arrays may be of splits, `train_images`, `train_labels`, `test_images` and so on, or
+            `x_train`, `y_train`. Names are read in letters of either case; arrays of other names
+            are left out, which the report says.
         split: which one, of such a file.
         wanted: the shape to bring the images to.
         strict: means nothing here.
@@ -70,8 +87,15 @@ def load_npz(path: Path, *, split: str, wanted: Format, strict: bool) -> ImageSe
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 arrays = {"images": archive}
                 return set_of_arrays(arrays, path, wanted=wanted, name=safe_name(path))
-            arrays, held_out = of_split(archive, split)
+            names, held_out = choose_arrays(archive, split, path)
+            arrays = {meaning: archive[name] for meaning, name in names.items()}
+            if wanted.value_range == "auto" and held_out:  # of what is trained on, for every split
+                to_train = archive[choose_arrays(archive, "train", path)[0]["images"]]
+                if to_train.dtype != np.uint8:
+                    lowest, highest = float(np.nanmin(to_train)), float(np.nanmax(to_train))
+                    wanted = replace(wanted, value_range=(lowest, highest))
             loaded = set_of_arrays(arrays, path, wanted=wanted, name=safe_name(path))
+            left_out = unused(archive.files, used=names.values())
     except UserError:
         raise
     except DAMAGE as error:
@@ -80,7 +104,9 @@ def load_npz(path: Path, *, split: str, wanted: Format, strict: bool) -> ImageSe
             f"{EXPECTED.capitalize()}."
         ) from error
     origin = f"{path}, its {split} split" if held_out else str(path)
-    return replace(loaded, report=loaded.report.with_more(origin=origin, held_out=held_out))
+    return replace(
+        loaded, report=loaded.report.with_more(origin=origin, held_out=held_out, left_out=left_out)
+    )
 
 
 def npz_has_splits(path: Path) -> bool:
@@ -88,31 +114,88 @@ def npz_has_splits(path: Path) -> bool:
     if path.suffix.lower() != ".npz" or not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
-        names = {name.removesuffix(".npy") for name in archive.namelist()}
+        names = spelled([name.removesuffix(".npy") for name in archive.namelist()])
     return find_split(names, "train") is not None and find_split(names, "val") is not None
 
 
-def of_split(archive: np.lib.npyio.NpzFile[Any], split: str) -> tuple[dict[str, NDArray[Any]], str]:
-    """Take what belongs to a split, under the names that arrays without splits have.
+def choose_arrays(
+    archive: np.lib.npyio.NpzFile[Any], split: str, source: object
+) -> tuple[dict[str, str], str]:
+    """Choose the arrays of a split.
 
     Returns:
-        The arrays, and what holds the held-out ones, "" where there are no splits.
+        The names in the file of `images` or `points`, and of `labels`, `classes` and `layout` where
+        there are any; and what holds the held-out images, "" where there are no splits.
+
+    Raises:
+        UserError: none, or several, may be the images.
     """
-    names = set(archive.files)
-    held_out = find_split(names, "val")
-    found = find_split(names, split)
-    if found is None or held_out is None or find_split(names, "train") is None:
-        return {name: archive[name] for name in archive.files}, ""
-    arrays = {"images": archive[found[0]]}
-    if found[1] in names:
-        arrays["labels"] = archive[found[1]]
-    if "classes" in names:
-        arrays["classes"] = archive["classes"]
-    return arrays, f"{held_out[0]} in it"
+    names = spelled(archive.files)
+    chosen: dict[str, str] = {key: names[key] for key in ("classes", "layout") if key in names}
+    to_train, held_out = find_split(names, "train"), find_split(names, "val")
+    if to_train and held_out:
+        images, labels = find_split(names, split) or to_train
+        chosen["images"] = names[images]
+        if labels in names:
+            chosen["labels"] = names[labels]
+        return chosen, f"{names[held_out[0]]} in it"
+    own_labels: tuple[str, ...] = LABELS
+    if "points" in names:
+        chosen["points"] = names["points"]
+    elif "images" in names:
+        chosen["images"] = names["images"]
+    elif one := to_train or held_out:
+        chosen["images"], own_labels = names[one[0]], (one[1], *LABELS)
+    else:
+        chosen["images"] = only_images(archive, names, source)
+    found = next((names[key] for key in own_labels if key in names), None)
+    if found is not None:
+        chosen["labels"] = found
+    return chosen, ""
 
 
-def find_split(names: set[str], split: str) -> tuple[str, str] | None:
-    """Find the names of a split's images and labels."""
+def only_images(
+    archive: np.lib.npyio.NpzFile[Any], names: Mapping[str, str], source: object
+) -> str:
+    """Find the array of images by a name that others have too, or by being the only one."""
+    dimensions = {name: archive[name].shape for name in archive.files}
+    candidates = [name for name, shape in dimensions.items() if len(shape) in (3, 4)]
+    for key in IMAGES:
+        if names.get(key) in candidates:
+            return names[key]
+    if len(candidates) != 1:
+        found = [f"{name} {shape}" for name, shape in dimensions.items()]
+        raise UserError(
+            f"{source} holds {and_more(found, MOST_NAMED) or 'nothing'}; {EXPECTED}. {SPELLED}"
+        )
+    return candidates[0]
+
+
+def spelled(names: Iterable[str]) -> dict[str, str]:
+    """Names by themselves in small letters; where several are alike, the first in small letters."""
+    return {name.lower(): name for name in sorted(names)}
+
+
+def unused(names: Sequence[str], *, used: Iterable[str]) -> list[Note]:
+    """Name the arrays that are neither used nor another split's."""
+    by_key = spelled(names)
+    of_splits = {
+        by_key.get(name.format(split=folder))
+        for folder in SPLITS["train"] + HELD_OUT
+        for pair in SPELLINGS
+        for name in pair
+    }
+    has_splits = find_split(by_key, "train") is not None and find_split(by_key, "val") is not None
+    left = [name for name in names if name not in used and not (has_splits and name in of_splits)]
+    if not left:
+        return []
+    named = ", ".join(map(printable, left[:MOST_NAMED]))
+    more = f" and {len(left) - MOST_NAMED} more" if len(left) > MOST_NAMED else ""
+    return [Note(what=f"of its arrays, not read: {named}{more}", count=len(left), example="")]
+
+
+def find_split(names: Container[str], split: str) -> tuple[str, str] | None:
+    """Find the names, in small letters, of a split's images and labels."""
     for folder in SPLITS[split]:
         for images, labels in SPELLINGS:
             if images.format(split=folder) in names:
@@ -126,7 +209,7 @@ def set_of_arrays(
     """Make a set of images, labels and the names of classes, or of points, see `load_npz`.
 
     Args:
-        arrays: by name.
+        arrays: by what they are, see `choose_arrays`.
         source: what holds them, for messages.
         wanted: the shape to bring the images to.
         name: of the set.
@@ -137,7 +220,9 @@ def set_of_arrays(
     if "points" in arrays:
         images, report = to_tensor(_points(arrays["points"], source, wanted)), Report()
     else:
-        pixels, report = to_pixels(_choose(arrays, source), source, wanted)
+        pixels, report = to_pixels(
+            np.asarray(arrays["images"]), source, wanted, layout=str(arrays.get("layout", ""))
+        )
         images = torch.from_numpy(fit_array(pixels, wanted))
     labels: Tensor | None = None
     classes: tuple[str, ...] = ()
@@ -155,31 +240,26 @@ def set_of_arrays(
     return ImageSet(images=images, labels=labels, classes=classes, name=name, report=report)
 
 
-def _choose(arrays: Mapping[str, NDArray[Any]], source: object) -> NDArray[Any]:
-    """Find the array of images by its name, or by being the only one of its kind."""
-    for name in ("images", "arr_0"):
-        if name in arrays:
-            return np.asarray(arrays[name])
-    candidates = [array for array in arrays.values() if array.ndim in (3, 4)]
-    if len(candidates) != 1:
-        found = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "nothing"
-        raise UserError(f"{source} holds {found}; {EXPECTED}.")
-    return candidates[0]
-
-
 def to_pixels(
-    images: NDArray[Any], source: object, wanted: Format
+    images: NDArray[Any], source: object, wanted: Format, *, layout: str = ""
 ) -> tuple[NDArray[np.uint8], Report]:
     """Check the images, and bring any accepted shape and type to uint8 (n, h, w, c).
+
+    Args:
+        images: see `load_npz`.
+        source: what holds them, for messages.
+        wanted: the shape to bring them to.
+        layout: the order of their dimensions; "" finds it.
 
     Raises:
         UserError: they have another shape, or values that could mean anything.
     """
     found = f"{images.dtype} of shape {images.shape}"
+    guess: list[str] = []
     if images.ndim == 3:
         images = images[..., np.newaxis]
-    elif images.ndim == 4 and images.shape[3] not in MODES and images.shape[1] in MODES:
-        images = images.transpose(0, 2, 3, 1)
+    elif images.ndim == 4:
+        images, guess = with_channels_last(images, layout)
     if images.ndim != 4 or images.size == 0 or not images.shape[3] <= MAX_CHANNELS:
         raise UserError(
             f"{source} holds {found}; {EXPECTED}, c up to {MAX_CHANNELS}, none of them 0."
@@ -190,7 +270,9 @@ def to_pixels(
             f"be brought to {wanted.channels}. Leave --channels out."
         )
     size = images.shape[1:3]
-    report = report_of_arrays((int(size[0]), int(size[1])), len(images), wanted)
+    report = report_of_arrays((int(size[0]), int(size[1])), len(images), wanted).with_more(
+        warnings=guess
+    )
     if images.dtype == np.uint8:
         if wanted.value_range is not None:
             raise UserError(
@@ -212,6 +294,50 @@ def to_pixels(
         raise UserError(f"{source} holds {problem}.") from None
     values = values_in_words(lowest, highest, 65535, wanted.value_range)
     return pixels, report.with_more(values=values, warnings=flat(pixels, values))
+
+
+def with_channels_last(images: NDArray[Any], layout: str) -> tuple[NDArray[Any], list[str]]:
+    """Bring images (n, h, w, c) or (n, c, h, w) to the former.
+
+    Returns:
+        The images, and a warning where their order was a guess.
+
+    Raises:
+        UserError: nobody knows such a layout.
+    """
+    if layout not in ("", CHANNELS_LAST, CHANNELS_FIRST):
+        raise unknown_name("layout", layout, (CHANNELS_LAST, CHANNELS_FIRST))
+    axis, is_guess = find_channels(images.shape)
+    if layout:
+        axis, is_guess = (3 if layout == CHANNELS_LAST else 1), False
+    brought = images if axis == 3 else images.transpose(0, 2, 3, 1)
+    if not is_guess:
+        return brought, []
+    order, other = (CHANNELS_LAST, CHANNELS_FIRST)[:: 1 if axis == 3 else -1]
+    _, height, width, channels = brought.shape
+    return brought, [
+        f"Images of shape {images.shape} may have their channels last or first: they are read as "
+        f"{order}, {height}×{width} pixels of {channels} channels. If that is wrong, keep them in "
+        f"an .npz with a second array, layout='{other}'."
+    ]
+
+
+def find_channels(shape: Sequence[int]) -> tuple[int, bool]:
+    """Find which dimension of images (n, h, w, c) or (n, c, h, w) is the channels: 3 or 1.
+
+    It is the one of up to 16. Of two such, it is the last if that is 1, 3 or 4, else the second if
+    that is; else the smaller one, if that makes images square, else the last.
+
+    Returns:
+        The dimension, and whether it is a guess: both may be channels, and both or neither are
+        those of gray, RGB or RGBA.
+    """
+    second, last = shape[1], shape[3]
+    if second > MAX_CHANNELS or last > MAX_CHANNELS:
+        return (1 if second <= MAX_CHANNELS else 3), False
+    if last in MODES or second in MODES:
+        return (3 if last in MODES else 1), last in MODES and second in MODES
+    return (1 if second < last == shape[2] else 3), True
 
 
 def flat(pixels: Pixels, values: str) -> list[str]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from zerosum.config.specs import POLICIES
+from zerosum.config.specs import COLORED, POLICIES
 from zerosum.errors import UserError
 
 
@@ -204,10 +204,6 @@ def _stripe(images: Tensor, dim: int) -> Tensor:
     start = middle - width // 2
     place = torch.arange(size, device=images.device)
     return (place >= start) & (place < start + width)
-
-
-COLORED = (1, 3, 4)
-"""Channels that `color` knows: gray, RGB, RGBA."""
 
 
 def check_channels(policies: Iterable[str], channels: int) -> None:

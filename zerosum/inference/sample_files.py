@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zerosum.data.images import safe_part
+from zerosum.data.arrays import Samples
+from zerosum.data.decode import MODES
 from zerosum.data.npz import DAMAGE
 from zerosum.errors import UserError
 from zerosum.files import cannot_write
-from zerosum.inference.run import DEFAULT_COUNT, Run, Sampled
+from zerosum.inference.run import DEFAULT_COUNT, Run, Sampled, print_notice
 from zerosum.plots.film import FILMS, require_film, save_film
-from zerosum.plots.grids import Presentation, save_sheet, to_picture
+from zerosum.plots.grids import Presentation, save_sample, save_sheet, to_picture
 
 WALK_STEPS = 60
 WALK_MILLISECONDS = 80
+MAX_PART = 48
+"""Letters of a class in a file's name, which may have 255 bytes, up to four a letter."""
 ENDINGS = ".png, .npz, .gif, .webp or .mp4"
 
 
@@ -64,6 +71,7 @@ def write_samples(
             return
         made = run.sample_with_inputs(count, seed=seed, z=z, **how)
         if suffix == ".png":
+            warn_of_channels(made.samples, presentation)
             one = len(made.samples) == 1 and not as_grid and not presentation.no_images
             picture = (
                 to_picture(made.samples[0])
@@ -76,14 +84,57 @@ def write_samples(
             np.savez_compressed(out, **arrays)
         else:
             out.mkdir(exist_ok=True)
+            warn_of_channels(made.samples, presentation)
             classes = classes_of(made, run.classes)
             drawn_by = "" if z is not None else f"_seed{seed}"
+            parts = class_parts(run.classes)
             for index, image in enumerate(made.samples):
-                part = safe_part(classes[index]) if classes else ""
+                part = parts[classes[index]] if classes else ""
                 name = f"{index:06d}{drawn_by}{'_' * bool(part)}{part}.png"
-                to_picture(image).save(out / name, format="PNG")
+                save_sample(to_picture(image), out / name)
     except OSError as error:
         raise cannot_write(out, error) from None
+
+
+def warn_of_channels(samples: Samples, presentation: Presentation) -> None:
+    """Say that pictures do not show all channels of the samples, where they do not."""
+    channels = samples.shape[-1]
+    if not presentation.no_images and channels not in MODES:
+        print_notice(
+            f"Pictures show the first {min(channels, 3)} of the {channels} channels; an .npz has "
+            "all of them (--out FILE.npz)."
+            if channels > 3
+            else "Pictures show the 2 channels as red and green, and the first as blue too; an "
+            ".npz has them as they are (--out FILE.npz)."
+        )
+
+
+def class_parts(classes: Sequence[str]) -> dict[str, str]:
+    """Make a part of a file name of each class, which tells it from the others.
+
+    Letters of any script stay, and the sign of a number. Where nothing is left of a name, or the
+    same of two, the class's index is added.
+    """
+    parts = [class_part(name) for name in classes]
+    unclear = {part for part, times in Counter(parts).items() if times > 1 or not part}
+    numbered = [
+        f"{part}_{index}".strip("_") if part in unclear else part
+        for index, part in enumerate(parts)
+    ]
+    if len(set(numbered)) < len(classes):  # a name may look like another with its index
+        numbered = [f"{index}_{part}".strip("_") for index, part in enumerate(parts)]
+    return dict(zip(classes, numbered, strict=True))
+
+
+def class_part(name: str) -> str:
+    """Make a class's name safe as a part of a file name; "" where nothing of it is."""
+    if re.fullmatch(r"[-+]\d[\w.]*", name):
+        return name[:MAX_PART].rstrip(".")
+    # Marks are the vowels of some scripts, and no \w.
+    kept = [
+        each if unicodedata.category(each)[0] in "LMN" or each in "_.-" else " " for each in name
+    ]
+    return re.sub(r" +", "-", "".join(kept)).strip("-.")[:MAX_PART]
 
 
 def require_out(out: Path, presentation: Presentation, *, walks_given: bool, as_grid: bool) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from zerosum.data.arrays import Pixels, Samples
-from zerosum.data.decode import SAMPLE, SHEET
+from zerosum.data.decode import MODES, SAMPLE, SHEET
 
 GAP = 2
 BORDER_VALUE = 255
@@ -37,13 +37,11 @@ def grid(images: Pixels, *, columns: int | None = None, scale: int = 1) -> Image
     """Lay images out in rows, with a thin white line around each.
 
     Args:
-        images: uint8 (n, h, w, c). Of channels that are no colours, c neither 1, 3 nor 4, the first
-            three are shown, of two the first one twice.
+        images: uint8 (n, h, w, c), shown by `as_colors`.
         columns: images a row; by default as square as it gets.
         scale: side of the square of pixels that shows one pixel.
     """
-    if images.shape[-1] not in (1, 3, 4):
-        images = images[..., :3] if images.shape[-1] > 3 else images[..., [0, 1, 0]]
+    images = as_colors(images)
     count, height, width, channels = images.shape
     columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
@@ -58,6 +56,16 @@ def grid(images: Pixels, *, columns: int | None = None, scale: int = 1) -> Image
     picture = to_picture(canvas)
     size = (picture.width * scale, picture.height * scale)
     return picture.resize(size, Image.Resampling.NEAREST) if scale > 1 else picture
+
+
+def as_colors(images: Pixels) -> Pixels:
+    """Choose the channels that pictures show of images (..., c): all, where c is 1, 3 or 4.
+
+    Of channels that are no colours the first three are shown, of two the first one twice.
+    """
+    if images.shape[-1] in MODES:
+        return images
+    return images[..., :3] if images.shape[-1] > 3 else images[..., [0, 1, 0]]
 
 
 def save_sheet(picture: Image.Image, path: Path) -> None:
@@ -86,7 +94,8 @@ def marked(software: str) -> PngInfo:
 
 
 def to_picture(image: Pixels) -> Image.Image:
-    """One image, uint8 (h, w, c), for Pillow: gray, RGB or RGBA by its channels."""
+    """One image, uint8 (h, w, c), for Pillow: gray, RGB or RGBA by its channels, or `as_colors`."""
+    image = as_colors(image)
     return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
 

@@ -46,8 +46,8 @@ class Recipe:
         source: the paper.
         settings: the paper's, where they differ from the class's defaults.
         on: what differs from them on data of a kind, "digits", "photographs" or "toys".
-        own: what differs on images of a user's own: `own(settings, count=..., device=...)`, asked
-            once they are loaded; None where nothing does.
+        own: what differs on images of a user's own: `own(settings, count=..., channels=...,
+            device=...)`, asked once they are loaded; None where nothing does.
         task: what its G does, a name of `zerosum.tasks.TASKS`.
         build_generator: makes G alone, with the weights that `build` would give it; None where
             only the whole game can be built.
