@@ -226,3 +226,12 @@ def test_quiet_leaves_the_warnings(capsys):
     for text in ("Going on.", "WARNING: damaged checkpoint 5."):
         callback.notice(text)
     assert capsys.readouterr() == ("", "WARNING: damaged checkpoint 5.\n")
+
+
+def test_in_a_terminal_prose_is_wrapped_at_words_and_commands_are_not():
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=30, highlight=False)
+    command = "  try       zerosum sample runs/vanilla-mnist -n 64 --out samples.png"
+    ConsoleCallback(console).notice(f"One two three four five six seven eight.\n{command}")
+    assert file.getvalue().splitlines()[:2] == ["One two three four five six ", "seven eight."]
+    assert file.getvalue().splitlines()[2] == command

@@ -78,7 +78,7 @@ class TestTrain:
         assert understood == [
             "  from      tiny.npz",
             "  values    0 to 255",
-            "  classes   0 16, 1 16, 2 16",
+            "  classes   0 (16), 1 (16), 2 (16)",
         ]
         lines = [line for line in printed if line not in understood]
         assert lines[0] == "vanilla on tiny.npz: 48 images of 8×8 gray, 3 classes"

@@ -30,7 +30,7 @@ def test_it_says_what_a_training_would(animals):
         "  changed   5 cropped to the aspect of 8×32, such as cat/0.png; 5 enlarged to 8×32, such "
         "as cat/0.png",
         "  left out  1 file of a kind that is not read here, .heix, such as x.heix",
-        "  classes   cat 3, dog 2",
+        "  classes   cat (3), dog (2)",
     ]
 
 

@@ -102,8 +102,11 @@ class ConsoleCallback(Callback):
             self.notice(f"Health: {in_words(record['health'])}")
 
     def notice(self, text: str) -> None:
-        """Print what the person should know."""
-        self.console.print(text, markup=False)
+        """Print what the person should know; in a terminal wrapped at words, but for commands."""
+        for line in text.splitlines():
+            is_command = line.startswith(("  try ", " " * 12))  # to be copied in one piece
+            whole = is_command or not self.console.is_terminal
+            self.console.print(line, markup=False, soft_wrap=whole)
 
     def lost_output(self) -> OSError | None:
         """Why nobody gets these lines; but a training goes on without a terminal that was closed.

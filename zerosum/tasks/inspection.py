@@ -42,7 +42,7 @@ def understanding(
         report = report.with_more(values="0 to 255")
     counts = images.class_counts()
     if 0 < len(counts) <= MOST_CLASSES:
-        told = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+        told = ", ".join(f"{name} ({count:,})" for name, count in counts.items())
     else:
         told = f"{min(counts.values()):,} to {max(counts.values()):,} images" if counts else ""
     return [
