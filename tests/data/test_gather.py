@@ -133,6 +133,7 @@ class TestWhatIsLeftOut:
         images = load(paint("a/1.png", "a/2.png", "b/3.png", "4.png"))
         assert (images.classes, levels(images)) == (("a", "b"), [0, 10, 20])
         assert told(images.report.left_out) == ["1 image without a class, such as 4.png"]
+        assert load(images.report.origin, size=(8, 8)).report.changed[0].count == 3
 
 
 class TestWhatIsChanged:

@@ -30,6 +30,14 @@ def test_two_sides_are_told_together():
     assert (both.sizes, both.values, both.warnings) == (((2, 2), (8, 8)), one.values, ("odd.",))
 
 
+def test_what_is_so_on_both_sides_is_told_once():
+    one, other = (
+        Report(changed=(Note(what="made gray", count=count, example=example),))
+        for count, example in ((2, "A/1.png"), (3, "B/1.png"))
+    )
+    assert [str(note) for note in one.joined(other).changed] == ["5 made gray, such as A/1.png"]
+
+
 def test_values_and_what_becomes_of_them():
     assert values_in_words(0, 4095, 65535, None) == "0 to 4,095 of 65,535"
     assert "which become black and white" in values_in_words(-5, 5, 1, "auto")

@@ -72,8 +72,9 @@ def test_pairs_are_shown_side_by_side(tmp_path, write_images):
         ({"out": "a.jpg"}, r"ends in \.png"),
         ({"recipe": "dcgna"}, "Did you mean 'dcgan'"),
         ({"given": {"fit": "pad"}}, "--fit would change nothing"),
+        ({"split": "test"}, "has no splits, so that --split test would change nothing"),
     ],
-    ids=["foreign", "suffix", "recipe", "fit"],
+    ids=["foreign", "suffix", "recipe", "fit", "split"],
 )
 def test_mistakes(animals, changes, said, tmp_path):
     if "out" in changes:

@@ -8,8 +8,9 @@ expected, in the words that `base.explain` puts after the flag's name.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from zerosum.errors import UserError, did_you_mean
 
@@ -21,6 +22,8 @@ Penalty = Literal["gradient-penalty", "r1", "r2", "dragan"]
 
 Fit = Literal["crop", "pad", "squash", "short-side"]
 """How an image of another aspect is brought to a size, see `zerosum.data.decode.Format`."""
+
+Spelled = TypeVar("Spelled")
 
 LOSSES: tuple[str, ...] = get_args(Loss)
 PENALTIES: tuple[str, ...] = get_args(Penalty)
@@ -185,10 +188,19 @@ def read_range(text: str | None) -> tuple[float, float] | Literal["auto"] | None
     Raises:
         UserError: it is no range.
     """
+    return read("range", parse_range, text)
+
+
+def read(what: str, parse: Callable[[str], Spelled], text: str | None) -> Spelled | None:
+    """Read a flag's text where there is one, with an error for users in the place of the parser's.
+
+    Raises:
+        UserError: it cannot be parsed.
+    """
     try:
-        return parse_range(text) if text else None
+        return parse(text) if text else None
     except ValueError as error:
-        raise UserError(f"The range was '{text}': {error}.") from None
+        raise UserError(f"The {what} was '{text}': {error}.") from None
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -209,7 +221,4 @@ def read_size(text: str | None) -> tuple[int, int] | None:
     Raises:
         UserError: it is no size.
     """
-    try:
-        return parse_size(text) if text else None
-    except ValueError as error:
-        raise UserError(f"The size was '{text}': {error}.") from None
+    return read("size", parse_size, text)

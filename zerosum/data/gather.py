@@ -12,7 +12,7 @@ import json
 import os
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -97,7 +97,8 @@ def gather(
         known = label_files(to_train).classes
     if wanted.value_range == "auto":  # of what is trained on, for every split
         wanted = replace(wanted, value_range=find_range(to_train, read))
-    names = chosen.names
+    astray = label_files(chosen.names, told, known=known).strays
+    names = [name for name in chosen.names if name not in set(astray)]
     frames = find_frames(names, read) if wanted.all_frames else {}
 
     def read_file_of(name: str) -> bytes:
@@ -119,7 +120,7 @@ def gather(
     beside = [
         Note(what=what, count=len(names), example=printable(min(names, key=natural_key)))
         for what, names in (
-            ("images without a class", labelling.strays),
+            ("images without a class", (*astray, *labelling.strays)),
             ("images beside the folders of the splits", chosen.beside),
         )
         if names
@@ -313,7 +314,8 @@ def gather_pixels(
             f"as {printable(names[0])}, and no data."
         )
     images = canvas.keep(kept)
-    report = facts.report(images, wanted)
+    used = {canvas.names[slot] for slot in kept}
+    report = facts.report(images, wanted, used)
     if skipped:
         unusable = Note(what="files that cannot be decoded", count=len(skipped), example=skipped[0])
         report = report.with_more(left_out=[unusable])
@@ -363,14 +365,17 @@ class Facts:
         if decoded.values is not None:
             self.values.append(decoded.values)
 
-    def report(self, images: Pixels, wanted: Format) -> Report:
-        """Say what is known of all of them, of the pixels that they have become too.
+    def report(self, images: Pixels, wanted: Format, used: Collection[str]) -> Report:
+        """Say what is known of those that are used, of the pixels that they have become too.
 
         Args:
             images: (n, c, h, w).
             wanted: the shape that they were brought to.
+            used: the names of their files.
         """
-        sizes = sorted(set(self.sizes.values()), key=lambda size: (size[0] * size[1], size))
+        sizes = sorted(
+            {self.sizes[name] for name in used}, key=lambda size: (size[0] * size[1], size)
+        )
         values = ""
         if self.values:
             lowest = min(low for low, _, _ in self.values)
@@ -386,7 +391,7 @@ class Facts:
         return Report(
             sizes=() if as_they_are else tuple(dict.fromkeys((sizes[0], sizes[-1]))),
             values=values,
-            changed=self.changes.notes(),
+            changed=self.changes.notes(used),
             left_out=(*self.sheets.notes(), *self.samples.notes()),
             warnings=(warning,) if warning else (),
         )

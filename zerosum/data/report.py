@@ -6,7 +6,7 @@ Imports no torch.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -84,7 +84,10 @@ class Report:
         """What is so of this and of another set together."""
         sizes = sorted({*self.sizes, *other.sizes}, key=lambda size: (size[0] * size[1], size))
         return replace(
-            self.with_more(changed=other.changed, left_out=other.left_out, warnings=other.warnings),
+            self,
+            changed=together((*self.changed, *other.changed)),
+            left_out=together((*self.left_out, *other.left_out)),
+            warnings=(*self.warnings, *other.warnings),
             sizes=tuple(dict.fromkeys((sizes[0], sizes[-1]))) if sizes else (),
             held_out=" and ".join(filter(None, (self.held_out, other.held_out))),
             values=" and ".join(dict.fromkeys(filter(None, (self.values, other.values)))),
@@ -107,6 +110,15 @@ class Report:
         return asdict(self)
 
 
+def together(notes: Iterable[Note]) -> tuple[Note, ...]:
+    """Add up the notes that say the same, with the example of the first."""
+    found: dict[str, Note] = {}
+    for note in notes:
+        first = found.get(note.what)
+        found[note.what] = replace(first, count=first.count + note.count) if first else note
+    return tuple(found.values())
+
+
 @dataclass
 class Tally:
     """Counts what is so of images, one by one, in any order."""
@@ -121,12 +133,13 @@ class Tally:
         """What is so of each that was counted."""
         return {name: what for what, names in self.examples.items() for name in names}
 
-    def notes(self) -> tuple[Note, ...]:
-        """What was counted, what is so of most first."""
-        found = [
-            Note(what=what, count=len(names), example=printable(min(names, key=natural_key)))
-            for what, names in self.examples.items()
-        ]
+    def notes(self, among: Collection[str] | None = None) -> tuple[Note, ...]:
+        """What was counted, of these files alone if they are named; what is so of most first."""
+        found = []
+        for what, names in self.examples.items():
+            if counted := [name for name in names if among is None or name in among]:
+                example = printable(min(counted, key=natural_key))
+                found.append(Note(what=what, count=len(counted), example=example))
         return tuple(sorted(found, key=lambda note: (-note.count, note.what)))
 
 

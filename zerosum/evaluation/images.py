@@ -58,11 +58,12 @@ class Source:
     def load(self, split: str) -> ImageCollection:
         """Load a split, or all there is of a source that has none."""
         loaded = self._load(split)
-        if loaded.skipped:
-            self.notice(
-                f"Left out {len(loaded.skipped)} files of {self.name} that could not be decoded, "
-                f"such as {loaded.skipped[0]}."
-            )
+        report = loaded.report
+        for what, notes in (("Left out", report.left_out), ("Changed", report.changed)):
+            if notes:
+                self.notice(f"{what} of {self.name}: {'; '.join(map(str, notes))}.")
+        for warning in report.warnings:
+            self.notice(f"WARNING: {warning}")
         split_name = split if self.has_splits else None
         return ImageCollection(name=self.name, split=split_name, images=loaded.images)
 

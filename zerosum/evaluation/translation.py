@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from zerosum.config.translation import TranslationSettings
-from zerosum.data.domains import has_validation
 from zerosum.data.images import ImageSet
 from zerosum.evaluation.images import Notice
 from zerosum.inference.run import Run
@@ -55,7 +54,7 @@ class Targets:
     @property
     def has_splits(self) -> bool:
         """Whether there are images that were not trained on."""
-        return bool(self._config.hold_out) or has_validation(self._config.data)
+        return self._task.holds_out(self._config)
 
     def load(self, split: str) -> ImageCollection:
         """Load a split's targets."""

@@ -42,6 +42,10 @@ class Task(Protocol):
         """Load what the config names: "train", "val" or "test" of it."""
         ...
 
+    def holds_out(self, config: Settings) -> bool:
+        """Whether some of what the config names is kept from training."""
+        ...
+
     def held_out(
         self, config: Settings, images: ImageSet, notice: Callable[[str], None]
     ) -> ImageSet | None:

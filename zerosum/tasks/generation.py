@@ -39,11 +39,15 @@ class Generation:
         """Load one split, in the shape that the config says."""
         return data.load(config.data, split=split, strict=config.strict, **config.loading())
 
+    def holds_out(self, config: Settings) -> bool:
+        """By a split of its own, or as it was asked for."""
+        return bool(config.hold_out) or data.has_splits(config.data)
+
     def held_out(
         self, config: Settings, images: ImageSet, notice: Callable[[str], None]
     ) -> ImageSet | None:
         """Load the validation split, or that to test on, where there is one."""
-        if not (config.hold_out or data.has_splits(config.data)):
+        if not self.holds_out(config):
             return None
         held_out = self.load_split(config, "val")
         found = held_out.with_classes(images.classes)

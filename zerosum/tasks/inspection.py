@@ -12,6 +12,7 @@ from PIL import Image
 from zerosum import recipes
 from zerosum.config.base import Settings
 from zerosum.data.images import ImageSet, to_array
+from zerosum.data.splits import no_split
 from zerosum.errors import UserError
 from zerosum.files import cannot_write
 from zerosum.metrics.channels import with_channels
@@ -94,6 +95,8 @@ def inspect_data(
     if out is not None and out.suffix.lower() != ".png":
         raise UserError(f"The contact sheet was to be '{out}': expected a name that ends in .png.")
     task = TASKS[found.task]
+    if split != "train" and not task.holds_out(config):
+        raise no_split(f"'{path}'", split)
     images = task.load_split(config, split)
     task = task_on(found.task, images.spec)
     lines = [f"{path}: {len(images):,} {task.describe(images)}"]

@@ -65,12 +65,16 @@ class Translation:
         _, height, width = images.shape
         return f"{'pairs of' if self.matched else 'unpaired'} images of {height}×{width}"
 
+    def holds_out(self, config: Settings) -> bool:
+        """By a split of its own, or as it was asked for."""
+        return bool(config.hold_out) or has_validation(config.data)
+
     def held_out(
         self, config: Settings, images: ImageSet, notice: Callable[[str], None]
     ) -> ImageSet | None:
         """Load the validation images of both sides; where they do not suffice, take the others."""
         problem = "has no val/ or test/ folder"
-        if config.hold_out or has_validation(config.data):
+        if self.holds_out(config):
             found = self.load_split(config, "val")
             if found.skipped:
                 notice(
