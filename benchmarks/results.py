@@ -35,10 +35,10 @@ from zerosum.comparison.significance import estimate
 from zerosum.config.base import Settings
 from zerosum.data.loader import Loader
 from zerosum.evaluation.evaluate import EvalConfig
-from zerosum.experiment import build_game
 from zerosum.hardware import tuned_processor
 from zerosum.metrics.features import cheap_net
 from zerosum.plots.grids import grid
+from zerosum.preparation import build_game
 from zerosum.training.early_stopping import best_record
 from zerosum.training.round import play_round
 from zerosum.training.step_stats import StepStats

@@ -7,7 +7,6 @@ import torch
 from zerosum import hardware, recipes
 from zerosum.data import load
 from zerosum.errors import UserError
-from zerosum.experiment import needs_less
 from zerosum.hardware import (
     available_devices,
     cgroup_quota,
@@ -24,6 +23,7 @@ from zerosum.hardware import (
     tuned_processor,
 )
 from zerosum.plots.grids import to_picture
+from zerosum.preparation import needs_less
 from zerosum.training import loop
 
 

@@ -29,19 +29,7 @@ from zerosum.errors import UserError, path_like, shown, unknown_name, whole_numb
 from zerosum.evaluation.evaluate import EvalConfig, evaluate_source
 from zerosum.evaluation.pairs import evaluate_pairs
 from zerosum.evaluation.statistics import evaluate_against_statistics, save_statistics
-from zerosum.experiment import (
-    build_game,
-    describe,
-    load_images,
-    open_run,
-    require_patience,
-    require_room,
-    require_size,
-    require_start,
-    run_loop,
-    settle_own,
-    settle_precision,
-)
+from zerosum.experiment import describe, open_run, require_start, run_loop
 from zerosum.hardware import (
     choose_device,
     repeatable_convolutions,
@@ -50,6 +38,15 @@ from zerosum.hardware import (
 from zerosum.inference.run import Run, print_notice, takes_raw
 from zerosum.metrics.evaluate import MetricResult
 from zerosum.metrics.statistics import are_statistics
+from zerosum.preparation import (
+    build_game,
+    load_images,
+    require_patience,
+    require_room,
+    require_size,
+    settle_own,
+    settle_precision,
+)
 from zerosum.recipes.saved import recipe_to_start, saved_recipe, saved_settings
 from zerosum.seeds import own_randomness
 from zerosum.training.interfaces import Callback, Callbacks

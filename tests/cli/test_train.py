@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zerosum import experiment
+from zerosum import preparation
 from zerosum.cli import train as command
 from zerosum.cli.main import run
 from zerosum.cli.train import flags_of, spelled_out, value_of
@@ -104,7 +104,7 @@ class TestMoreThanADay:
     def slow(self, monkeypatch, tiny_images, tmp_path):
         """A command that would take days, on a terminal that answers."""
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(experiment, "images_per_second", lambda *_, **__: 0.01)
+        monkeypatch.setattr(preparation, "images_per_second", lambda *_, **__: 0.01)
 
         def train(answer, *flags):
             monkeypatch.setattr(command.sys, "stdin", answer)

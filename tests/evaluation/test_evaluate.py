@@ -376,7 +376,10 @@ class TestShapes:
         (mixed / "broken.png").write_bytes(b"no image")
         asked = ("mixed", "--reference", "mnist", "--size", "28", "-n", "60", "--metrics", "fid")
         assert run(["evaluate", *asked]) == 0
-        assert "Left out of mixed: 1 file that cannot be decoded, such as broken.png" in capsys.readouterr().err
+        assert (
+            "Left out of mixed: 1 file that cannot be decoded, such as broken.png"
+            in capsys.readouterr().err
+        )
 
     @pytest.mark.parametrize("size", ["0", "28x", "big"])
     def test_a_size_must_be_one(self, digits, capsys, size):

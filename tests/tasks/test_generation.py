@@ -7,7 +7,7 @@ from PIL import Image, ImageChops
 import zerosum
 from zerosum.data import load
 from zerosum.data.images import ImageSet
-from zerosum.experiment import build_game
+from zerosum.preparation import build_game
 from zerosum.tasks.generation import Generation
 from zerosum.training.ema import EMA
 from zerosum.training.run_directory import RunDirectory

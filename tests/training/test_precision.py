@@ -9,8 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from zerosum import recipes
 from zerosum.data.images import ImageSet
-from zerosum.experiment import build_game
 from zerosum.game.core import Batch
+from zerosum.preparation import build_game
 from zerosum.training import precision
 from zerosum.training.precision import (
     HEAVIEST,
