@@ -36,7 +36,7 @@ $(BIN)/python:
 
 $(VENV)/.runs: $(SETUP_FILES) | $(BIN)/python
 	@echo $(SETTING_UP)
-	$(INSTALL) --editable .
+	$(INSTALL) --editable '.[export]'
 	@touch $@
 
 $(VENV)/.develops: $(SETUP_FILES) | $(BIN)/python
