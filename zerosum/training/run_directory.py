@@ -187,12 +187,16 @@ class RunDirectory:
 
     def pictures(self) -> list[Path]:
         """The pictures so far, in the order of their epochs."""
+        return [*self.pictures_by_epoch().values()]
+
+    def pictures_by_epoch(self) -> dict[float, Path]:
+        """The pictures so far by their epochs, in that order."""
         found = {
             float(match[1]): path
             for path in self.path.glob("generated_epoch_*.png")
             if (match := re.fullmatch(r"generated_epoch_(\d+(?:\.\d+)?)\.png", path.name))
         }
-        return [found[epoch] for epoch in sorted(found)]
+        return dict(sorted(found.items()))
 
     def append_log(self, record: Mapping[str, Any]) -> int:
         """Add a line to the log, on the disk when this returns, and return the log's length."""
