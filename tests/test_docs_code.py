@@ -7,6 +7,8 @@ A comment in the line before a block decides:
 - without one it is run. Lines of `sh` begin with `zerosum`, and are run in this process with tiny
   budgets and nets; blocks of `python` share one namespace a page. All blocks of a page run in their
   order, in one folder that holds `photos/`, `pairs/`, `unpaired/` and `sketch.png`.
+
+The Chinese pages have the blocks of the English ones, which are run once.
 """
 
 import re
@@ -57,7 +59,12 @@ def name_of(page):
     return str(page.relative_to(ROOT / "docs"))
 
 
-RUN = [page for page in PAGES if any(not block.mark for block in blocks_of(page))]
+CHINESE = [page for page in PAGES if "zh" in page.relative_to(ROOT / "docs").parts]
+RUN = [
+    page
+    for page in PAGES
+    if page not in CHINESE and any(not block.mark for block in blocks_of(page))
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -75,6 +82,21 @@ def test_excerpts_stand_in_the_source(page):
         if block.mark == "from":
             source = (ROOT / block.said).read_text("utf-8")
             assert stands_in(source, block.text), f"not in {block.said}:\n{block.text}"
+
+
+@pytest.mark.parametrize("page", CHINESE, ids=name_of)
+def test_chinese_pages_have_the_code_and_pictures_of_the_english_ones(page):
+    english = ROOT / "docs" / page.relative_to(ROOT / "docs" / "zh")
+    assert blocks_of(page) == blocks_of(english)
+    pictures = [re.findall(r"src=\"[./]*(\S+)\"", p.read_text("utf-8")) for p in (page, english)]
+    assert pictures[0] == pictures[1]
+    numbers = [re.findall(r"\d+\.\d+", prose_of(p)) for p in (page, english)]
+    assert sorted(numbers[0]) == sorted(numbers[1])
+
+
+def prose_of(page):
+    """A page without its code."""
+    return re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
 
 
 def stands_in(source, excerpt):

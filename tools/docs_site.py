@@ -18,7 +18,10 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 STAGED = ROOT / "build" / "docs"
 RUN = ROOT / "build" / "docs-run"
-LINK = re.compile(r"(\]\(|src=\")([^)\s\"#]+)(#[^)\s\"]*)?")
+LINK = re.compile(
+    r"^ *```.*?^ *```$|(\]\(|src=\")([^)\s\"#]+)(#[^)\s\"]*)?", re.MULTILINE | re.DOTALL
+)
+"""A link outside a block of code; or a whole block, which has none."""
 LIVE = re.compile(r"<!-- live: (\w+) -->")
 LANGUAGES = {".py": "python", ".toml": "toml", ".md": "markdown", ".json": "json"}
 
@@ -66,7 +69,7 @@ def rewritten(source: Path, place: Path) -> tuple[str, list[Path]]:
 
     def turn(match: re.Match[str]) -> str:
         before, path, anchor = match.group(1), match.group(2), match.group(3) or ""
-        if "://" in path:
+        if before is None or "://" in path:
             return match.group(0)
         there = (source.parent / path).resolve()
         if there.is_dir():
