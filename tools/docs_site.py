@@ -16,17 +16,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-STAGED = ROOT / "build" / "docs"
-RUN = ROOT / "build" / "docs-run"
 LINK = re.compile(
-    r"^ *```.*?^ *```$|(\]\(|src=\")([^)\s\"#]+)(#[^)\s\"]*)?", re.MULTILINE | re.DOTALL
+    r"^ *(?P<fence>`{3,}).*?^ *(?P=fence)$"
+    r"|(?P<before>\]\(|src=\")(?P<path>[^)\s\"#]+)(?P<anchor>#[^)\s\"]*)?",
+    re.MULTILINE | re.DOTALL,
 )
 """A link outside a block of code; or a whole block, which has none."""
 LIVE = re.compile(r"<!-- live: (\w+) -->")
 LANGUAGES = {".py": "python", ".toml": "toml", ".md": "markdown", ".json": "json"}
 
 
-def stage(into: Path = STAGED) -> list[Path]:
+def stage(into: Path) -> list[Path]:
     """Copy docs/ and every file that it links to, with links that stay inside.
 
     Args:
@@ -68,7 +68,7 @@ def rewritten(source: Path, place: Path) -> tuple[str, list[Path]]:
     outside = []
 
     def turn(match: re.Match[str]) -> str:
-        before, path, anchor = match.group(1), match.group(2), match.group(3) or ""
+        before, path, anchor = match["before"], match["path"], match["anchor"] or ""
         if before is None or "://" in path:
             return match.group(0)
         there = (source.parent / path).resolve()
@@ -98,20 +98,24 @@ def commands() -> set[str]:
     return set(app)
 
 
-def make_live_pages(into: Path = STAGED) -> None:
+def make_live_pages(into: Path, *, run: Path | None) -> None:
     """Put a real report and a real playground page where a page says `<!-- live: report -->`.
 
     Both are of one vanilla run of two epochs on the bundled MNIST, about twenty seconds, which is
-    kept in build/. Where zerosum has no such command yet, the page says so.
+    kept. Where they are not made, or zerosum has no such command, the page says so.
+
+    Args:
+        into: the staged pages.
+        run: where the run is kept; None to make neither.
     """
-    known = commands()
+    known = commands() if run else set()
     made = {}
     for command in ("report", "play"):
         if command in known:
-            zerosum("train", "vanilla", "--epochs", "2", "--out", str(RUN))
+            zerosum("train", "vanilla", "--epochs", "2", "--out", str(run))
             out = into / "live" / f"{command}.html"
             out.parent.mkdir(exist_ok=True)
-            zerosum(command, str(RUN), "--out", str(out))
+            zerosum(command, str(run), "--out", str(out))
             made[command] = out
     for page in into.rglob("*.md"):
         text = page.read_text("utf-8")
@@ -123,7 +127,7 @@ def make_live_pages(into: Path = STAGED) -> None:
 def frame(command: str, made: dict[str, Path], page: Path) -> str:
     """The link and the frame in which a page shows another."""
     if command not in made:
-        return f"*`zerosum {command}` was not there when this site was built.*"
+        return f"*The page of `zerosum {command}` was not made when this site was built.*"
     source = os.path.relpath(made[command], page.parent)
     return (
         f'<p><a href="{source}" target="_blank">Open it in a page of its own</a></p>\n\n'
@@ -136,16 +140,28 @@ def zerosum(*words: str) -> None:
     subprocess.run([sys.executable, "-m", "zerosum", *words], cwd=ROOT, check=True)
 
 
+def build(into: Path) -> int:
+    """Make the site of the staged pages, and return zensical's exit code.
+
+    Its config names folders relative to itself, so a copy of it is put beside them.
+    """
+    config = into / "zensical.toml"
+    text = (ROOT / "zensical.toml").read_text("utf-8").replace('"build/', '"')
+    config.write_text(text, "utf-8")
+    words = ["build", "--strict", "--clean", "--config-file", str(config)]
+    return subprocess.run([sys.executable, "-m", "zensical", *words], cwd=ROOT).returncode
+
+
 def main() -> None:
     """Stage, make the live pages, build."""
     parser = argparse.ArgumentParser(description="Build the docs site into build/site.")
     parser.add_argument("--no-live", action="store_true", help="without a real run's pages")
+    parser.add_argument("--into", type=Path, default=ROOT / "build", help="the folder to build in")
     arguments = parser.parse_args()
-    stage()
-    if not arguments.no_live:
-        make_live_pages()
-    build = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
-    raise SystemExit(subprocess.run(build, cwd=ROOT).returncode)
+    into = arguments.into.resolve()
+    stage(into / "docs")
+    make_live_pages(into / "docs", run=None if arguments.no_live else into / "docs-run")
+    raise SystemExit(build(into))
 
 
 if __name__ == "__main__":

@@ -272,6 +272,7 @@ def signature(thing: Callable[..., Any]) -> str:
         # Annotations are texts already; only a default has quotes that are its own.
         bare = str(parameter.replace(annotation=parameter.empty, default=parameter.empty))
         default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
+        default = " = ..." if callable(parameter.default) and default else default
         kind = "" if parameter.annotation is parameter.empty else f": {parameter.annotation}"
         shown.append(f"{bare}{kind}{default}")
     arrow = "" if found.return_annotation is found.empty else f" -> {found.return_annotation}"
