@@ -56,7 +56,7 @@ def opinions(runs: Path) -> None:
         log = (runs / f"seed{seed}" / "log.jsonl").read_text().splitlines()
         records = [json.loads(line) for line in log]
         panels[title] = [
-            Line(name=name, points=[(r["epoch"], r[name]) for r in records], style=style)
+            Line(name=name, points=[(r["epoch"], round(r[name], 3)) for r in records], style=style)
             for style, name in enumerate(("D(x)", "D(G(z))"))
         ]
     (FIGURES / "opinions.svg").write_text(curves(panels), "utf-8")
@@ -131,6 +131,7 @@ def slopes(runs: Path) -> None:
         axes.set(yscale="log", xlim=(-4, 4), ylim=(1e-9, 30))
         axes.set_title("the slope that G is given")
         axes.set_title("log scale", loc="right", fontsize=8)
+        axes.yaxis.set_major_formatter("{x:.0e}")
         axes.grid(axis="y")
         axes.set_xticks([-2, 2], ["fakes", "real"])
         axes.legend(ncols=2, loc="upper left", bbox_to_anchor=(0, -0.1))

@@ -115,7 +115,8 @@ def make_live_pages(into: Path, *, run: Path | None) -> None:
             zerosum("train", "vanilla", "--epochs", "2", "--out", str(run))
             out = into / "live" / f"{command}.html"
             out.parent.mkdir(exist_ok=True)
-            zerosum(command, str(run), "--out", str(out))
+            language = ["--language", "en"] if command == "report" else []
+            zerosum(command, str(run), "--out", str(out), *language)
             made[command] = out
     for page in into.rglob("*.md"):
         text = page.read_text("utf-8")

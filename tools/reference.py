@@ -238,8 +238,14 @@ def python_page() -> str:
 
 def entry(thing: Callable[..., Any], module: str, *, level: int = 3) -> list[str]:
     """The heading, signature and docstring of a function or class."""
-    name = thing.__qualname__.split(".")[-1] if level > 3 else f"{module}.{thing.__qualname__}"
-    lines = [f"{'#' * level} `{name}`"]
+    name = thing.__name__
+    if not module or module == "zerosum":
+        title, home = f"{module}.{name}".lstrip("."), []
+    else:  # in a list of contents the whole path would be cut off before the name
+        parent = module.rpartition(".")[2]
+        title = f"{parent}.{name}" if inspect.isfunction(thing) else name
+        home = [f"`from {module} import {name}`"]
+    lines = [f"{'#' * level} `{title}`", *home]
     if not (inspect.isclass(thing) and issubclass(thing, Exception)):
         made = f"<!-- not run: a signature -->\n```python\n{signature(thing)}\n```"
         lines.append(made)
