@@ -101,22 +101,23 @@ def commands() -> set[str]:
 def make_live_pages(into: Path, *, run: Path | None) -> None:
     """Put a real report and a real playground page where a page says `<!-- live: report -->`.
 
-    Both are of one vanilla run of two epochs on the bundled MNIST, about twenty seconds, which is
-    kept. Where they are not made, or zerosum has no such command, the page says so.
+    Both are of one vanilla run of five epochs on the bundled MNIST, about a minute, which is kept.
+    Where they are not made, or zerosum has no such command, the page says so.
 
     Args:
         into: the staged pages.
         run: where the run is kept; None to make neither.
     """
     known = commands() if run else set()
+    place = os.path.relpath(run, ROOT) if run else ""  # which the report shows in its command
     made = {}
     for command in ("report", "play"):
         if command in known:
-            zerosum("train", "vanilla", "--epochs", "2", "--out", str(run))
+            zerosum("train", "vanilla", "--epochs", "5", "--sample-every", "1", "--out", place)
             out = into / "live" / f"{command}.html"
             out.parent.mkdir(exist_ok=True)
             language = ["--language", "en"] if command == "report" else []
-            zerosum(command, str(run), "--out", str(out), *language)
+            zerosum(command, place, "--out", str(out), *language)
             made[command] = out
     for page in into.rglob("*.md"):
         text = page.read_text("utf-8")
@@ -161,7 +162,7 @@ def main() -> None:
     arguments = parser.parse_args()
     into = arguments.into.resolve()
     stage(into / "docs")
-    make_live_pages(into / "docs", run=None if arguments.no_live else into / "docs-run")
+    make_live_pages(into / "docs", run=None if arguments.no_live else into / "runs" / "vanilla-mnist")
     raise SystemExit(build(into))
 
 
