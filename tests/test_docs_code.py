@@ -160,7 +160,10 @@ def folder(tmp_path, monkeypatch, write_images):
     Image.fromarray(np.full((28, 28), 200, np.uint8)).save(tmp_path / "sketch.png")
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    known = dict(RECIPES)
+    yield tmp_path
+    RECIPES.clear()  # of recipes of one's own that a page has named
+    RECIPES.update(known)
 
 
 @pytest.fixture

@@ -162,7 +162,8 @@ def main() -> None:
     arguments = parser.parse_args()
     into = arguments.into.resolve()
     stage(into / "docs")
-    make_live_pages(into / "docs", run=None if arguments.no_live else into / "runs" / "vanilla-mnist")
+    run = None if arguments.no_live else into / "runs" / "vanilla-mnist"
+    make_live_pages(into / "docs", run=run)
     raise SystemExit(build(into))
 
 

@@ -168,6 +168,8 @@ def recipes_page() -> str:
         "first. How each fares is in [recipes](../recipes.md).",
     ]
     for name, recipe in RECIPES.items():
+        if recipe.origin is not None:  # a user's own, which this process has met
+            continue
         kinds = KINDS if recipe.task == "generation" else TRANSLATED
         configs = {title: recipe.configure({"data": data}) for title, data in kinds.items()}
         rows = []
