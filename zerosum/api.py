@@ -19,9 +19,12 @@ import torch
 
 from zerosum import recipes
 from zerosum.callbacks.console import ConsoleCallback, WarningCallback
+from zerosum.callbacks.loggers import require_packages
+from zerosum.callbacks.loggers.feed import LogFeed
 from zerosum.comparison.compare import compare as compare_runs
 from zerosum.comparison.tables import comparison_json
 from zerosum.config.base import Settings, modern_names
+from zerosum.config.specs import parse_loggers
 from zerosum.data import DATASETS
 from zerosum.data.images import safe_name
 from zerosum.data.python_data import keep_python_data
@@ -399,6 +402,8 @@ def train_config(
             raises an error to leave it. By default it is said, and the training goes on.
     """
     callback = callback or ConsoleCallback()
+    loggers = parse_loggers(config.log)
+    require_packages(loggers)
     device = choose_device(config.device)
     with (
         one_at_a_time(),
@@ -432,7 +437,9 @@ def train_config(
                 {"own_defaults": own_defaults} if own_defaults else {}
             )
             open_run(directory, description, config, given=given)
-            run_loop(recipe, game, config, images, directory, callback=callback, fit=fit)
+            with LogFeed(directory, loggers, callback.notice) as feed:
+                watching = Callbacks([callback, feed])
+                run_loop(recipe, game, config, images, directory, callback=watching, fit=fit)
     return Run(directory.path)
 
 
