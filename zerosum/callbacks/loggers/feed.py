@@ -7,6 +7,7 @@ step once, and none left out. What was sent last is in the run's loggers.json.
 from __future__ import annotations
 
 import json
+import math
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +20,6 @@ from zerosum.callbacks.console import in_words
 from zerosum.callbacks.loggers import Entry, Logger, Sent, open_logger
 from zerosum.files import write_whole
 from zerosum.training.checkpoint import to_json
-from zerosum.training.early_stopping import score_of
 from zerosum.training.interfaces import Callback
 from zerosum.training.log import History, numbers_of
 from zerosum.training.run_directory import RunDirectory
@@ -77,9 +77,8 @@ class LogFeed(Callback):
         names = [name for name in self._names if name not in self.failed]
         if not names or not self.directory.exists():
             return
-        entries = list(entries_of(self.directory.history(), self.directory.pictures_by_epoch()))
         for name in names:
-            self._guarded(name, partial(self._send, name, entries))
+            self._guarded(name, partial(self._send, name))
 
     def _guarded(self, name: str, act: Callable[[], None]) -> None:
         """Let a logger fail without harm to the training: whatever it raises is a warning."""
@@ -93,8 +92,9 @@ class LogFeed(Callback):
                 f"{self.directory.path} --to {name} sends the rest later."
             )
 
-    def _send(self, name: str, entries: Sequence[Entry]) -> None:
+    def _send(self, name: str) -> None:
         logger = self._loggers.get(name) or self._open(name)
+        entries = entries_of(self.directory.history(), self.directory.pictures_by_epoch())
         waiting = [entry for entry in entries if entry.step > self._sent[name]]
         for entry in waiting:
             logger.send(entry)
@@ -137,7 +137,7 @@ def entries_of(history: History, pictures: Mapping[float, Path]) -> Iterator[Ent
         pictures: its pictures by their epochs.
     """
     waiting = sorted(pictures.items())
-    best, last = None, 0
+    best, last = math.inf, 0
     for record in history.records:
         step, epoch = int(record["seen"]), float(record["epoch"])
         while waiting and waiting[0][0] < epoch:  # drawn between two lines of the log
@@ -145,10 +145,11 @@ def entries_of(history: History, pictures: Mapping[float, Path]) -> Iterator[Ent
             about = round(step * drawn / epoch)
             last = min(max(about, last + 1), step - 1)
             yield Entry(step=last, picture=path)
-        scalars, score = numbers_of(record), score_of(record)
-        if score is not None:
-            best = score if best is None else min(best, score)
-            scalars[f"best/{next(iter(record['metrics']))}"] = best
+        scalars = numbers_of(record)
+        first = next((name for name in scalars if name.startswith("metrics/")), None)
+        if first is not None:  # by which the best checkpoint is chosen
+            best = min(scalars[first], best)
+            scalars[first.replace("metrics/", "best/", 1)] = best
         picture = waiting.pop(0)[1] if waiting and waiting[0][0] == epoch else None
         yield Entry(step=step, scalars=scalars, texts=verdict_of(record), picture=picture)
         last = step
