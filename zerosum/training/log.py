@@ -155,7 +155,11 @@ def numbers_of(record: Mapping[str, Any]) -> dict[str, float]:
         "metrics": record.get("metrics"),
         "health": health.get("signals") if isinstance(health, dict) else None,
     }
-    found = {name: float(value) for name, value in record.items() if is_number(value)}
+    found = {
+        name: float(value)
+        for name, value in record.items()
+        if name not in groups and is_number(value)
+    }
     for group, values in groups.items():
         if isinstance(values, dict):
             found |= {f"{group}/{n}": float(v) for n, v in values.items() if is_number(v)}
