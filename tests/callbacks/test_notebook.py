@@ -22,7 +22,11 @@ def outputs(monkeypatch):
         update_display=lambda data, raw, display_id: found.append(("update", display_id, data)),
     )
     shell = SimpleNamespace(kernel=object())
-    ipython = SimpleNamespace(get_ipython=lambda: shell, display=output)
+    ipython = SimpleNamespace(
+        get_ipython=lambda: shell,
+        display=output,
+        version_info=(9, 0),  # which matplotlib asks for
+    )
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setitem(sys.modules, "IPython.display", output)
     return found
