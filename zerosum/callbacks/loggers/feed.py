@@ -10,6 +10,7 @@ import json
 import math
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,10 @@ from zerosum.training.checkpoint import to_json
 from zerosum.training.interfaces import Callback
 from zerosum.training.log import History, numbers_of
 from zerosum.training.run_directory import RunDirectory
+
+WAIT_SECONDS = 2
+"""Between two looks at the log, each of which reads all of it: 40 ms where it has a thousand lines.
+"""
 
 
 class LogFeed(Callback):
@@ -49,6 +54,7 @@ class LogFeed(Callback):
         self._names = names
         self._loggers: dict[str, Logger] = {}
         self._sent: dict[str, int] = {}
+        self._caught_up = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -69,14 +75,16 @@ class LogFeed(Callback):
         self.catch_up()
 
     def tick(self, record: Mapping[str, Any]) -> None:
-        """Send the line that was just written."""
-        self.catch_up()
+        """Send the line that was just written, and those before that waited."""
+        if time.monotonic() - self._caught_up > WAIT_SECONDS:
+            self.catch_up()
 
     def catch_up(self) -> None:
         """Send what the log has and a logger has not."""
         names = [name for name in self._names if name not in self.failed]
         if not names or not self.directory.exists():
             return
+        self._caught_up = time.monotonic()
         for name in names:
             self._guarded(name, partial(self._send, name))
 
@@ -95,13 +103,16 @@ class LogFeed(Callback):
     def _send(self, name: str) -> None:
         logger = self._loggers.get(name) or self._open(name)
         entries = entries_of(self.directory.history(), self.directory.pictures_by_epoch())
-        waiting = [entry for entry in entries if entry.step > self._sent[name]]
-        for entry in waiting:
-            logger.send(entry)
-            self._sent[name] = entry.step
-            self.num_sent[name] += 1
-        if waiting:
-            self._remember(name)
+        before = self._sent[name]
+        try:
+            for entry in entries:
+                if entry.step > self._sent[name]:
+                    logger.send(entry)
+                    self._sent[name] = entry.step
+                    self.num_sent[name] += 1
+        finally:  # of what went out before one failed, too
+            if self._sent[name] > before:
+                self._remember(name)
 
     def _open(self, name: str) -> Logger:
         memory = read_memory(self.directory.loggers_path)
