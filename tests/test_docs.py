@@ -22,8 +22,8 @@ PLACEHOLDERS = {"RECIPE", "配方"}
 SPELT = {f"--{name.replace('_', '-')}" for name in SPELLINGS}
 RUNS_COMMANDS = ("rm", "prune")
 """Of `zerosum runs`, behind which a folder may stand as well."""
-OF_OTHERS = {"--no-deps", "--bf16", "--pace", "--rounds", "--repeats"}
-"""Flags of pip and of the scripts in benchmarks/."""
+OF_OTHERS = {"--no-deps", "--bf16", "--pace", "--rounds", "--repeats", "--logdir", "--project"}
+"""Flags of pip, tensorboard and trackio, and of the scripts in benchmarks/."""
 
 
 def name_of(page):

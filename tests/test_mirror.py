@@ -33,6 +33,7 @@ WITHOUT_A_MODULE = {
     "docs_site": "tools/docs_site.py and tools/reference.py",
     "evaluation/trained_translations": "evaluating and comparing runs of pairs, trained once",
     "example": "examples/, against the library",
+    "first_steps": "examples/first_steps.ipynb",
     "import_graph": "what may import what",
     "metrics/agreement": "all metrics against other packages, where they are installed",
     "metrics/stacked": "the net of metrics/features.py that looks at each channel",

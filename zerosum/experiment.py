@@ -154,6 +154,7 @@ def run_loop(
     def draw(epoch: float, history: History) -> None:
         paint(epoch)
         draw_curve(history, directory.curve_path)
+        callback.picture(directory.picture_path(epoch))
 
     loop = Loop(
         state,

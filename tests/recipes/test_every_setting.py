@@ -28,7 +28,7 @@ OF_THE_RUN = {
         "device",
     ),
     *("epochs", "images", "precision", "ema_half_life", "patience"),
-    *("sample_every", "checkpoint_every", "evaluate_every"),
+    *("sample_every", "checkpoint_every", "evaluate_every", "log"),
 }
 """What the game does not depend on: the loader, the loop and the log read it, for every recipe."""
 OTHERS = {  # values that differ from every recipe's
