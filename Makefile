@@ -3,6 +3,7 @@
 # make test                       sets up and runs the tests, one process a core
 # make test ARGS="-m 'not slow'"  leaves out those that take seconds
 # make lint                       sets up and checks style and types
+# make docs                       sets up and builds the docs site into build/site
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -13,7 +14,7 @@ SETTING_UP = "Setting up in $(VENV), once: a minute with a fast network, of whic
 (200 MB for a CPU; with pip's default on Linux, the CUDA build, several GB and longer)."
 SETUP_FILES := pyproject.toml constraints.txt zerosum/_version.py
 
-.PHONY: train test lint clean
+.PHONY: train test lint docs clean
 
 train: $(VENV)/.runs
 	@echo "Training. The default takes about eleven minutes on two fast cores; Ctrl-C saves and stops."
@@ -26,6 +27,9 @@ lint: $(VENV)/.develops
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.documents
+	$(BIN)/python tools/docs_site.py $(ARGS)
 
 clean:
 	rm -rf $(VENV)
@@ -42,4 +46,9 @@ $(VENV)/.runs: $(SETUP_FILES) | $(BIN)/python
 $(VENV)/.develops: $(SETUP_FILES) | $(BIN)/python
 	@echo $(SETTING_UP)
 	$(INSTALL) --editable '.[dev]'
+	@touch $@ $(VENV)/.runs
+
+$(VENV)/.documents: $(SETUP_FILES) | $(BIN)/python
+	@echo $(SETTING_UP)
+	$(INSTALL) --editable '.[docs,export]'
 	@touch $@ $(VENV)/.runs

@@ -394,7 +394,7 @@ class TestWrongTypes:
     def test_a_run_is_evaluated_as_its_path_is(self, run, monkeypatch):
         asked = []
         monkeypatch.setattr(
-            "zerosum.api.evaluate_source", lambda config, notice: asked.append(config)
+            "zerosum.api.evaluate_source", lambda config, notice: asked.append(config) or {}
         )
         zerosum.evaluate(run)
         assert asked[0].source == str(run.path)

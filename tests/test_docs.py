@@ -13,7 +13,7 @@ from zerosum.config.base import SPELLINGS
 from zerosum.recipes import RECIPES
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ("*.md", "docs/*.md", "examples/*.md", "zerosum/**/*.md")
+FOLDERS = ("*.md", "docs/**/*.md", "examples/*.md", "zerosum/**/*.md")
 PAGES = sorted(page for pattern in FOLDERS for page in ROOT.glob(pattern))
 OF_TODAY = [page for page in PAGES if page.name != "CHANGELOG.md"]  # which names what is gone
 CODE = re.compile(r"^```sh\n(.*?)^```|(?<!`)`([^`]+)`(?!`)", re.MULTILINE | re.DOTALL)
@@ -22,8 +22,8 @@ PLACEHOLDERS = {"RECIPE", "配方"}
 SPELT = {f"--{name.replace('_', '-')}" for name in SPELLINGS}
 RUNS_COMMANDS = ("rm", "prune")
 """Of `zerosum runs`, behind which a folder may stand as well."""
-OF_OTHERS = {"--no-deps", "--bf16", "--pace", "--rounds", "--repeats"}
-"""Flags of pip and of the scripts in benchmarks/."""
+OF_OTHERS = {"--no-deps", "--bf16", "--pace", "--rounds", "--repeats", "--logdir", "--project"}
+"""Flags of pip, tensorboard and trackio, and of the scripts in benchmarks/."""
 
 
 def name_of(page):
@@ -95,7 +95,7 @@ def all_flags():
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page):
-    text = page.read_text("utf-8")
+    text = re.sub(r"^ *```.*?^ *```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"src=\"([^\"]+)\"", text)
     for target in targets:
         path, _, anchor = target.partition("#")

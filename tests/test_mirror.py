@@ -30,8 +30,11 @@ WITHOUT_A_TEST = {
 WITHOUT_A_MODULE = {
     "cuda": "everything on a GPU",
     "docs": "the documents: their links and command lines",
+    "docs_code": "the code in the documents, which is run",
+    "docs_site": "tools/docs_site.py and tools/reference.py",
     "evaluation/trained_translations": "evaluating and comparing runs of pairs, trained once",
     "example": "examples/, against the library",
+    "first_steps": "examples/first_steps.ipynb",
     "import_graph": "what may import what",
     "metrics/agreement": "all metrics against other packages, where they are installed",
     "metrics/stacked": "the net of metrics/features.py that looks at each channel",

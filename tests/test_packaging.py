@@ -26,7 +26,7 @@ def test_it_holds_the_data_its_attribution_and_the_types(wheel):
     assert {"zerosum/data/mnist/ATTRIBUTION.md", "zerosum/py.typed"} <= names
     pages = {"compare.html.jinja", "page.css"}
     assert {f"zerosum/pages/{page}" for page in pages} <= names
-    assert not any(name.startswith(("tests/", "benchmarks/")) for name in names)
+    assert not any(name.startswith(("tests/", "benchmarks/", "docs/", "tools/")) for name in names)
 
 
 def test_mnist_loads_from_the_unpacked_wheel_alone(wheel, tmp_path):

@@ -19,9 +19,13 @@ import torch
 
 from zerosum import recipes
 from zerosum.callbacks.console import ConsoleCallback, WarningCallback
+from zerosum.callbacks.loggers import require_packages
+from zerosum.callbacks.loggers.feed import LogFeed
+from zerosum.callbacks.notebook import NotebookCallback, in_notebook
 from zerosum.comparison.compare import compare as compare_runs
 from zerosum.comparison.tables import comparison_json
 from zerosum.config.base import Settings, modern_names
+from zerosum.config.specs import parse_loggers
 from zerosum.data import DATASETS
 from zerosum.data.images import safe_name
 from zerosum.data.python_data import keep_python_data
@@ -29,6 +33,7 @@ from zerosum.errors import UserError, path_like, shown, unknown_name, whole_numb
 from zerosum.evaluation.evaluate import EvalConfig, evaluate_source
 from zerosum.evaluation.pairs import evaluate_pairs
 from zerosum.evaluation.statistics import evaluate_against_statistics, save_statistics
+from zerosum.evaluation.tables import Metrics
 from zerosum.experiment import describe, open_run, require_start, run_loop
 from zerosum.hardware import (
     choose_device,
@@ -110,8 +115,8 @@ def train(
         from_parts: those of "G", "D" and "ema" to begin with, by default all.
         from_checkpoint: of `start_from`, "newest", "best", or the images seen at one it keeps.
         callbacks: what else watches the training, see `zerosum.callbacks.Callback`.
-        quiet: whether to leave out the lines and the bar in the terminal; warnings are printed, on
-            standard error.
+        quiet: whether to leave out the lines and the bar, in a terminal or a notebook; warnings are
+            printed, on standard error.
         settings: fields of the recipe's config, such as `data`, `epochs` or `learning_rate`. Data
             may be images that are there already, too: an array, (images, labels), a torch Dataset,
             see `zerosum.data.python_data`.
@@ -130,7 +135,7 @@ def train(
     if not isinstance(settings.get("data", ""), str | os.PathLike):
         settings["data"] = str(keep_python_data(settings["data"]))
     count = None if seeds is None else whole_number("seeds", seeds)
-    callback = Callbacks([WarningCallback() if quiet else ConsoleCallback(), *callbacks])
+    callback = Callbacks([watcher(quiet=quiet), *callbacks])
     given, inherited = modern_names(settings, warn), {}
     start = WarmStart.asked(start_from, from_parts, from_checkpoint)
     if resume is not None:
@@ -149,6 +154,13 @@ def train(
     if count is not None:
         return train_seeds(recipe, config, count=count, out=out, **how)
     return train_config(recipe, config, out=out, **how)
+
+
+def watcher(*, quiet: bool) -> Callback:
+    """What shows a training where it runs: in a terminal, in a notebook, or only its warnings."""
+    if quiet:
+        return WarningCallback()
+    return NotebookCallback() if in_notebook() else ConsoleCallback()
 
 
 def require_alone(
@@ -203,7 +215,7 @@ def evaluate(
     paired: bool = False,
     notice: Callable[[str], None] | None = None,
     **flags: Any,
-) -> dict[str, MetricResult]:
+) -> Metrics:
     """Measure how close samples come to real images.
 
     Args:
@@ -215,7 +227,8 @@ def evaluate(
             `count`; `metrics` may be a list. `save_stats` writes a file and compares nothing.
 
     Returns:
-        By name, metrics with their `value` and the `card` that says how it was come by.
+        By name, metrics with their `value` and the `card` that says how it was come by: a dict,
+        which a notebook shows as a table.
 
     Raises:
         UserError: a name, value, file or folder is not usable; the message says what to do.
@@ -223,7 +236,7 @@ def evaluate(
     expected = "a run, or the path of a run directory, a folder of images or an .npz file"
     path = source.path if isinstance(source, Run) else path_like("The samples", source, expected)
     config = eval_config_of(path, flags)
-    return evaluate_config(config, paired=paired, notice=notice or print_notice)
+    return Metrics(evaluate_config(config, paired=paired, notice=notice or print_notice))
 
 
 def evaluate_config(
@@ -399,6 +412,8 @@ def train_config(
             raises an error to leave it. By default it is said, and the training goes on.
     """
     callback = callback or ConsoleCallback()
+    loggers = parse_loggers(config.log)
+    require_packages(loggers)
     device = choose_device(config.device)
     with (
         one_at_a_time(),
@@ -432,7 +447,9 @@ def train_config(
                 {"own_defaults": own_defaults} if own_defaults else {}
             )
             open_run(directory, description, config, given=given)
-            run_loop(recipe, game, config, images, directory, callback=callback, fit=fit)
+            with LogFeed(directory, loggers, callback.notice) as feed:
+                watching = Callbacks([callback, feed])
+                run_loop(recipe, game, config, images, directory, callback=watching, fit=fit)
     return Run(directory.path)
 
 

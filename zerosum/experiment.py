@@ -175,6 +175,7 @@ def run_loop(
     def draw(epoch: float, history: History) -> None:
         paint(epoch)
         draw_curve(history, directory.curve_path)
+        callback.picture(directory.picture_path(epoch))
 
     evaluate = task.evaluator(state, config, images, held_out) if evaluate_every else never
     collapsed = None

@@ -233,6 +233,7 @@ OTHER = {  # another valid value for every field
     "precision": "bf16",
     "ema_half_life": 0,
     "sample_every": 1,
+    "log": "wandb",
     "checkpoint_every": 1,
     "evaluate_every": 0,
     "patience": 10,
@@ -310,6 +311,7 @@ class TestConflicts:
             "data",
             "strict",
             "device",
+            "log",
         } == FREE_ON_RESUME
 
     @pytest.mark.parametrize(

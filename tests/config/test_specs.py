@@ -11,6 +11,7 @@ from zerosum.config.specs import (
     POLICIES,
     PenaltySpec,
     parse_augment,
+    parse_loggers,
     parse_penalties,
 )
 from zerosum.errors import UserError
@@ -141,3 +142,26 @@ def test_only_color_asks_what_the_channels_are(channels):
     else:
         with pytest.raises(UserError, match=f"'color'.*of {channels} channels.*--augment"):
             check_channels(POLICIES, channels)
+
+
+class TestLoggers:
+    @pytest.mark.parametrize(
+        ("text", "names"),
+        [
+            ("none", ()),
+            (" none ", ()),
+            ("wandb", ("wandb",)),
+            ("trackio, tensorboard", ("trackio", "tensorboard")),
+        ],
+    )
+    def test_names_are_read_in_their_order(self, text, names):
+        assert parse_loggers(text) == names
+
+    @pytest.mark.parametrize("text", ["", "wandb,", "none,wandb", "tensorbord"])
+    def test_other_names_are_answered_with_all(self, text):
+        with pytest.raises(ValueError, match=r"^expected none, or names .*wandb, trackio"):
+            parse_loggers(text)
+
+    def test_a_name_that_stands_there_twice_is_refused(self):
+        with pytest.raises(ValueError, match=r"^expected each name once, but wandb"):
+            parse_loggers("wandb,wandb")

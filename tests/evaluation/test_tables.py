@@ -7,7 +7,8 @@ import pytest
 
 from zerosum import data
 from zerosum.cli.main import run
-from zerosum.evaluation.tables import shown
+from zerosum.evaluation.tables import Metrics, shown
+from zerosum.metrics.evaluate import MetricResult
 
 NAME = "stacked-mnist"
 
@@ -40,3 +41,9 @@ def test_shares_are_all_shown_unless_they_are_very_many():
     assert shown(many) == (
         "1,000 of them, most 999 0.20%, 998 0.20%, 997 0.20%, least 002 0.00%, 001 0.00%, 000 0.00%"
     )
+
+
+def test_a_notebook_shows_the_rows_of_the_table_and_no_markup():
+    card = {"spread": 0.5, "floor": None, "better": "lower", "paired": True}
+    html = Metrics({"<b>": MetricResult(value=1.23456789, card=card)})._repr_html_()
+    assert "<td>&lt;b&gt;</td><td>1.2346</td><td>± 0.5</td><td></td><td>lower</td>" in html

@@ -1,6 +1,7 @@
 """Callbacks as one, and what an evaluation puts into the log."""
 
 import inspect
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ MOMENTS = {
     "begin": {"seen": 1, "budget": 9, "images_per_epoch": 3},
     "update": {"seen": 2, "losses": {"loss_D": 0.5, "loss_G": 1.5}},
     "tick": {"record": {"epoch": 1}},
+    "picture": {"path": Path("generated_epoch_1.png")},
     "notice": {"text": "look"},
     "lost_output": {},
     "end": {},

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from zerosum.metrics.registry import better
-from zerosum.training.log import History, is_number
+from zerosum.training.log import History, is_number, numbers_of
 
 
 def history_of(*metrics, **entries):
@@ -107,3 +107,19 @@ def test_alarms_are_told_with_their_epochs():
 def test_of_old_logs_all_but_healthy_is_an_alarm():
     old = judged({"verdict": "healthy"}, {"verdict": "collapsing"})
     assert (old.alarm, old.alarms) == ("collapsing", [("collapsing", 10, 10)])
+
+
+def test_numbers_of_a_record_have_names_of_their_own():
+    record = {
+        "epoch": 1,
+        "seen": 10,
+        "D(x)": 0.5,
+        "note": "text",
+        "metrics": {"fid": 3, "bad": None},
+        "health": {"verdict": "healthy", "alarm": False, "signals": {"gap": 0.25, "missing": []}},
+    }
+    assert numbers_of(record) == {
+        **{"epoch": 1.0, "seen": 10.0, "D(x)": 0.5},
+        **{"metrics/fid": 3.0, "health/gap": 0.25},
+    }
+    assert numbers_of({"metrics": 3, "health": {"signals": "none"}}) == {}

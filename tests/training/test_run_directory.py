@@ -189,6 +189,10 @@ class TestRemove:
         directory.save_picture(Image.new("L", (2, 2)), 1)
         directory.film_path.write_bytes(b"")
         directory.curve_path.write_bytes(b"")
+        directory.loggers_path.write_text("{}")
+        for logger in ("tensorboard", "wandb"):
+            (directory.path / logger).mkdir()
+            (directory.path / logger / "events").write_bytes(b"")
         (directory.checkpoints.directory / "12").mkdir(parents=True)
         (directory.path / "samples.png").write_text("mine")
         directory.remove()

@@ -122,7 +122,7 @@ class ConsoleCallback(Callback):
 
     def _promise(self, seen: int) -> None:
         seconds, images = time.monotonic() - self._began, seen - self._began_at
-        if self._promised or seconds < PROMISE_SECONDS or not images:
+        if self._promised or seconds < PROMISE_SECONDS or not images or seen >= self._budget:
             return
         self._promised = True
         rest = seconds / images * (self._budget - seen)

@@ -22,6 +22,7 @@ from zerosum.cli.compare import compare
 from zerosum.cli.data import data
 from zerosum.cli.evaluate import evaluate
 from zerosum.cli.invert import invert
+from zerosum.cli.log import log
 from zerosum.cli.runs import runs
 from zerosum.cli.show import renamed, show
 from zerosum.cli.train import spelled_out, train_app
@@ -61,6 +62,7 @@ app.command(translate)
 app.command(invert)
 app.command(data)
 app.command(runs)
+app.command(log)
 
 
 @app.command

@@ -25,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from zerosum.config.specs import Fit, parse_range, parse_size, read_range, read_size
+from zerosum.config.specs import Fit, parse_loggers, parse_range, parse_size, read_range, read_size
 from zerosum.errors import UserError, shown, unknown_name
 
 
@@ -43,6 +43,11 @@ def as_text(value: object) -> object:
         return "x".join(map(str, value))
     named = isinstance(value, os.PathLike) or type(value).__name__ == "device"
     return str(value) if named or type(value) is int else value
+
+
+def as_names(value: object) -> object:
+    """Take names as a list, which is as natural in Python and in TOML, for "a,b"."""
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def checked_by(parse: Callable[[str], object]) -> AfterValidator:
@@ -137,6 +142,10 @@ class Settings(BaseModel):
     restarts: Annotated[
         Count, ReadBy("--on-collapse restart", lambda s: s.on_collapse == "restart")
     ] = Field(3, description="Restarts of a seed, after which the next seed is tried.")
+    log: Annotated[str, BeforeValidator(as_names), checked_by(parse_loggers)] = Field(
+        "none",
+        description="Send the log on as well: tensorboard, wandb, trackio, with commas between.",
+    )
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
@@ -242,6 +251,7 @@ FREE_ON_RESUME = frozenset(
         "data",
         "strict",
         "device",
+        "log",
     }
 )
 

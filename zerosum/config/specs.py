@@ -23,6 +23,9 @@ Penalty = Literal["gradient-penalty", "r1", "r2", "dragan"]
 Fit = Literal["crop", "pad", "squash", "short-side"]
 """How an image of another aspect is brought to a size, see `zerosum.data.decode.Format`."""
 
+LOGGERS = ("tensorboard", "wandb", "trackio")
+"""Where a run's log can be sent, see `zerosum.callbacks.loggers`."""
+
 Spelled = TypeVar("Spelled")
 
 LOSSES: tuple[str, ...] = get_args(Loss)
@@ -98,6 +101,27 @@ def is_weight(text: str) -> bool:
     except ValueError:
         return False
     return math.isfinite(weight) and weight > 0
+
+
+def parse_loggers(text: str) -> tuple[str, ...]:
+    """Read "tensorboard,wandb" as the names of loggers; "none" is none.
+
+    Raises:
+        ValueError: a name is unknown or stands there twice; the message says what was expected,
+            in the words that `zerosum/config/base.py` puts after the flag's name.
+    """
+    if text.strip() == "none":
+        return ()
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in LOGGERS:
+            hint = did_you_mean(name, LOGGERS, form=" (did you mean {}?)")
+            raise ValueError(
+                f"expected none, or names with commas between: {', '.join(LOGGERS)}{hint}"
+            )
+        if names.count(name) > 1:
+            raise ValueError(f"expected each name once, but {name} is there twice")
+    return names
 
 
 def parse_augment(text: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from html import escape
 from typing import Any
 
 from rich.table import Table
@@ -11,6 +12,7 @@ from zerosum.metrics.evaluate import MetricResult
 from zerosum.metrics.registry import METRICS, Value
 from zerosum.plots.tables import table
 
+COLUMNS = ("metric", "value", "spread", "real against real", "better")
 MOST_SHARES = 20  # in one cell of a table
 EXTREME_SHARES = 3
 
@@ -22,16 +24,12 @@ def results_json(results: dict[str, MetricResult]) -> dict[str, Any]:
 
 def results_table(results: dict[str, MetricResult]) -> Table:
     """One row a metric, with the floor beside it; below, what all the cards have in common."""
-    made = table("metric", "value", "spread", "real against real", "better")
+    made = table(*COLUMNS)
     first = next(iter(results.values())).card
     others = []
-    for name, result in results.items():
+    for row, (name, result) in zip(rows_of(results), results.items(), strict=True):
+        made.add_row(*row)
         card = result.card
-        spread = "" if card["spread"] is None else f"± {shown(card['spread'])}"
-        # Pairs that are the same have no error, and so no finite ratio of signal to error.
-        value = "infinite" if name == "psnr" and result.value is None else shown(result.value)
-        floor = "" if card.get("paired") else shown(card["floor"])  # which pairs have none of
-        made.add_row(titled(name), value, spread, floor, card["better"])
         if card["features"] != first["features"]:
             floor_of = card["floor_of"]
             floor = f"; real against real: {described(floor_of)}" if floor_of else ""
@@ -49,6 +47,31 @@ def results_table(results: dict[str, MetricResult]) -> Table:
     made.caption = "\n".join([*lines, *others])
     made.caption_justify = "left"
     return made
+
+
+def rows_of(results: dict[str, MetricResult]) -> list[tuple[str, ...]]:
+    """Of each metric what stands in the `COLUMNS`."""
+    rows: list[tuple[str, ...]] = []
+    for name, result in results.items():
+        card = result.card
+        spread = "" if card["spread"] is None else f"± {shown(card['spread'])}"
+        # Pairs that are the same have no error, and so no finite ratio of signal to error.
+        value = "infinite" if name == "psnr" and result.value is None else shown(result.value)
+        floor = "" if card.get("paired") else shown(card["floor"])  # which pairs have none of
+        rows.append((titled(name), value, spread, floor, card["better"]))
+    return rows
+
+
+class Metrics(dict[str, MetricResult]):
+    """Metrics by name, that a notebook shows as a table."""
+
+    def _repr_html_(self) -> str:
+        head = "".join(f'<th scope="col">{column}</th>' for column in COLUMNS)
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
+            for row in rows_of(self)
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def titled(name: str) -> str:

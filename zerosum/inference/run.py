@@ -23,10 +23,13 @@ from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError, path_like, whole_number
 from zerosum.game.sampling import CHUNK, ClassMix, Generator, draw_inputs, generate, image_inputs
 from zerosum.hardware import choose_device
+from zerosum.inference.shown import facts_html, shown
 from zerosum.inference.tiles import Translator, one_way
 from zerosum.recipes import build_generator
 from zerosum.recipes.own import recipe_of_run
 from zerosum.seeds import enter_stream, own_randomness
+from zerosum.training.early_stopping import best_record
+from zerosum.training.log import numbers_of
 from zerosum.training.run_directory import RunDirectory, find_run
 
 DEFAULT_COUNT = 16
@@ -132,6 +135,44 @@ class Run:
     def log(self) -> list[dict[str, Any]]:
         """Read the log: one record a tick, with losses, terms, D(x), D(G(z)) and the pace."""
         return list(self.directory.history().records)
+
+    def log_frame(self) -> Any:
+        """Read the log as a pandas DataFrame, a row a tick.
+
+        Metrics are columns such as metrics/frechet_digits, signals of health such as health/gap,
+        and the verdict on the training's health is the column health.
+
+        Raises:
+            UserError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise UserError(
+                "log_frame needs pandas, which is not installed: pip install pandas. Run.log() "
+                "gives the same as plain dictionaries."
+            ) from None
+        rows = []
+        for record in self.log():
+            health = record.get("health")
+            verdict = health.get("verdict") if isinstance(health, dict) else None
+            rows.append(numbers_of(record) | ({} if verdict is None else {"health": str(verdict)}))
+        return pd.DataFrame(rows).astype({"seen": int} if rows else {})
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it: how far it is, how good, and its newest picture."""
+        history, pictures = self.directory.history(), self.directory.pictures()
+        facts = [
+            ("recipe", self.recipe),
+            ("data", self.config.data),
+            ("trained on", f"{history.seen:,} images ({history.epochs:g} epochs)"),
+        ]
+        if best := best_record(history.records):
+            name, value = next(iter(best["metrics"].items()))
+            facts.append(("best", f"{name} {value:.4g} at epoch {best['epoch']:g}"))
+        if history.health:
+            facts.append(("health", history.health))
+        return facts_html(str(self.path), facts, pictures[-1] if pictures else None)
 
     @takes_raw
     def generator(
@@ -255,7 +296,8 @@ class Run:
                 made.append(to_array(generate(G, inputs)))
                 given.append([each.cpu().numpy() for each in inputs])
         z_used, *classes = (np.concatenate(each)[:count] for each in zip(*given, strict=True))
-        return Sampled(np.concatenate(made)[:count], z_used, classes[0] if classes else None)
+        samples = shown(np.concatenate(made)[:count])
+        return Sampled(samples, z_used, classes[0] if classes else None)
 
     def labels(
         self, count: int = 16, *, label: int | str | None = None
@@ -353,7 +395,7 @@ class Run:
         translator = self.translator(
             seed=seed, ema=ema, checkpoint=checkpoint, reverse=reverse, device=device
         )
-        return translator.translate_all(images)
+        return shown(translator.translate_all(images))
 
     @takes_raw
     def translator(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -66,6 +67,9 @@ class Callback:
     def tick(self, record: Mapping[str, Any]) -> None:
         """A line of the log has been written: losses, terms, the pace, and metrics if any."""
 
+    def picture(self, path: Path) -> None:
+        """The picture of an epoch has been drawn, a PNG; its line of the log comes after it."""
+
     def notice(self, text: str) -> None:
         """Something the person should know."""
 
@@ -100,6 +104,11 @@ class Callbacks(Callback):
         """As `Callback.tick`."""
         for callback in self.callbacks:
             callback.tick(record)
+
+    def picture(self, path: Path) -> None:
+        """As `Callback.picture`."""
+        for callback in self.callbacks:
+            callback.picture(path)
 
     def notice(self, text: str) -> None:
         """As `Callback.notice`."""

@@ -145,6 +145,27 @@ def modern(record: dict[str, Any]) -> dict[str, Any]:
     return record
 
 
+def numbers_of(record: Mapping[str, Any]) -> dict[str, float]:
+    """Every number of a record by name: metrics as metrics/NAME, signals of health as health/NAME.
+
+    What is no number, such as a verdict, is left out.
+    """
+    health = record.get("health")
+    groups = {
+        "metrics": record.get("metrics"),
+        "health": health.get("signals") if isinstance(health, dict) else None,
+    }
+    found = {
+        name: float(value)
+        for name, value in record.items()
+        if name not in groups and is_number(value)
+    }
+    for group, values in groups.items():
+        if isinstance(values, dict):
+            found |= {f"{group}/{n}": float(v) for n, v in values.items() if is_number(v)}
+    return found
+
+
 def whole(value: object) -> int:
     """Insist on a count.
 

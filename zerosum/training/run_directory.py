@@ -32,6 +32,8 @@ FORMAT = 1
 
 CONFIG, LOG, FILM, CURVE, LOCK = "config.json", "log.jsonl", "film.gif", "curve.svg", ".lock"
 DATA = "data.json"
+LOGGERS = "loggers.json"
+FOLDERS_OF_LOGGERS = ("tensorboard", "wandb")
 
 
 CHOOSE_ANOTHER = (
@@ -55,6 +57,7 @@ class RunDirectory:
         log_path: one JSON object a line, one line a tick.
         film_path: the film of all pictures.
         curve_path: the chart of metrics and losses.
+        loggers_path: what was sent to which logger, JSON.
         checkpoints: the checkpoints.
     """
 
@@ -65,6 +68,7 @@ class RunDirectory:
         self.log_path = self.path / LOG
         self.film_path = self.path / FILM
         self.curve_path = self.path / CURVE
+        self.loggers_path = self.path / LOGGERS
         self.checkpoints = Checkpoints(self.path / "checkpoints")
 
     def exists(self) -> bool:
@@ -131,13 +135,16 @@ class RunDirectory:
             UserError: they cannot be removed.
         """
         try:
-            if self.checkpoints.directory.is_dir():
-                shutil.rmtree(self.checkpoints.directory)
+            folders = [self.path / name for name in FOLDERS_OF_LOGGERS]
+            for folder in [self.checkpoints.directory, *folders]:
+                if folder.is_dir():
+                    shutil.rmtree(folder)
             files = [
                 self.data_path,
                 self.log_path,
                 self.film_path,
                 self.curve_path,
+                self.loggers_path,
                 *self.pictures(),
             ]
             files += self.path.glob(f".*{WRITING}")  # of what a kill interrupted
@@ -183,20 +190,24 @@ class RunDirectory:
         """Save the picture of an epoch, or of a point inside one, whole or not at all."""
         content = io.BytesIO()
         picture.save(content, format="PNG")
-        write_whole(self.path / f"generated_epoch_{epoch}.png", content.getvalue())
+        write_whole(self.picture_path(epoch), content.getvalue())
+
+    def picture_path(self, epoch: float) -> Path:
+        """Where the picture of an epoch is, or of a point inside one."""
+        return self.path / f"generated_epoch_{epoch}.png"
 
     def pictures(self) -> list[Path]:
         """The pictures so far, in the order of their epochs."""
-        return [*self.pictures_by_epoch().values()]
+        return list(self.pictures_by_epoch().values())
 
     def pictures_by_epoch(self) -> dict[float, Path]:
-        """The pictures so far by their epochs, in that order."""
+        """The pictures so far, each with its epoch, in their order."""
         found = {
             float(match[1]): path
             for path in self.path.glob("generated_epoch_*.png")
             if (match := re.fullmatch(r"generated_epoch_(\d+(?:\.\d+)?)\.png", path.name))
         }
-        return dict(sorted(found.items()))
+        return {epoch: found[epoch] for epoch in sorted(found)}
 
     def append_log(self, record: Mapping[str, Any]) -> int:
         """Add a line to the log, on the disk when this returns, and return the log's length."""

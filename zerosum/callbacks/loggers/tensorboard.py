@@ -1,0 +1,96 @@
+"""TensorBoard: event files in the run's own folder, RUN/tensorboard.
+
+All of a step is one event, so that a kill leaves a step whole or not there at all.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from zerosum.callbacks.loggers import Entry, Sent
+
+
+class TensorBoardLogger:
+    """See `zerosum.callbacks.loggers.Logger`."""
+
+    def __init__(self, run: Sent) -> None:
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        self.folder = run.path / "tensorboard"
+        self.last_step: int | None = last_step_in(self.folder)
+        self._settings: Mapping[str, Any] | None = None if self.last_step else run.settings
+        self._writer = EventFileWriter(str(self.folder))
+
+    @property
+    def where(self) -> str:
+        """The command that shows it."""
+        return f"tensorboard --logdir {shlex.quote(str(self.folder))}"
+
+    def send(self, entry: Entry) -> None:
+        """Write one event, which is in the file when this returns."""
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        # As code, in which nothing is markup.
+        texts = {name: f"    {text}" for name, text in entry.texts.items()}
+        if self._settings is not None:
+            lines = json.dumps(self._settings, indent=2).splitlines()
+            texts["settings"] = "\n".join(f"    {line}" for line in lines)
+            self._settings = None
+        values = [
+            *(Summary.Value(tag=name, simple_value=value) for name, value in entry.scalars.items()),
+            *(text_value(name, text) for name, text in texts.items()),
+        ]
+        if entry.picture is not None:
+            values.append(Summary.Value(tag="samples", image=as_image(entry.picture)))
+        self._writer.add_event(
+            Event(wall_time=time.time(), step=entry.step, summary=Summary(value=values))
+        )
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._writer.close()
+
+
+def text_value(name: str, text: str) -> Any:
+    """A text, which is Markdown, as TensorBoard takes it."""
+    summary: Any = import_module("torch.utils.tensorboard.summary")
+    return summary.text(name, text).value[0]
+
+
+def as_image(path: Path) -> Any:
+    """A PNG as TensorBoard takes it, whose bytes are kept."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    with Image.open(path) as image:
+        width, height = image.size
+        channels = len(image.getbands())
+    content = path.read_bytes()
+    return Summary.Image(
+        height=height, width=width, colorspace=channels, encoded_image_string=content
+    )
+
+
+def last_step_in(folder: Path) -> int:
+    """The last step that event files in a folder have; 0 if there are none.
+
+    A step that a kill cut short at a file's end is not counted.
+    """
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+    paths = sorted(folder.glob("events.out.tfevents.*"))
+    return max((e.step for path in paths for e in EventFileLoader(str(path)).Load()), default=0)
+
+
+def open_run(run: Sent) -> TensorBoardLogger:
+    """Open RUN/tensorboard, in which each process that trains the run writes a file."""
+    return TensorBoardLogger(run)
