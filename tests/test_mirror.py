@@ -15,6 +15,7 @@ WITHOUT_A_TEST = {
     "__main__": "runs cli/main.py; tests/cli/test_main.py and tests/test_streams.py start it",
     "_version": "a number; tests/cli/test_main.py prints it",
     "cli/evaluate": "flags; tests/evaluation/test_evaluate.py evaluates through them",
+    "cli/invert": "flags; tests/inference/test_inversion_files.py inverts through them",
     "cli/tables": "a table; tests/cli/test_main.py prints it",
     "cli/translate": "flags; tests/inference/test_translate_files.py translates through them",
     "comparison/tables": "text; tests/cli/test_compare.py and tests/comparison/ read it",

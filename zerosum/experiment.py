@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,11 @@ from zerosum.game.core import Game
 from zerosum.hardware import exhaustion_explained
 from zerosum.plots.curves import draw_curve
 from zerosum.plots.film import FRAME_MILLISECONDS, read_frame, save_film
-from zerosum.preparation import needs_less
+from zerosum.preparation import build_game, needs_less
 from zerosum.tasks import Task, task_on
 from zerosum.tasks.inspection import facts, understanding
-from zerosum.training.early_stopping import best_record, score_of, stalled
+from zerosum.training.checkpoint import Snapshot
+from zerosum.training.early_stopping import best_record, collapse, score_of, stalled, verdict_of
 from zerosum.training.ema import EMA
 from zerosum.training.interfaces import Callback, Evaluation
 from zerosum.training.log import History
@@ -39,6 +40,7 @@ from zerosum.training.loop import Loop, Schedule
 from zerosum.training.resume import require_same_run, restore_newest
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import Progress, State
+from zerosum.training.supervisor import Supervisor
 from zerosum.training.warm_start import Fit, WarmStart
 
 
@@ -117,8 +119,24 @@ def run_loop(
         with directory.storage_failures():  # so that the run goes on when the other is gone
             directory.checkpoints.save(state.snapshot(), seen=0)
     restore_newest(state, directory, callback)
+
+    def fresh(seed: int) -> Snapshot:
+        """The state before the first round, under another seed."""
+        seeded = config.model_copy(update={"seed": seed})
+        anew = build_game(recipe, seeded, images, device=game.device)
+        return State(anew, EMA(anew.G.net, half_life=config.ema_half_life)).snapshot()
+
+    supervisor = Supervisor(
+        state,
+        directory,
+        seed=config.seed,
+        restarts=config.restarts,
+        fresh=None if started else fresh,
+        callback=callback,
+    )
     progress = state.progress
-    loader.seek(Position(seed=config.seed, epoch=progress.epoch, offset=progress.offset))
+    if progress.seen < budget:
+        supervisor.settle()
     if progress.seen < budget:  # or the log is whole, even if it ends between two ticks
         with directory.storage_failures():
             directory.cut_log(progress.log_bytes)
@@ -128,7 +146,10 @@ def run_loop(
         callback.notice(
             f"WARNING: {history.damaged} damaged lines of '{directory.log_path}' are left out."
         )
-    if reason := finished(config, budget, progress, history):
+    collapsed = collapse(history.records)
+    if config.on_collapse == "restart" and collapsed and supervisor.restart(collapsed):
+        progress, history = state.progress, directory.history()
+    elif reason := finished(config, budget, progress, history):
         callback.notice(f"The run '{directory.path}' is complete: {reason}.")
         make_film(directory, callback)  # a signal may have come just before it was made
         return
@@ -156,27 +177,43 @@ def run_loop(
         draw_curve(history, directory.curve_path)
         callback.picture(directory.picture_path(epoch))
 
-    loop = Loop(
-        state,
-        loader,
-        directory,
-        schedule=Schedule(
-            budget=budget,
-            images_per_epoch=len(images),
-            log_every=ticks.log,
-            sample_every=ticks.sample,
-            checkpoint_every=ticks.checkpoint,
-            evaluate_every=evaluate_every,
-            patience=config.patience,
-            seed=config.seed,
-            bf16=config.precision == "bf16",
-        ),
-        callback=callback,
-        draw=draw,
-        evaluate=task.evaluator(state, config, images, held_out) if evaluate_every else never,
-    )
-    with exhaustion_explained(f"batches of {config.batch_size} images", advice=needs_less(config)):
-        loop.run()
+    evaluate = task.evaluator(state, config, images, held_out) if evaluate_every else never
+    collapsed = None
+    while True:
+        progress = state.progress
+        position = {"epoch": progress.epoch, "offset": progress.offset}
+        loader.seek(Position(seed=supervisor.seed, **position))
+        loop = Loop(
+            state,
+            loader,
+            directory,
+            schedule=Schedule(
+                budget=budget,
+                images_per_epoch=len(images),
+                log_every=ticks.log,
+                sample_every=ticks.sample,
+                checkpoint_every=ticks.checkpoint,
+                evaluate_every=evaluate_every,
+                patience=config.patience,
+                supervised=config.on_collapse in ("stop", "restart"),
+                seed=supervisor.stream,
+                bf16=config.precision == "bf16",
+            ),
+            callback=callback,
+            draw=draw,
+            evaluate=evaluate,
+        )
+        with exhaustion_explained(
+            f"batches of {config.batch_size} images", advice=needs_less(config)
+        ):
+            loop.run()
+        collapsed = loop.collapse
+        if collapsed is None or config.on_collapse != "restart":
+            break
+        if not supervisor.restart(collapsed):
+            break
+    if collapsed is not None:
+        callback.notice(gave_up(directory, collapsed, restarted=len(state.progress.restarts)))
     make_film(directory, callback)
     own = f" --recipe {shlex.quote(recipe)}" if recipes.get(recipe).origin else ""
     path = shlex.quote(str(directory.path)) + own
@@ -222,12 +259,34 @@ def finished(config: Settings, budget: int, progress: Progress, history: History
             f"train it further{ends}, start a new run from it with --from, or start over with "
             "--fresh"
         )
+    collapsed = collapse(history.records)
+    if collapsed is not None and config.on_collapse in ("stop", "restart"):
+        return (
+            f"{verdict_of(collapsed)} at epoch {collapsed['epoch']:g}. --on-collapse continue "
+            "trains it further"
+            + (", restart begins again where it was healthy" * (config.on_collapse == "stop"))
+        )
     if stalled(history.records, config.patience):
         return (
             f"{config.patience} epochs brought no better metric. Raise "
             "--patience or leave it out to train it further"
         )
     return None
+
+
+def gave_up(directory: RunDirectory, collapsed: Mapping[str, Any], *, restarted: int) -> str:
+    """Say why a supervised training ended before its budget, and how to go on."""
+    run = shlex.quote(str(directory.path))
+    again = f"{called_as()} train --resume {run} --on-collapse"
+    tried = f" after {restarted} restart{'s' * (restarted != 1)}" * bool(restarted)
+    best = directory.checkpoints.best()
+    kept = f" The best checkpoint, at {best:,} images, is kept." if best is not None else ""
+    lines = [
+        f"WARNING: Stopped{tried}: {in_words(collapsed['health'])}{kept}",
+        *([f"  try again   {again} restart"] if not restarted else []),
+        f"  go on       {again} continue",
+    ]
+    return "\n".join(lines)
 
 
 def make_film(directory: RunDirectory, callback: Callback) -> None:

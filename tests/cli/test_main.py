@@ -145,6 +145,8 @@ class TestTrain:
                 "images": "64", "batch-size": "16", "seed": "5", "device": "cpu",
                 "precision": "bf16", "ema-half-life": "100", "sample-every": "1",
                 "checkpoint-every": "1", "evaluate-every": "1", "patience": "9",
+                "on-collapse": "restart",
+                "restarts": "2", "log": "tensorboard",
                 "nets": "resnet", "latent-size": "3", "width": "2", "full-width-up-to": "7",
                 "spectral-norm": "both", "attention": "14", "conditioning": "concat",
                 "pack": "2", "loss": "hinge", "penalty": "r1:0.1", "clip": "0.5",

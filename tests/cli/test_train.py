@@ -144,6 +144,29 @@ class TestMoreThanADay:
         assert capsys.readouterr().err.count("[y/N]") == 1
 
 
+class TestWhenItCollapses:
+    @pytest.fixture
+    def chosen(self, monkeypatch, tiny_images, tmp_path):
+        """What a command line makes of `on_collapse`."""
+        monkeypatch.chdir(tmp_path)
+
+        def train(*flags, terminal=True):
+            stream = TestMoreThanADay.Terminal() if terminal else io.StringIO()
+            monkeypatch.setattr(command, "at_a_terminal", lambda: terminal)
+            monkeypatch.setattr(command.sys, "stdout", stream)
+            few = ["--hidden", "4", "--images", "40", "--out", "run", "--fresh"]
+            assert run(["train", "--data", str(tiny_images), *few, *flags]) == 0
+            return RunDirectory("run").read_config()["config"]["on_collapse"]
+
+        return train
+
+    def test_in_a_terminal_it_stops_and_elsewhere_goes_on(self, chosen):
+        assert chosen() == "stop"
+        assert chosen(terminal=False) is None
+        assert chosen("--on-collapse", "continue") == "continue"
+        assert chosen("--evaluate-every", "0") is None
+
+
 class TestSpelling:
     @pytest.mark.parametrize("data", ["mnist", "some/folder"])
     def test_what_follows_the_recipe_is_the_data(self, data):

@@ -29,6 +29,21 @@ class TestCaveats:
         assert "forming" not in "\n".join(comparison.caveats)
         assert seed_shown(comparison.groups[0].runs[1], 8.0) == "1: 8"
 
+    def test_restarts_are_counted_with_what_they_cost(self, make_run):
+        directory = make_run("a", seed=3)
+        restarts = [
+            {"verdict": "D has won", "at": 30, "back_to": 10, "seed": 3, "attempt": 1},
+            {"verdict": "D has won", "at": 20, "back_to": 0, "seed": 4, "attempt": 0},
+        ]
+        directory.write_config({**directory.read_config(), "restarts": restarts})
+        make_run("b", seed=4)
+        text = caveats_of("a", "b")
+        assert text.count("restarted") == 1
+        assert (
+            "'a' collapsed and was restarted 2 times, and ended with seed 4: 40 more images than "
+            "its budget."
+        ) in text
+
     def test_alarms_that_were_over_in_the_end(self, make_run):
         make_run("a")
         directory = make_run("b", seed=1)

@@ -28,6 +28,7 @@ OF_THE_RUN = {
         "device",
     ),
     *("epochs", "images", "precision", "ema_half_life", "patience"),
+    *("on_collapse", "restarts"),
     *("sample_every", "checkpoint_every", "evaluate_every", "log"),
 }
 """What the game does not depend on: the loader, the loop and the log read it, for every recipe."""

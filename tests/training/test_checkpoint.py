@@ -227,6 +227,14 @@ class TestKeeping:
         self.save(checkpoints, [1.0, 1.0])
         assert checkpoints.best() == 10
 
+    def test_so_is_the_newest_that_was_healthy(self, checkpoints):
+        for number, healthy in enumerate([True, True, False, False, False], start=1):
+            checkpoints.save(snapshot_of(number), seen=number * 10, healthy=healthy)
+        assert checkpoints.seen() == [20, 40, 50]
+        assert checkpoints.last_healthy() == 20
+        checkpoints.save(snapshot_of(6), seen=60, healthy=True)
+        assert checkpoints.seen() == [50, 60]
+
     def test_an_unreadable_score_is_none(self, checkpoints):
         self.save(checkpoints, [1.0, 2.0])
         (checkpoints.path(10) / FACTS).write_bytes(b"\xff{")
@@ -323,7 +331,7 @@ class TestAFullDisk:
             for (owner, name), step in counted.items():
                 patch.setattr(owner, name, lambda *args, step=step, **kwargs: step(*args, **kwargs))
             checkpoints.save(snapshot_of(), seen=1)
-        looks = 1  # for a score
+        looks = 2  # for a score, and whether it is healthy
         assert {key: step.calls for key, step in counted.items()} == STEPS | {
             (Path, "open"): STEPS[Path, "open"] + looks
         }

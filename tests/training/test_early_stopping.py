@@ -2,7 +2,7 @@
 
 import pytest
 
-from zerosum.training.early_stopping import best_record, score_of, stalled
+from zerosum.training.early_stopping import best_record, collapse, score_of, stalled
 
 
 def log_of(*scores):
@@ -40,3 +40,24 @@ def test_the_best_record_is_the_lowest_and_earliest():
 )
 def test_stalled(scores, patience, expected):
     assert stalled(log_of(*scores), patience) is expected
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        ([], None),
+        (["D has won"], None),
+        (["healthy", "D has won", "collapsing"], 3),
+        (["D has won", "D has won", None], 2),  # a line of the log without an evaluation
+        (["D has won", "healthy", "D has won"], None),
+        (["D has won", "D has won", "healthy"], None),
+        (["oscillating", "worsening", "memorising", "memorising"], None),
+    ],
+)
+def test_a_collapse_is_said_twice(verdicts, expected):
+    log = [
+        {"seen": number, **({"health": {"verdict": verdict}} if verdict else {})}
+        for number, verdict in enumerate(verdicts, start=1)
+    ]
+    found = collapse(log)
+    assert (found and found["seen"]) == expected

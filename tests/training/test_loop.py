@@ -83,6 +83,7 @@ class Bench:
             "checkpoint_every": 1,
             "evaluate_every": 0,
             "patience": None,
+            "supervised": False,
             "seed": 0,
             "bf16": False,
         }
@@ -101,8 +102,8 @@ class Bench:
         )
         save = self.directory.checkpoints.save
 
-        def noted(snapshot, *, seen, score):
-            path = save(snapshot, seen=seen, score=score)
+        def noted(snapshot, *, seen, **told):
+            path = save(snapshot, seen=seen, **told)
             self.saved.append(seen)
             return path
 

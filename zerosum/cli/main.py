@@ -21,6 +21,7 @@ from zerosum.cli.aliases import hint_for, modern_flags
 from zerosum.cli.compare import compare
 from zerosum.cli.data import data
 from zerosum.cli.evaluate import evaluate
+from zerosum.cli.invert import invert
 from zerosum.cli.log import log
 from zerosum.cli.runs import runs
 from zerosum.cli.show import renamed, show
@@ -58,6 +59,7 @@ def train() -> None:
 
 
 app.command(translate)
+app.command(invert)
 app.command(data)
 app.command(runs)
 app.command(log)

@@ -241,6 +241,8 @@ def train_command(chosen: Chosen, data: str | None) -> Callable[..., None]:
 
         flags = settings.model_dump(exclude_unset=True) if settings else {}
         checked = recipe.configure(in_file, flags, inherited=chosen.inherited)
+        if checked.on_collapse is None and checked.evaluate_every != 0 and watched():
+            checked = checked.model_copy(update={"on_collapse": "stop"})
         start = WarmStart.asked(from_, from_parts, from_checkpoint)
         if resume is not None:
             require_alone(resume, out=out, fresh=fresh, seeds=seeds, start=start)
@@ -283,6 +285,11 @@ def tell(text: str) -> None:
 def at_a_terminal() -> bool:
     """Whether somebody can be asked."""
     return sys.stdin is not None and sys.stdin.isatty()
+
+
+def watched() -> bool:
+    """Whether somebody at a terminal sees what the training says."""
+    return at_a_terminal() and sys.stdout is not None and sys.stdout.isatty()
 
 
 class Question:

@@ -74,6 +74,7 @@ def on_runs(runs: Sequence[Trained]) -> Iterator[str]:
         if not history.metrics:
             yield f"'{run.path}' has logged no metric: it is not in the logged metrics' means."
         yield from on_health(run)
+        yield from on_restarts(run)
     versions = sorted({str(run.saved.get("zerosum")) for run in runs})
     if len(versions) > 1:
         yield (
@@ -93,6 +94,20 @@ def on_health(run: Trained) -> Iterator[str]:
             for verdict, first, last in over
         )
         yield f"'{run.path}' had alarms in mid-run: {told}."
+
+
+def on_restarts(run: Trained) -> Iterator[str]:
+    """What a training cost besides its budget, because it had collapsed."""
+    restarts = run.saved.get("restarts")
+    if not isinstance(restarts, list) or not restarts:
+        return
+    discarded = sum(each["at"] - each["back_to"] for each in restarts)
+    seed = restarts[-1]["seed"]
+    other = f", and ended with seed {seed}" if seed != run.seed else ""
+    yield (
+        f"'{run.path}' collapsed and was restarted {len(restarts)} "
+        f"time{'s' * (len(restarts) != 1)}{other}: {discarded:,} more images than its budget."
+    )
 
 
 def on_budgets(groups: Sequence[Group]) -> Iterator[str]:

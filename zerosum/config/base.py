@@ -133,6 +133,15 @@ class Settings(BaseModel):
     patience: Count | None = Field(
         None, description="Stop when so many epochs have brought no better metric."
     )
+    on_collapse: Literal["stop", "restart", "continue"] | None = Field(
+        None,
+        description="What to do when D has won or G is collapsing, at two evaluations in a row: "
+        "stop; restart from the last healthy checkpoint with fresh random numbers; or continue. "
+        "[default: stop in a terminal, else continue]",
+    )
+    restarts: Annotated[
+        Count, ReadBy("--on-collapse restart", lambda s: s.on_collapse == "restart")
+    ] = Field(3, description="Restarts of a seed, after which the next seed is tried.")
     log: Annotated[str, BeforeValidator(as_names), checked_by(parse_loggers)] = Field(
         "none",
         description="Send the log on as well: tensorboard, wandb, trackio, with commas between.",
@@ -144,6 +153,10 @@ class Settings(BaseModel):
             raise ValueError("expected --epochs or --images")
         if self.patience is not None and self.evaluate_every == 0:
             raise ValueError("expected --evaluate-every above 0 beside --patience")
+        if self.on_collapse in ("stop", "restart") and self.evaluate_every == 0:
+            raise ValueError(
+                f"expected --evaluate-every above 0 beside --on-collapse {self.on_collapse}"
+            )
         return self
 
     def loading(self) -> dict[str, Any]:
@@ -233,6 +246,8 @@ FREE_ON_RESUME = frozenset(
         "checkpoint_every",
         "evaluate_every",
         "patience",
+        "on_collapse",
+        "restarts",
         "data",
         "strict",
         "device",

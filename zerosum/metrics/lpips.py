@@ -126,6 +126,11 @@ class Lpips:
     net: Perceptual
     device: torch.device
 
+    def distance_of_floats(self, first: Tensor, second: Tensor) -> Tensor:
+        """Compare images that are float (b, 1 or 3, h, w) in [-1, 1], with gradients: (b,)."""
+        distance: Tensor = self.net(*(in_color(images) for images in (first, second)))
+        return distance
+
     @torch.inference_mode()
     def distance(self, first: Tensor, second: Tensor) -> Tensor:
         """Compare each image with another: uint8 (b, c, h, w) twice to float32 (b,), on the CPU."""
@@ -139,7 +144,16 @@ class Lpips:
 
 def prepare(images: Tensor, device: torch.device) -> Tensor:
     """Bring uint8 (b, c, h, w) to float RGB in [-1, 1], no smaller than the nets can take."""
-    ready = to_float(with_channels(images, 3).to(device))
+    return enlarged(to_float(with_channels(images, 3).to(device)))
+
+
+def in_color(images: Tensor) -> Tensor:
+    """Bring floats (b, 1, h, w) or (b, 3, h, w) in [-1, 1] to RGB, as `prepare` does."""
+    return enlarged(images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images[:, :3])
+
+
+def enlarged(ready: Tensor) -> Tensor:
+    """Bring floats (b, 3, h, w) to a size that the nets can take, if they are smaller."""
     height, width = ready.shape[2:]
     shorter = min(height, width)
     if shorter >= LEAST_SIDE:

@@ -55,8 +55,8 @@ class Snapshot:
 class Checkpoints:
     """The checkpoints of one run.
 
-    Keeps the newest `KEEP` and, where saves were given a score, the best. Two, because the newest
-    may be the one that a failing disk has damaged.
+    Keeps the newest `KEEP`, where saves were given a score the best, and the newest of those called
+    healthy. Two, because the newest may be the one that a failing disk has damaged.
     """
 
     KEEP = 2
@@ -74,13 +74,21 @@ class Checkpoints:
         """Where the checkpoint of so many images is."""
         return self.directory / str(seen)
 
-    def save(self, snapshot: Snapshot, *, seen: int, score: float | None = None) -> Path:
+    def save(
+        self,
+        snapshot: Snapshot,
+        *,
+        seen: int,
+        score: float | None = None,
+        healthy: bool = False,
+    ) -> Path:
         """Write a checkpoint and sweep away what is no longer kept.
 
         Args:
             snapshot: what to keep.
             seen: real images seen, which names the checkpoint.
             score: a metric of quality, lower is better; the best is never swept away.
+            healthy: whether the training was judged so; the newest such is never swept away.
 
         Raises:
             OSError: the disk is full or not writable. Older checkpoints are as they were.
@@ -93,7 +101,9 @@ class Checkpoints:
         try:
             files = {
                 TENSORS: safetensors.torch.save(snapshot.tensors),
-                FACTS: to_json({**snapshot.facts, "score": score}),
+                FACTS: to_json(
+                    {**snapshot.facts, "score": score, **({"healthy": True} if healthy else {})}
+                ),
             }
             manifest = {
                 name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
@@ -200,14 +210,20 @@ class Checkpoints:
     def best(self, among: Sequence[int] | None = None) -> int | None:
         """The images seen at the checkpoint with the lowest score, if any has one."""
         among = self.seen() if among is None else among
-        scores = {seen: read_score(self.path(seen)) for seen in among}
+        scores = {seen: read_fact(self.path(seen), "score") for seen in among}
         scored = {seen: score for seen, score in scores.items() if score is not None}
         return min(scored, key=lambda seen: scored[seen], default=None)
+
+    def last_healthy(self, among: Sequence[int] | None = None) -> int | None:
+        """The images seen at the newest checkpoint that was called healthy, if any was."""
+        among = self.seen() if among is None else among
+        healthy = [seen for seen in among if read_fact(self.path(seen), "healthy")]
+        return max(healthy, default=None)
 
     def _sweep(self, *, newest: int) -> None:
         # Later ones than the newest are damaged: the run went on from one before them.
         good = [seen for seen in self.seen() if seen <= newest]
-        self.keep_only({*good[-self.KEEP :], self.best(good)})
+        self.keep_only({*good[-self.KEEP :], self.best(good), self.last_healthy(good)})
 
     def keep_only(self, kept: Collection[int | None]) -> None:
         """Remove all checkpoints but those of so many images seen.
@@ -243,13 +259,16 @@ def read(path: Path) -> Snapshot:
         raise Damaged(f"{MANIFEST} is not readable ({error})") from None
 
 
-def read_score(path: Path) -> float | None:
-    """The score a checkpoint was saved with, without reading its tensors."""
+def read_fact(path: Path, name: str) -> float | None:
+    """A number that a checkpoint was saved with, without reading its tensors; None if it is none.
+
+    True counts as 1.
+    """
     try:
-        score = json.loads((path / FACTS).read_bytes()).get("score")
+        value = json.loads((path / FACTS).read_bytes()).get(name)
     except (OSError, ValueError, AttributeError):
         return None
-    return float(score) if isinstance(score, int | float) else None
+    return float(value) if isinstance(value, int | float) else None
 
 
 def verified(path: Path, *, size: int, sha256: str) -> bytes:

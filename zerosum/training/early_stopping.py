@@ -1,4 +1,4 @@
-"""Whether a run still gets better, by its log."""
+"""Whether a run still gets better, or has collapsed, by its log."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 Log = Sequence[Mapping[str, Any]]
+
+COLLAPSES = ("D has won", "collapsing")
+"""The verdicts from which a training does not recover by itself."""
+LOOKS = 2
+"""How many evaluations in a row have to say so."""
 
 
 def score_of(record: Mapping[str, Any]) -> float | None:
@@ -29,3 +34,17 @@ def stalled(log: Log, patience: float | None) -> bool:
         return False
     newest = max(record["epoch"] for record in log if score_of(record) is not None)
     return bool(newest - best["epoch"] >= patience)
+
+
+def verdict_of(record: Mapping[str, Any]) -> str | None:
+    """What an evaluation has judged of the training's health; None where there was none."""
+    health = record.get("health")
+    return health.get("verdict") if isinstance(health, dict) else None
+
+
+def collapse(log: Log) -> Mapping[str, Any] | None:
+    """The newest evaluated record, if the last two say that the training has collapsed."""
+    judged = [record for record in log if verdict_of(record) is not None][-LOOKS:]
+    if len(judged) < LOOKS or any(verdict_of(record) not in COLLAPSES for record in judged):
+        return None
+    return judged[-1]

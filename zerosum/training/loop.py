@@ -14,7 +14,7 @@ from typing import Any
 
 from zerosum.errors import UserError
 from zerosum.training.checkpoint import Snapshot
-from zerosum.training.early_stopping import best_record, score_of, stalled
+from zerosum.training.early_stopping import best_record, collapse, score_of, stalled, verdict_of
 from zerosum.training.interfaces import Callback, Evaluation, Loader
 from zerosum.training.log import History
 from zerosum.training.round import play_round
@@ -53,6 +53,8 @@ class Schedule:
         checkpoint_every: between checkpoints.
         evaluate_every: between evaluations; 0 for none.
         patience: epochs without a better metric after which to stop; None for never.
+        supervised: whether to stop when the training has collapsed, and to keep a checkpoint of
+            where it was healthy last.
         seed: decides every random number.
         bf16: whether nets multiply in bfloat16.
     """
@@ -64,7 +66,8 @@ class Schedule:
     checkpoint_every: int
     evaluate_every: int
     patience: float | None
-    seed: int
+    supervised: bool
+    seed: int | str
     bf16: bool
 
 
@@ -107,9 +110,13 @@ class Loop:
         self.history = directory.history()
         self._saved_at: int | None = None
         self._stalled = False
+        self.collapse: Mapping[str, Any] | None = None
 
     def run(self) -> None:
         """Train until the budget is spent, or nothing is gained any more, and save.
+
+        A supervised training that collapses ends too, and `collapse` is then the record that says
+        so.
 
         Raises:
             Interrupted: a signal came; the state is saved.
@@ -131,7 +138,7 @@ class Loop:
     def _play(self, flag: StopFlag) -> None:
         state, schedule, progress = self.state, self.schedule, self.state.progress
         clock = Stopwatch(progress)
-        while progress.seen < schedule.budget and not self._stalled:
+        while progress.seen < schedule.budget and not self._ended:
             before = progress.seen
             dealt = play_round(
                 state.game,
@@ -162,6 +169,10 @@ class Loop:
                 why = f", because standard output takes no more ({lost.strerror})"
                 raise OutputLost(lost, self._stop(why))
 
+    @property
+    def _ended(self) -> bool:
+        return self._stalled or self.collapse is not None
+
     def _report(self, before: int, clock: Stopwatch) -> None:
         """Log, show, draw and save what came due in the round that began at `before` images."""
         schedule, seen = self.schedule, self.state.progress.seen
@@ -174,13 +185,15 @@ class Loop:
         if due(schedule.log_every) or due(schedule.evaluate_every):
             record = self._tick(before, clock, evaluated=due(schedule.evaluate_every))
             self._stalled = stalled(self.history.records, schedule.patience)
-            if due(schedule.sample_every) or self._stalled:
+            self.collapse = collapse(self.history.records) if schedule.supervised else None
+            if due(schedule.sample_every) or self._ended:
                 self._draw(record["epoch"])
             self.callback.tick(record)
             best = best_record(self.history.records)
             is_best = best is not None and best["seen"] == seen
-            if due(schedule.checkpoint_every) or self._stalled or is_best:
-                self._save(score_of(record))
+            healthy = schedule.supervised and verdict_of(record) == "healthy"
+            if due(schedule.checkpoint_every) or self._ended or is_best or healthy:
+                self._save(score_of(record), healthy=healthy)
             return
         if due(schedule.sample_every):
             self._draw(self._epoch(before))
@@ -197,6 +210,7 @@ class Loop:
         record: dict[str, Any] = {
             "epoch": self._epoch(before),
             "seen": progress.seen,
+            **({"restarts": len(progress.restarts)} if progress.restarts else {}),
             **losses(means),
             **means,
             **clock.lap(),
@@ -243,14 +257,16 @@ class Loop:
             f"'{self.directory.path}'. Run the same command again to go on from there."
         )
 
-    def _save(self, score: float | None = None) -> None:
+    def _save(self, score: float | None = None, *, healthy: bool = False) -> None:
         progress = self.state.progress
         if progress.seen == self._saved_at:
             return
         snapshot = self.state.snapshot()
         self._require_finite_state(snapshot)
         with self.directory.storage_failures():
-            self.directory.checkpoints.save(snapshot, seen=progress.seen, score=score)
+            self.directory.checkpoints.save(
+                snapshot, seen=progress.seen, score=score, healthy=healthy
+            )
         self._saved_at = progress.seen
 
     def _require_finite_state(self, snapshot: Snapshot) -> None:

@@ -20,7 +20,7 @@ def play_round(
     game: Game,
     next_batch: Callable[[], tuple[Tensor, Tensor | None]],
     *,
-    seed: int,
+    seed: int | str,
     turn_index: int,
     seen: int,
     bf16: bool,
@@ -31,7 +31,8 @@ def play_round(
     Args:
         game: the game.
         next_batch: deals real images and their labels; asked once for each turn of D.
-        seed: with `turn_index`, decides every random number of a turn.
+        seed: with `turn_index`, decides every random number of a turn; a text where a collapsed
+            training was restarted.
         turn_index: turns played in the run before this round.
         seen: real images dealt in the run before this round.
         bf16: whether nets multiply in bfloat16; losses, weights and Adam stay in float32.

@@ -31,7 +31,8 @@ class Progress:
         epoch: passes over the data that are complete.
         offset: images dealt of the pass under way.
         log_bytes: length of the log at this point; a resumed run cuts it back to this.
-        seconds: time spent training, over all sessions.
+        seconds: time spent training, over all sessions, and what restarts have discarded.
+        restarts: every restart of a collapsed training, see `supervisor.py`.
     """
 
     seen: int = 0
@@ -40,6 +41,7 @@ class Progress:
     offset: int = 0
     log_bytes: int = 0
     seconds: float = 0.0
+    restarts: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
