@@ -100,7 +100,7 @@ class SelfAttention(nn.Module):
         value = self.pool(self.value(maps)).flatten(2)  # (b, c/2, n)
         weights = torch.softmax(query.transpose(1, 2) @ key, dim=2)  # (b, h·w, n)
         found = value @ weights.transpose(1, 2).to(value.dtype)  # (b, c/2, h·w)
-        added: Tensor = self.gamma * self.output(found.view(len(maps), -1, *maps.shape[2:]))
+        added: Tensor = self.gamma * self.output(torch.unflatten(found, 2, maps.shape[2:]))
         return maps + added
 
     @staticmethod
