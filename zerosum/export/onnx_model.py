@@ -7,30 +7,26 @@ in front of it would be baked in. Traces of the source code, with paths of this 
 
 from __future__ import annotations
 
-import copy
 import json
 import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError
 from zerosum.game.sampling import Generator
 from zerosum.inference.description import Description, NoiseInput
+from zerosum.inference.exported import METADATA, OUTPUT
 from zerosum.nets import unet
+from zerosum.nets.layers import plain
 
 OPSET = 20
-METADATA = "zerosum"
-"""Under this name the file holds its `Description`, as JSON."""
 
-OUTPUT = "output"
-"""What the only output is called."""
 
 LARGEST = 2**31 - 2**20
 """Bytes of a file: what protobuf can hold, less what is not weights."""
@@ -78,12 +74,13 @@ class GivenItsNoise(nn.Module):
         return output
 
 
-def to_onnx(G: Generator, spec: DataSpec, *, half: bool = False) -> bytes:
+def to_onnx(G: Generator, spec: DataSpec, *, data: str = "", half: bool = False) -> bytes:
     """Turn a generator into an ONNX file, which holds its `Description` as metadata.
 
     Args:
         G: as `Run.generator` gives it.
         spec: the form of the run's data.
+        data: its name, of which the file then tells.
         half: keep weights, but for vectors, as float16; they are computed with as float32. It
             halves the file.
 
@@ -94,7 +91,8 @@ def to_onnx(G: Generator, spec: DataSpec, *, half: bool = False) -> bytes:
         UserError: a package is missing, the net cannot be exported, or the file would be too large.
     """
     require_size(G)
-    description = describe(G, spec)
+    G = rounded(G) if half else G
+    description = describe(G, spec, data=data)
     net, examples, shapes = traceable(G, description)
     onnx = require_onnx()
     try:
@@ -131,18 +129,20 @@ def to_onnx(G: Generator, spec: DataSpec, *, half: bool = False) -> bytes:
     return content
 
 
-def describe(G: Generator, spec: DataSpec) -> Description:
+def describe(G: Generator, spec: DataSpec, *, data: str = "") -> Description:
     """Say what a generator takes and makes.
 
     Args:
         G: as `Run.generator` gives it, of either way.
         spec: the form of the run's data.
+        data: its name.
     """
     _, height, width = spec.shape
     by_kind = {each.kind: each.shape[0] or 0 for each in G.inputs}
     source = by_kind.get("image", 0)
     if not source:
         return Description(
+            data=data,
             channels=spec.shape[0],
             image_size=(height, width),
             latent_size=by_kind["latent"],
@@ -150,6 +150,7 @@ def describe(G: Generator, spec: DataSpec) -> Description:
         )
     multiple = int(getattr(G.net, "multiple", 1))
     return Description(
+        data=data,
         channels=spec.shape[0] - source,
         image_size=(height, width),
         source_channels=source,
@@ -171,7 +172,7 @@ def find_noise(net: nn.Module, channels: int, side: int) -> tuple[NoiseInput, ..
     if not keeps:
         return ()
     shapes: list[torch.Size] = []
-    probed = replace_noise(plain(net), lambda: Probe(shapes))
+    probed = replace_noise(plain(net).cpu(), lambda: Probe(shapes))
     with torch.no_grad():
         probed(torch.zeros(1, channels, side, side))
     return tuple(
@@ -189,20 +190,6 @@ def replace_noise(net: nn.Module, make: Any) -> nn.Module:
     return net
 
 
-def plain(net: nn.Module) -> nn.Module:
-    """A copy of a net on the CPU, in eval mode, with spectral norm folded into its weights."""
-    net = copy.deepcopy(net).cpu().eval()
-    for module in [each for each in net.modules() if parametrize.is_parametrized(each)]:
-        # Not `remove_parametrizations`, which would change the class that the original shares.
-        names = list(cast("nn.ModuleDict", module.parametrizations))
-        weights = {name: getattr(module, name).detach() for name in names}
-        module.__class__ = parametrize.type_before_parametrizations(module)
-        del module.parametrizations
-        for name, weight in weights.items():
-            module.register_parameter(name, nn.Parameter(weight))
-    return net.requires_grad_(False)
-
-
 def traceable(
     G: Generator, description: Description
 ) -> tuple[nn.Module, tuple[Tensor, ...], dict[str, Any]]:
@@ -210,7 +197,7 @@ def traceable(
     batch = torch.export.Dim("batch")
     if not description.source_channels:
         sizes = [each.shape[0] or 0 for each in description.inputs]
-        net: nn.Module = Generator(plain(G.net), G.inputs).eval()
+        net: nn.Module = Generator(plain(G.net).cpu(), G.inputs).eval()
         examples = tuple(torch.zeros(2, size) for size in sizes)
         return net, examples, {"inputs": tuple({0: batch} for _ in sizes)}
     # A multiple times a free number; torch takes an example of 1 for a constant.
@@ -232,7 +219,7 @@ def traceable(
     shapes: dict[str, Any] = {"images": sides(1)}
     if masks:
         shapes["masks"] = tuple(sides(each.divisor) for each in description.noise)
-    return GivenItsNoise(plain(G.net)).eval(), (images, *masks), shapes
+    return GivenItsNoise(plain(G.net).cpu()).eval(), (images, *masks), shapes
 
 
 def scaled(side: Any, times: int) -> Any:
@@ -281,8 +268,21 @@ def strip(model: Any) -> None:
     model.graph.name = "generator"
 
 
+def rounded(G: Generator) -> Generator:
+    """A copy whose weights, but for vectors, have been to float16 and back."""
+    net = plain(G.net)
+    with torch.no_grad():
+        for tensor in net.state_dict().values():
+            if tensor.is_floating_point() and tensor.ndim >= 2:
+                tensor.copy_(tensor.half().float())
+    return Generator(net, G.inputs).eval()
+
+
 def halve_weights(model: Any) -> None:
-    """Keep weights as float16, with a cast behind each; vectors, as norms have them, stay."""
+    """Keep as float16, with a cast behind it, what loses nothing by it: weights that are rounded.
+
+    Vectors, as norms have them, are not; nor is what the exporter has computed of several.
+    """
     import numpy as np
     from onnx import TensorProto, helper, numpy_helper
 
@@ -290,10 +290,12 @@ def halve_weights(model: Any) -> None:
     for tensor in model.graph.initializer:
         if tensor.data_type != TensorProto.FLOAT or len(tensor.dims) < 2:
             continue
-        name = tensor.name
-        halved = numpy_helper.to_array(tensor).astype(np.float16)
-        tensor.CopyFrom(numpy_helper.from_array(halved, f"{name}_half"))
-        casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
+        name, whole = tensor.name, numpy_helper.to_array(tensor)
+        with np.errstate(over="ignore"):
+            halved = whole.astype(np.float16)
+        if (halved.astype(np.float32) == whole).all():
+            tensor.CopyFrom(numpy_helper.from_array(halved, f"{name}_half"))
+            casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
     nodes = [*casts, *model.graph.node]
     model.graph.ClearField("node")
     model.graph.node.extend(nodes)

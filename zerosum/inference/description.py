@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from zerosum.data.spec import POINT
+from zerosum.data.spec import POINT, DataSpec
 from zerosum.game.core import GeneratorInput
 from zerosum.game.sampling import image_inputs, noise_inputs
 
@@ -14,6 +14,7 @@ FORMAT = 1
 """The version of this description; raised when older code could no longer read it."""
 
 MOST_SIDE, MOST_CHANNELS, MOST_COLUMNS, MOST_NOISE = 65_536, 4096, 1_000_000, 64
+MOST_LETTERS = 1000
 """What no generator of ours exceeds. A file that says more is not believed."""
 
 
@@ -54,6 +55,7 @@ class Description:
         multiple: of which both sides of its images have to be multiples.
         least_side: the least side of its images, a multiple.
         noise: the masks that it takes.
+        data: the name of what it was trained on, "" where it is not told.
     """
 
     channels: int
@@ -64,6 +66,16 @@ class Description:
     multiple: int = 1
     least_side: int = 1
     noise: tuple[NoiseInput, ...] = ()
+    data: str = ""
+
+    @property
+    def spec(self) -> DataSpec:
+        """The form of the data that it was trained on, or would be if it were trained this way."""
+        return DataSpec(
+            shape=(self.source_channels + self.channels, *self.image_size),
+            classes=self.classes,
+            source_channels=self.source_channels,
+        )
 
     @property
     def inputs(self) -> tuple[GeneratorInput, ...]:
@@ -117,6 +129,7 @@ class Description:
             multiple=whole(told.get("multiple"), "multiple", 1, MOST_SIDE),
             least_side=whole(told.get("least_side"), "least_side", 1, MOST_SIDE),
             noise=noise,
+            data=str(told.get("data", ""))[:MOST_LETTERS],
         )
         if bool(found.latent_size) == bool(found.source_channels):
             raise ValueError("it takes neither noise nor images, or both")
