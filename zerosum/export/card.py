@@ -39,7 +39,7 @@ def data_name(data: str) -> str:
 
 def escaped(text: str) -> str:
     """A text as plain words of Markdown, whatever is in it."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", printable(text))
+    return re.sub(r"([\\`*_{}\[\]()<>#+.!|~&@:$-])", r"\\\1", printable(text))
 
 
 def command_of(run: Run) -> str:
