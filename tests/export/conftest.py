@@ -19,7 +19,7 @@ def save_run(path, recipe, *, spec=None, data=None, log=True, **settings):
     if spec is None:
         translates = "translation" in known.task
         spec = DataSpec(
-            shape=(4, 32, 32) if translates else (3, 16, 16),
+            shape=(4, 16, 16) if translates else (3, 16, 16),
             classes=() if translates else ("cat", "dog"),
             source_channels=3 if translates else 0,
         )
@@ -28,6 +28,8 @@ def save_run(path, recipe, *, spec=None, data=None, log=True, **settings):
         settings.setdefault("hidden", (12, 20))
     else:
         settings.setdefault("width", 8)
+    if recipe == "cyclegan":
+        settings.setdefault("blocks", 1)
     config = known.configure(settings)
     torch.manual_seed(3)
     G = build_generator(known, config, spec, device=torch.device("cpu"))

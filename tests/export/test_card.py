@@ -88,4 +88,4 @@ def test_plain_words():
 def test_masks_have_the_shapes_that_the_images_ask_for(save_run_anew, tmp_path):
     run = save_run_anew(tmp_path / "run", "pix2pix")
     text = example_of_onnx(describe(run.generator(device="cpu"), run.spec))
-    assert '"noise_0": ((rng.random((1, 64, 2, 2)) < 0.5) / 0.5)' in text
+    assert '"noise_0": ((rng.random((1, 32, 2, 2)) < 0.5) / 0.5)' in text

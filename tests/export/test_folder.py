@@ -32,7 +32,7 @@ CASES = {
     **{name: {"recipe": name} for name in RECIPES},
     "points": {"recipe": "vanilla", "spec": DataSpec(shape=POINT), "data": "ring"},
     "projection": {"recipe": "sngan", "conditioning": "projection"},
-    "attention": {"recipe": "cgan", "attention": "G", "spectral_norm": "both"},
+    "attention": {"recipe": "cgan", "attention": "G:8", "spectral_norm": "both"},
     "mlp with classes": {"recipe": "vanilla", "conditioning": "concat"},
     "r3gan with classes": {"recipe": "r3gan", "conditioning": "projection"},
     "odd sizes": {"recipe": "dcgan", "spec": DataSpec(shape=(1, 13, 18))},
@@ -98,7 +98,10 @@ def test_both_files_make_what_the_run_makes(exported, case):
         made = [run.translate(images, seed=3, **reverse)]
         made += [each.translate(images, seed=3) for each in (from_file, from_folder)]
     else:
+        told = {"label": "dog"} if from_file.classes else {}
         made = [each.sample(20, seed=5) for each in (run, from_file, from_folder)]
+        made += [each.sample(4, **told) for each in (run, from_file, from_folder)]
+        made = [np.concatenate(each) for each in zip(made[:3], made[3:], strict=True)]
     if "half" in how:
         assert found.rounding > 0
         assert np.abs(made[0].astype(int) - made[1].astype(int)).max() <= 8
@@ -114,7 +117,7 @@ def test_both_files_make_what_the_run_makes(exported, case):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ["pix2pix", "cyclegan", "dcgan"])
-def test_noise_and_seeds_count(exported, case):
+def test_noise_and_seeds_count(exported, case, tmp_path):
     _, path, _, _ = exported(case)
     opened = Exported(path / "model.onnx")
     if case == "dcgan":
@@ -124,6 +127,11 @@ def test_noise_and_seeds_count(exported, case):
     differ = (opened.translate(images, seed=0) != opened.translate(images, seed=1)).any()
     assert differ == (case == "pix2pix")  # which alone has noise
     assert (opened.translate(images, seed=0) == opened.translate(images, seed=0)).all()
+    Image.fromarray(images[0]).save(tmp_path / "x.png")
+    words = ["translate", str(path / "model.onnx"), str(tmp_path / "x.png")]
+    assert command([*words, "--out", str(tmp_path / "y.png")]) == 0
+    with Image.open(tmp_path / "y.png") as written:
+        assert (np.asarray(written) == opened.translate(images, seed=0)[0, ..., 0]).all()
 
 
 @pytest.mark.slow
@@ -303,8 +311,3 @@ def test_a_source_that_makes_something_else_is_no_export(tiny_run, tmp_path, mon
     with pytest.raises(UserError, match=r"model\.py does not make"):
         export_run(tiny_run, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-
-
-def test_private_is_for_the_hub(tiny_run, tmp_path, capsys):
-    assert command(["export", str(tiny_run.path), "--out", str(tmp_path / "o"), "--private"]) == 2
-    assert "--push" in capsys.readouterr().err

@@ -61,7 +61,12 @@ class Hub(BaseHTTPRequestHandler):
                 if told["key"] == "file":
                     content = base64.b64decode(told["value"]["content"])
                     hub.files[told["value"]["path"]] = content
-            self.answer({"commitUrl": f"http://x/ada/digits/commit/{SHA}", "commitOid": SHA})
+            self.answer(
+                {
+                    "commitUrl": f"http://{self.headers['Host']}/ada/digits/commit/{SHA}",
+                    "commitOid": SHA,
+                }
+            )
         else:
             self.answer({}, 404)
 
@@ -86,7 +91,8 @@ class Hub(BaseHTTPRequestHandler):
         else:
             self.answer({"error": "Repository not found"}, 404, X_Error_Code="RepoNotFound")
 
-    do_HEAD = do_GET
+    def do_HEAD(self):
+        self.do_GET()
 
     def log_message(self, *_):
         pass
@@ -134,10 +140,10 @@ def tiny_run(save_run_anew, tmp_path):
 @pytest.mark.slow
 def test_there_and_back(hub, call, tiny_run, tmp_path):
     out = tmp_path / "out"
-    done = call("export", tiny_run.path, "--out", out, "--push", "ada/digits", "--private")
+    done = call("export", tiny_run.path, "--out", out, "--push", "ada/digits")
     assert done.returncode == 0, done.stderr
     assert "ada/digits" in done.stdout
-    assert hub.created[0]["private"] is True
+    assert [each["name"] for each in hub.created] == ["digits"]
     assert hub.files == {path.name: path.read_bytes() for path in out.iterdir()}
     assert all("secret" in token for _, token in hub.asked if token)
     assert any(token for _, token in hub.asked)

@@ -17,7 +17,7 @@ def test_a_run_is_a_run_even_beside_a_description(save_run_anew, tmp_path):
 def test_an_address_is_fetched(monkeypatch, tmp_path):
     asked = []
     monkeypatch.setattr(opening, "fetch_folder", lambda address: asked.append(address) or tmp_path)
-    with pytest.raises(UserError, match="generator.json"):
+    with pytest.raises(UserError, match=r"generator\.json"):
         open_model("hf://ada/digits")
     assert asked == ["hf://ada/digits"]
 

@@ -14,7 +14,6 @@ def export(
     half: bool = False,
     reverse: bool = False,
     push: str | None = None,
-    private: bool = False,
     recipe: str | None = None,
 ) -> None:
     """Write a run's generator as a folder for other programs: ONNX, safetensors, Python, a card.
@@ -28,17 +27,14 @@ def export(
         no_ema: Use G's own weights instead of their moving average.
         half: Keep weights in half precision: half the size, images that differ a little.
         reverse: Of a run that learnt to translate both ways, from target to source.
-        push: OWNER/NAME on the Hugging Face hub, to which the folder is uploaded as well.
-        private: Make what --push makes visible to its owner alone.
+        push: OWNER/NAME on the Hugging Face hub, to which the folder is uploaded as well. A
+            repository that is not there yet is made, for everybody to see.
         recipe: Of a run of your own recipe, the file that holds it, as FILE.py:RECIPE; it is run.
     """
-    from zerosum.errors import UserError
     from zerosum.export.folder import export_run
     from zerosum.export.hub import push_folder, require_hub, require_name
     from zerosum.inference.run import Run
 
-    if private and push is None:
-        raise UserError("--private is for --push OWNER/NAME, which was not received.")
     if push is not None:
         require_name(push)
         require_hub()
@@ -55,4 +51,4 @@ def export(
         "of images in [-1, 1]."
     )
     if push is not None:
-        print(f"Uploaded it: {push_folder(out, push, private=private)}")
+        print(f"Uploaded it: {push_folder(out, push)}")

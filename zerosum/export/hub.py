@@ -46,13 +46,14 @@ def require_name(name: str) -> None:
         )
 
 
-def push_folder(folder: Path, name: str, *, private: bool = False) -> str:
-    """Upload an exported folder, in one commit; the repository is made if it is not there.
+def push_folder(folder: Path, name: str) -> str:
+    """Upload an exported folder, in one commit.
+
+    The repository is made, for everybody to see, if it is not there.
 
     Args:
         folder: as `zerosum export` writes it.
         name: OWNER/NAME.
-        private: whether a repository that is made is its owner's alone.
 
     Returns:
         The address of the repository.
@@ -64,7 +65,7 @@ def push_folder(folder: Path, name: str, *, private: bool = False) -> str:
     hub = require_hub()
     api = hub.HfApi()
     try:
-        address = str(api.create_repo(name, private=private, exist_ok=True))
+        address = str(api.create_repo(name, exist_ok=True))
         api.upload_folder(
             repo_id=name, folder_path=folder, commit_message="A generator, by zerosum export"
         )
@@ -97,7 +98,7 @@ def fetch_folder(address: str) -> Path:
 
 def cannot(what: str, error: Exception) -> UserError:
     """Build the error for what the hub did not do."""
-    reason = " ".join(str(error).split()) or type(error).__name__
+    reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     return UserError(
         f"{what}: {reason:.300}. Check the name, the network and the token (hf auth login, or "
         f"HF_TOKEN). Expected there: {FACTS} and {WEIGHTS}, as zerosum export writes them."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -75,14 +76,14 @@ def measure_parity(
         made = [noisily(each, inputs, index) for each in (G, from_file, before)]
         worst = max(worst, difference(made[0], made[1]))
         rounding = max(rounding, difference(made[0], made[2]))
-    if not worst <= LIMIT:  # which NaN is not
+    if worst > LIMIT:
         raise UserError(
             f"The ONNX file does not make what torch makes: its images differ by up to "
             f"{worst:.2g}, expected at most {LIMIT:g}. Nothing was written. In a net of your own, "
             "draw no random numbers in eval mode, and compute nothing from the size of the batch."
         )
     halved = G is not before
-    if halved and not rounding <= HALF_LIMIT:
+    if halved and rounding > HALF_LIMIT:
         raise UserError(
             f"With weights in half precision its images differ by up to {rounding:.2g} on a scale "
             f"from -1 to 1, expected at most {HALF_LIMIT:g}. Nothing was written. Leave --half out."
@@ -125,5 +126,5 @@ def noisily(G: nn.Module, inputs: tuple[Tensor, ...], index: int) -> Tensor:
 
 
 def difference(one: Tensor, other: Tensor) -> float:
-    """The largest difference of two entries; NaN where there is one."""
-    return (one - other).abs().max().item()
+    """The largest difference of two entries; infinite where one is NaN, which no maximum keeps."""
+    return (one - other).abs().nan_to_num(nan=math.inf).max().item()
