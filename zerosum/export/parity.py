@@ -86,7 +86,8 @@ def measure_parity(
     if halved and rounding > HALF_LIMIT:
         raise UserError(
             f"With weights in half precision its images differ by up to {rounding:.2g} on a scale "
-            f"from -1 to 1, expected at most {HALF_LIMIT:.2g}. Nothing was written. Leave --half out."
+            f"from -1 to 1, expected at most {HALF_LIMIT:.2g}. Nothing was written. Leave --half "
+            "out."
         )
     return Parity(worst=worst, rounding=rounding if halved else None, batches=BATCHES, sizes=sizes)
 
