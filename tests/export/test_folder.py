@@ -278,6 +278,12 @@ def test_a_full_disk_leaves_nothing(tiny_run, tmp_path, full_disk):
     assert {each.name for each in tmp_path.iterdir()} == {"run"}
 
 
+def test_a_place_that_cannot_be_written(tiny_run, tmp_path):
+    (tmp_path / "file").write_text("keep")
+    with pytest.raises(UserError, match="Could not write"):
+        export_run(tiny_run, tmp_path / "file" / "out")
+
+
 def test_too_large_for_one_file(tiny_run, tmp_path, monkeypatch):
     monkeypatch.setattr("zerosum.export.onnx_model.LARGEST", 100)
     with pytest.raises(UserError, match="2 GiB at most"):

@@ -141,7 +141,8 @@ def what_it_is(run: Run, about: Description, *, reverse: bool) -> list[str]:
     way = "back, from target to source" if reverse else "from source to target"
     lines = [
         f"A generator of a GAN that translates images, {way}. It was trained on images of "
-        f"{height}×{width} pixels, and takes {about.source_channels} channels, any size whose "
+        f"{height}×{width} pixels, and takes {about.source_channels} "
+        f"channel{'s' * (about.source_channels != 1)}, any size whose "
         f"sides are multiples of {about.multiple} (at least {about.least_side})."
     ]
     if about.noise:
