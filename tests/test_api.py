@@ -11,7 +11,7 @@ from PIL import Image
 
 import zerosum
 from zerosum.errors import UserError
-from zerosum.inference import run as run_module
+from zerosum.inference import model as run_module
 from zerosum.inference.tiles import Translator
 from zerosum.training.checkpoint import TENSORS
 

@@ -13,9 +13,9 @@ import zerosum
 PACKAGE = Path(zerosum.__file__).parent
 FLOORS = (
     *("__main__", "cli", "__init__", "api", "experiment", "preparation", "comparison"),
-    *("evaluation", "tasks", "callbacks", "inference", "plots", "pages", "recipes", "training"),
-    *("metrics", "game", "nets", "data", "config", "hardware", "files", "streams", "seeds"),
-    *("errors", "_version"),
+    *("export", "evaluation", "tasks", "callbacks", "inference", "plots", "pages", "recipes"),
+    *("training", "metrics", "game", "nets", "data", "config", "hardware", "files", "streams"),
+    *("seeds", "errors", "_version"),
 )
 """Everything right under the package, from the roof down. A room may import what is below it."""
 

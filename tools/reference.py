@@ -201,7 +201,7 @@ def python_page() -> str:
     from zerosum import callbacks, errors
     from zerosum.data import sources
     from zerosum.game import core, sampling
-    from zerosum.inference import run
+    from zerosum.inference import model
     from zerosum.metrics import evaluate, features, registry
     from zerosum.recipes import table as recipe_table
 
@@ -220,7 +220,7 @@ def python_page() -> str:
     lines += members(zerosum.Run)
     lines += ["## What they return and take"]
     for module, name in (
-        (run, "Sampled"),
+        (model, "Sampled"),
         (sampling, "Generator"),
         (core, "GeneratorInput"),
         (evaluate, "MetricResult"),
@@ -255,9 +255,11 @@ def entry(thing: Callable[..., Any], module: str, *, level: int = 3) -> list[str
 
 
 def members(kind: type) -> list[str]:
-    """The public methods and properties of a class, in their order."""
+    """The public methods and properties of a class, those that it inherits first."""
     lines = []
-    for name, member in vars(kind).items():
+    ours = [each for each in reversed(kind.__mro__) if each.__module__.startswith("zerosum.")]
+    found = {name: member for each in ours for name, member in vars(each).items()}
+    for name, member in found.items():
         if name.startswith("_"):
             continue
         if isinstance(member, property):

@@ -35,12 +35,15 @@ from zerosum.evaluation.pairs import evaluate_pairs
 from zerosum.evaluation.statistics import evaluate_against_statistics, save_statistics
 from zerosum.evaluation.tables import Metrics
 from zerosum.experiment import describe, open_run, require_start, run_loop
+from zerosum.export.opening import open_model
 from zerosum.hardware import (
     choose_device,
     repeatable_convolutions,
     tuned_processor,
 )
-from zerosum.inference.run import Run, print_notice, takes_raw
+from zerosum.inference.exported import Exported
+from zerosum.inference.model import takes_raw
+from zerosum.inference.run import Run, print_notice
 from zerosum.metrics.evaluate import MetricResult
 from zerosum.metrics.statistics import are_statistics
 from zerosum.preparation import (
@@ -194,18 +197,20 @@ def warn(text: str) -> None:
     warnings.warn(text, FutureWarning, stacklevel=4)
 
 
-def load(path: Path | str, *, recipe: str | None = None) -> Run:
-    """Open a run directory.
+def load(path: Path | str, *, recipe: str | None = None) -> Run | Exported:
+    """Open a run directory, or a generator that was exported.
 
     Args:
-        path: the run directory, or the name of one in `runs/`.
+        path: a run directory, or the name of one in `runs/`; a folder that `zerosum export` wrote,
+            or its model.onnx; or hf://OWNER/NAME on the hub, of which only JSON and safetensors
+            are read.
         recipe: of a run of your own recipe, the module that holds it, such as
             "my_module.py:RECIPE"; its code is run.
 
     Raises:
-        UserError: there is no run in it, or it is of a recipe that has to be named.
+        UserError: there is no run in it, it is damaged, or of a recipe that has to be named.
     """
-    return Run(path, recipe=recipe)
+    return open_model(path, recipe=recipe)
 
 
 @takes_raw

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from zerosum.errors import UserError
-from zerosum.inference.run import Sampled
+from zerosum.inference.model import Sampled
 from zerosum.inference.sample_files import WALK_STEPS, class_parts, read_latents, write_samples
 from zerosum.plots.grids import Presentation
 from zerosum.tasks.points import PointPresentation
@@ -37,7 +37,7 @@ class Made:
     """A run that makes images of two classes, if it tells them, or between them."""
 
     classes = ("cats", "../small birds")
-    config = type("Config", (), {"data": "animals"})
+    data = "animals"
 
     def __init__(self, *, told=True, weight=1.0, count=3):
         self.count = count

@@ -21,6 +21,7 @@ from zerosum.cli.aliases import hint_for, modern_flags
 from zerosum.cli.compare import compare
 from zerosum.cli.data import data
 from zerosum.cli.evaluate import evaluate
+from zerosum.cli.export import export
 from zerosum.cli.invert import invert
 from zerosum.cli.log import log
 from zerosum.cli.runs import runs
@@ -60,6 +61,7 @@ def train() -> None:
 
 app.command(translate)
 app.command(invert)
+app.command(export)
 app.command(data)
 app.command(runs)
 app.command(log)
@@ -67,7 +69,7 @@ app.command(log)
 
 @app.command
 def sample(
-    run: Path,
+    run: str,
     *,
     count: Annotated[int | None, Parameter(name=["--count", "-n"])] = None,
     seed: int = 0,
@@ -86,7 +88,8 @@ def sample(
     """Let a run's generator make images.
 
     Args:
-        run: The run directory, or the name of one in runs/.
+        run: The run directory, or the name of one in runs/; or what zerosum export wrote, the
+            folder or model.onnx; or hf://OWNER/NAME.
         count: How many images. [default: 16, or as many as --z has]
         seed: Decides the images; the same seed gives the same ones.
         out: FILE.png for a sheet, which of one image is the image itself; FILE.gif, .webp or .mp4
@@ -104,12 +107,12 @@ def sample(
         recipe: Of a run of your own recipe, the file that holds it, as FILE.py:RECIPE; it is run.
         raw: The old name of --no-ema.
     """
-    from zerosum.inference.run import Run
+    from zerosum.export.opening import open_model
     from zerosum.inference.sample_files import read_latents, write_samples
     from zerosum.tasks import task_on
 
     mix = read_class_mix(class_mix)
-    opened = Run(run, recipe=recipe)
+    opened = open_model(run, recipe=recipe)
     presentation = task_on(opened.task, opened.spec).presentation
     write_samples(
         opened,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -15,7 +14,7 @@ PathOrPipe = Annotated[str, Parameter(allow_leading_hyphen=True)]
 
 
 def translate(
-    run: Path,
+    run: str,
     *images: PathOrPipe,
     out: PathOrPipe | None = None,
     size: str | None = None,
@@ -32,7 +31,8 @@ def translate(
     """Let a run's generator make images of images.
 
     Args:
-        run: The run directory, of pix2pix or cyclegan, or the name of one in runs/.
+        run: The run directory, of pix2pix or cyclegan, or the name of one in runs/; or what zerosum
+            export wrote, the folder or model.onnx; or hf://OWNER/NAME.
         images: Image files, folders of them, or - for an image on standard input.
         out: FILE.png, .jpg or .webp; FILE.tif for 16 bits, FILE.npy for floats in [-1, 1]; a
             folder; or - for a PNG on standard output. [default: NAME-translated.png here, or the
@@ -50,11 +50,12 @@ def translate(
         recipe: Of a run of your own recipe, the file that holds it, as FILE.py:RECIPE; it is run.
         raw: The old name of --no-ema.
     """
-    from zerosum.inference.run import Run, print_notice
+    from zerosum.export.opening import open_model
+    from zerosum.inference.run import print_notice
     from zerosum.inference.translate_files import write_translations
 
     written = write_translations(
-        Run(run, recipe=recipe),
+        open_model(run, recipe=recipe),
         images,
         out,
         size=size,

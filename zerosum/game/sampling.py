@@ -39,7 +39,7 @@ class Generator(nn.Module):
         """Make images (b, c, h, w), floats in [-1, 1], of `inputs` (b, ...)."""
         if len(inputs) == 1 and self.inputs[0].kind == "latent":
             # G is told its class as a row (b, k), and without classes k is 0.
-            inputs = (*inputs, inputs[0].new_empty(len(inputs[0]), 0))
+            inputs = (*inputs, inputs[0][:, :0])
         images: Tensor = self.net(*inputs)
         return images
 

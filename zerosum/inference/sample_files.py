@@ -17,7 +17,8 @@ from zerosum.data.decode import MODES
 from zerosum.data.npz import DAMAGE
 from zerosum.errors import UserError
 from zerosum.files import cannot_write
-from zerosum.inference.run import DEFAULT_COUNT, Run, Sampled, print_notice
+from zerosum.inference.model import DEFAULT_COUNT, Model, Sampled
+from zerosum.inference.run import print_notice
 from zerosum.plots.film import FILMS, require_film, save_film
 from zerosum.plots.grids import Presentation, save_sample, save_sheet, to_picture
 
@@ -29,7 +30,7 @@ ENDINGS = ".png, .npz, .gif, .webp or .mp4"
 
 
 def write_samples(
-    run: Run,
+    run: Model,
     out: Path,
     *,
     presentation: Presentation,
@@ -42,7 +43,7 @@ def write_samples(
     """Make images and write them in the form that the file's name asks for.
 
     Args:
-        run: whose generator makes them.
+        run: whose generator makes them; an exported one serves as well.
         out: `.png` for one picture of all, which of a single image is that image; `.gif`, `.webp`
             or `.mp4` for a walk through z that ends where it began; `.npz` for what `Run.sample`
             gives, with the latents as `z`, and where G was told classes `labels`, int64 (n,), and
@@ -66,7 +67,7 @@ def write_samples(
         if suffix in FILMS:
             number = DEFAULT_COUNT if count is None else count
             frames = run.interpolate(WALK_STEPS, count=number, seed=seed, **how)
-            pictures = [presentation.picture(samples, data=run.config.data) for samples in frames]
+            pictures = [presentation.picture(samples, data=run.data) for samples in frames]
             save_film(pictures, out, frame_milliseconds=WALK_MILLISECONDS)
             return
         made = run.sample_with_inputs(count, seed=seed, z=z, **how)
@@ -76,7 +77,7 @@ def write_samples(
             picture = (
                 to_picture(made.samples[0])
                 if one
-                else presentation.picture(made.samples, data=run.config.data)
+                else presentation.picture(made.samples, data=run.data)
             )
             save_sheet(picture, out)
         elif suffix == ".npz":

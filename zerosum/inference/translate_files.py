@@ -34,7 +34,7 @@ from zerosum.data.names import printable
 from zerosum.errors import UserError, and_more
 from zerosum.files import cannot_write
 from zerosum.hardware import memory_bytes, require_memory
-from zerosum.inference.run import Run
+from zerosum.inference.model import Model
 from zerosum.inference.tiff import encode_tiff
 from zerosum.inference.tiles import Translator
 from zerosum.inference.translate_plan import EXACT, FOLDER, PICTURES, Job, names_folder, plan
@@ -62,7 +62,7 @@ class Shape:
 
 
 def write_translations(
-    run: Run,
+    run: Model,
     images: Sequence[str],
     out: str | None = None,
     *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.modules.conv import _ConvNd
+from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from zerosum.errors import UserError, unknown_name
@@ -100,7 +102,7 @@ class SelfAttention(nn.Module):
         value = self.pool(self.value(maps)).flatten(2)  # (b, c/2, n)
         weights = torch.softmax(query.transpose(1, 2) @ key, dim=2)  # (b, h·w, n)
         found = value @ weights.transpose(1, 2).to(value.dtype)  # (b, c/2, h·w)
-        added: Tensor = self.gamma * self.output(found.view(len(maps), -1, *maps.shape[2:]))
+        added: Tensor = self.gamma * self.output(torch.unflatten(found, 2, maps.shape[2:]))
         return maps + added
 
     @staticmethod
@@ -163,6 +165,20 @@ def with_spectral_norm(net: nn.Module) -> nn.Module:
                 )
             spectral_norm(layer)
     return net
+
+
+def plain(net: nn.Module) -> nn.Module:
+    """A copy of a net in eval mode, with spectral norm folded into its weights."""
+    net = copy.deepcopy(net).eval()
+    for module in [each for each in net.modules() if parametrize.is_parametrized(each)]:
+        # Not `remove_parametrizations`, which would change the class that the original shares.
+        names = list(cast("nn.ModuleDict", module.parametrizations))
+        weights = {name: getattr(module, name).detach() for name in names}
+        module.__class__ = parametrize.type_before_parametrizations(module)
+        del module.parametrizations
+        for name, weight in weights.items():
+            module.register_parameter(name, nn.Parameter(weight))
+    return net.requires_grad_(False)
 
 
 def initialise_normal(net: nn.Module, *, deviation: float = 0.02) -> None:

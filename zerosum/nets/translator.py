@@ -28,6 +28,8 @@ class Generator(nn.Module):
 
     Attributes:
         multiple: sides that are multiples of it need no padding.
+        least_side: shorter sides are padded to it. At 4 pixels the smallest map would have one, and
+            neither a reflection nor a deviation.
 
     Args:
         image_size: height and width of the images that it will learn from, 8 to 1024 pixels.
@@ -42,6 +44,7 @@ class Generator(nn.Module):
     """
 
     multiple = 4
+    least_side = 8
 
     def __init__(
         self,
@@ -71,8 +74,7 @@ class Generator(nn.Module):
         initialise_normal(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        # At 4 pixels the smallest map would have one, and neither a reflection nor a deviation.
-        targets = self.layers(padded(images, self.multiple, least=2 * self.multiple))
+        targets = self.layers(padded(images, self.multiple, least=self.least_side))
         return cropped(targets, (images.shape[2], images.shape[3]))
 
 
