@@ -101,7 +101,7 @@ def last_picture(run: Trained) -> dict[str, Any]:
     }
     for path in reversed(run.run.directory.pictures()):
         try:
-            source = picture_url(read_frame(path))
+            source, *_ = picture_url(read_frame(path))
         except (OSError, SyntaxError):  # Pillow calls a broken PNG a SyntaxError
             continue
         epoch = path.stem.rpartition("_")[2]
