@@ -55,7 +55,7 @@ from zerosum.training.state import Progress, State
 from zerosum.training.supervisor import Supervisor
 from zerosum.training.warm_start import Fit, WarmStart
 
-IMAGES_SHOWN, POINTS_SHOWN = 24, 2500
+IMAGES_SHOWN, POINTS_SHOWN = 25, 2500
 """How much of the data its picture shows."""
 
 

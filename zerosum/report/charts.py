@@ -1,8 +1,8 @@
 """Charts that belong to their page: SVG inside of it, in the page's colours, light and dark.
 
-Charts that stand by themselves are matplotlib's, in `plots/`. These are drawn anew at each look of a
-live page, in a fraction of a millisecond, keep the size of their letters on a telephone, and hold no
-style of their own, which the page's policy would forbid.
+Charts that stand by themselves are matplotlib's, in `plots/`. These are drawn at each look of a
+live page in no time, keep the size of their letters on a telephone, and hold no style of their own,
+which the page's policy would forbid.
 """
 
 from __future__ import annotations
@@ -125,8 +125,7 @@ def line_chart(
     y = vertical([value for line in lines for _, value in line.points])
     x = Axis(0.0, x_end)
     parts = [
-        Markup('<svg class="chart" role="img" aria-label="{}">').format(f"{name}. {summary}"),
-        Markup('<svg class="plot" x="52" y="18">'),
+        Markup('<div class="chart"><svg role="img" aria-label="{}">').format(f"{name}. {summary}"),
     ]
     for band in bands:
         start, end = max(0.0, x.at(band.start)), min(1.0, x.at(band.end))
@@ -145,7 +144,7 @@ def line_chart(
             ).format(place, place, place, f"{tick:,.10g}")
         )
     for tick in x.ticks(6):
-        if x.at(tick) < 0.93:  # there stands the title
+        if x.at(tick) < 0.8:  # there stands the title
             parts.append(
                 Markup('<text x="{}" y="100%" dy="1.5em" text-anchor="middle">{}</text>').format(
                     percent(x.at(tick)), f"{tick:,.10g}"
@@ -171,7 +170,7 @@ def line_chart(
                 mark_text,
             )
         )
-    parts.append(Markup("</svg></svg>"))
+    parts.append(Markup("</svg></div>"))
     return Markup("").join(parts)
 
 

@@ -23,16 +23,12 @@ from zerosum.training.run_directory import RunDirectory
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """A setting's name, its value, and that which the recipe has; both as behind a flag."""
+    """A setting's name, its value and the recipe's, both as behind a flag, and if they differ."""
 
     name: str
     value: str
-    recipes: str | None
-
-    @property
-    def differs(self) -> bool:
-        """Whether it is not the recipe's."""
-        return self.recipes is not None and self.value != self.recipes
+    recipes: str | None = None
+    differs: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,12 +155,13 @@ def compared(
         except (UserError, TypeError, AttributeError):
             settings = defaults = None
     if settings is None or defaults is None:
-        return [Setting(name=str(key), value=as_flag(raw[key]), recipes=None) for key in raw], None
+        return [Setting(name=str(key), value=as_flag(raw[key])) for key in raw], None
     listed = [
         Setting(
             name=name,
             value=as_flag(getattr(settings, name)),
             recipes=as_flag(getattr(defaults, name)),
+            differs=getattr(settings, name) != getattr(defaults, name),
         )
         for name in type(settings).model_fields
     ]

@@ -6,7 +6,7 @@ signals, so that every language tells the same. `metrics/health.py` has what the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,8 @@ def verdict_sentence(looks: Looks, words: Words) -> str:
     """Why the last verdict was given; of one that we do not know, what the log says."""
     _, health = looks[-1]
     signals, verdict = signals_of(health), health["verdict"]
+    if verdict == "healthy":
+        return words("why.healthy")
     try:
         if verdict in ("collapsing", "forming"):
             findings = list(missing_variety(signals, words))
@@ -62,8 +64,7 @@ def verdict_sentence(looks: Looks, words: Words) -> str:
             return words("why.D has won", share=f"{signals['separation']:.1%}")
         if verdict == "memorising":
             near, ratio = signals.get("near"), signals.get("ratio")
-            copies = is_number(near) and is_number(ratio)
-            if copies and signals["near"] > COPIES_NEAR and signals["ratio"] < COPIES_RATIO:
+            if near and ratio and near > COPIES_NEAR and ratio < COPIES_RATIO:
                 return words("why.copies", share=f"{near:.0%}")
             return words("why.by heart", share=f"{signals['train_separation']:.0%}")
         metrics = [float(signals_of(each)["metric"]) for _, each in looks]
@@ -74,8 +75,6 @@ def verdict_sentence(looks: Looks, words: Words) -> str:
             return words("why.worsening", now=f"{metrics[-1]:.3g}", best=f"{min(metrics):.3g}")
         if verdict == "too early to tell":
             return words("why.too early to tell", now=f"{metrics[-1]:.3g}")
-        if verdict == "healthy":
-            return words("why.healthy")
     except (KeyError, TypeError, ValueError):  # a log that somebody has changed
         pass
     return str(health.get("why") or "")
@@ -116,9 +115,9 @@ def signal_rows(looks: Looks, words: Words) -> list[Signal]:
         assert isinstance(value, int | float)
         shown = f"{value:.1%}" if name in SHARES else f"{value:.3g}"
         points = [
-            (epoch, float(found))
+            (epoch, float(signals_of(each)[name]))
             for epoch, each in looks
-            if is_number(found := signals_of(each).get(name))
+            if is_number(signals_of(each).get(name))
         ]
         sentence = words(f"signal.{name}", value=shown)
         rows.append(row(name, shown, sentence, points, alarming(float(value)), words))
@@ -140,12 +139,12 @@ def row(
 
 def signals_of(health: Mapping[str, Any]) -> Mapping[str, Any]:
     """The signals that a verdict rests on; none where the log has no such thing."""
-    found = health.get("signals")
+    found: object = health.get("signals")
     return found if isinstance(found, dict) else {}
 
 
 SHARES = ("separation", "train_separation", "diversity", "identical", "modes", "near")
-ALARMING = {
+ALARMING: dict[str, Callable[[Any], bool]] = {
     "separation": lambda value: value >= WON_SEPARATION,
     "train_separation": lambda value: value > MEMORISED_SEPARATION,
     "diversity": lambda value: value < COLLAPSED_DIVERSITY,

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from zerosum.callbacks.monitor import SAMPLES
+from zerosum.data.spec import POINT
 from zerosum.metrics.registry import FRECHET, better
 from zerosum.pages import picture_url, render
 from zerosum.plots.film import read_frame
@@ -230,7 +231,7 @@ def film(facts: Facts, words: Words) -> dict[str, Any]:
         if (found := picture_at(path))
     ]
     task = facts.task
-    if task == "generation" and facts.saved["image_shape"][1:] == [1, 2]:
+    if task == "generation" and tuple(facts.saved["image_shape"]) == POINT:
         task = "points"
     note = ""
     if len(chosen) < len(facts.pictures):
@@ -364,7 +365,7 @@ def data_rows(facts: Facts, words: Words) -> Iterator[tuple[str, str]]:
     if (source := saved.get("source_channels")) and is_count(source):
         key = "data.shape.pairs"
     else:
-        key = "data.shape.points" if (height, width) == (1, 2) else "data.shape.images"
+        key = "data.shape.points" if (channels, height, width) == POINT else "data.shape.images"
     blanks = {"height": height, "width": width, "channels": channels}
     pairs = {"source": source, "target": channels - (source or 0)} if is_count(source) else {}
     yield words("data.shape"), words(key, **blanks, **pairs)

@@ -1,7 +1,7 @@
 """A run's page while it trains, served on this machine alone by a process of its own.
 
-It only reads what the training writes, so nothing of it can change or stop a training. There are two
-routes, the page and its news; what a browser sends reaches no file.
+It only reads what the training writes, so nothing of it can change or stop a training. There are
+two routes, the page and its news; what a browser sends reaches no file.
 """
 
 from __future__ import annotations
@@ -220,14 +220,19 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._send(HTTPStatus.OK, answer.content, kind=answer.kind, etag=answer.etag)
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        """Answer without the content."""
+        self.do_GET()
 
-    def do_POST(self) -> None:
-        """Refuse, and read nothing of it."""
+    def parse_request(self) -> bool:
+        """Refuse other methods here, whatever they are, and read nothing of what they bring."""
+        if not super().parse_request():
+            return False
+        if self.command in ("GET", "HEAD"):
+            return True
         self.close_connection = True
         self._refuse(HTTPStatus.METHOD_NOT_ALLOWED)
-
-    do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_TRACE = do_CONNECT = do_POST
+        return False
 
     def _refuse(self, status: HTTPStatus) -> None:
         self._send(status, f"{status.value} {status.phrase}\n".encode(), kind="text/plain")
@@ -252,7 +257,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(content)
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *_: Any) -> None:
         """Say nothing: a browser asks every second."""
 
 
