@@ -2,7 +2,9 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,6 @@ import zerosum
 from zerosum.report.facts import collect
 from zerosum.report.page import page, report
 from zerosum.report.words import LANGUAGES, words_of
-from zerosum.training.run_directory import RunDirectory
 
 OLD = Path(__file__).parent.parent / "fixtures/v0.1"
 VOID = {"meta", "img", "br", "input"}
@@ -63,10 +64,6 @@ def shown(directory, language="en"):
 def test_a_run_from_its_verdict_to_its_command(run):
     html = report(run, language="en")
     found = Elements(html)
-    assert [each for each in found.ids() if each in found.text or each != ""][:2] == [
-        "main",
-        "summary",
-    ]
     sections = [attributes["id"] for attributes in found.all("section")]
     assert sections == [
         *("summary", "curve", "pictures", "walk", "losses", "health", "cards", "settings"),
@@ -111,7 +108,7 @@ def test_it_can_be_read_by_those_who_see_no_pictures(run):
     levels = [int(tag[1]) for tag, _ in found.found if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(levels))
     assert len(found.all("caption")) == len(found.all("table")) > 1
     assert len(found.ids()) == len(set(found.ids()))
 
@@ -150,7 +147,14 @@ def test_points(tmp_path):
 
 def test_pairs(pairs, tmp_path):
     run = zerosum.train(
-        "pix2pix", data=str(pairs), epochs=1, width=2, size=16, out=tmp_path / "p", quiet=True
+        "pix2pix",
+        data=str(pairs),
+        epochs=1,
+        width=2,
+        d_layers=1,
+        size=16,
+        out=tmp_path / "p",
+        quiet=True,
     )
     found = Elements(report(run, language="en"))
     assert "val_psnr" in found.text
@@ -182,9 +186,8 @@ def test_damage_is_said_and_left_out(make_run):
     directory = make_run("a")
     with directory.log_path.open("a") as log:
         log.write("{ no JSON\n[]\n")
-        log.write(
-            '{"epoch": 5, "seen": 50, "loss_D": "x", "metrics": 3, "health": {"verdict": 1}}\n'
-        )
+        odd = {"epoch": 5, "seen": 50, "loss_D": "x", "metrics": 3, "health": {"verdict": 1}}
+        log.write(json.dumps(odd) + "\n")
     (directory.path / "generated_epoch_9.png").write_bytes(b"\x89PNG no more")
     directory.data_path.write_text("[]")
     directory.examples_path.write_bytes(b"")
@@ -231,8 +234,10 @@ def test_many_large_pictures_stay_a_light_page(make_run):
     directory = make_run("a", epochs=100)
     numbers = np.random.default_rng(0)
     small = Image.fromarray(numbers.integers(0, 256, (30, 30, 3), np.uint8))
-    for epoch in range(1, 101):
-        directory.save_picture(small.resize((900, 600), Image.Resampling.BICUBIC), epoch)
+    directory.save_picture(small.resize((900, 600), Image.Resampling.BICUBIC), 4)
+    for epoch in range(5, 104):
+        path = directory.path / f"generated_epoch_{epoch}.png"
+        shutil.copy(directory.path / "generated_epoch_4.png", path)
     found = shown(directory)
     frames = [image for image in found.all("img") if image["alt"].startswith("Samples at epoch")]
     assert len(frames) == 25  # the newest is above, too
@@ -252,8 +257,3 @@ def test_a_vanilla_run_of_a_hundred_epochs_is_below_500_kb(make_run):
             {"epoch": epoch, "seen": 10 * epoch, "loss_D": epoch**0.5, "loss_G": 1 / epoch}
         )
     assert len(page(collect(directory), None, language="en")) < 500_000
-
-
-def test_a_run_directory_that_is_read_only_by_name(make_run):
-    assert "the recipe vanilla" in shown(make_run("a", seed=1)).text
-    assert RunDirectory("a").exists()

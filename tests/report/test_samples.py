@@ -44,13 +44,20 @@ def test_nearest_training_images(run):
 def test_other_data_are_refused(run):
     path = run.config.data
     np.savez(path, images=np.zeros((40, 8, 8), np.uint8), labels=np.arange(40) % 2)
-    with pytest.raises(UserError, match="not what .* was trained on"):
+    with pytest.raises(UserError, match=r"not what .* was trained on"):
         make_pictures(run, neighbours=True)
 
 
 def test_points_and_translations_have_none(pairs, tmp_path):
     run = zerosum.train(
-        "pix2pix", data=str(pairs), epochs=1, width=2, size=16, out=tmp_path / "p", quiet=True
+        "pix2pix",
+        data=str(pairs),
+        epochs=1,
+        width=2,
+        d_layers=1,
+        size=16,
+        out=tmp_path / "p",
+        quiet=True,
     )
     assert make_pictures(run, neighbours=False) is None
     with pytest.raises(UserError, match="does not make images of noise"):

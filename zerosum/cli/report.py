@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import webbrowser
 from pathlib import Path
 from typing import Annotated
 
@@ -62,9 +63,10 @@ def watch(
     if hasattr(os, "nice"):
         os.nice(10)  # the training goes first
     address = f"http://127.0.0.1:{server.server_port}/"
-    print(f"Watching '{run}' at {address}. Ctrl-C ends it; the training goes on.", flush=True)
-    if open_:
-        import webbrowser
 
-        webbrowser.open(address)
-    serve(server)
+    def begin() -> None:
+        print(f"Watching '{run}' at {address}. Ctrl-C ends it; the training goes on.", flush=True)
+        if open_:
+            webbrowser.open(address)
+
+    serve(server, begin=begin)

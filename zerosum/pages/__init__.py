@@ -89,10 +89,11 @@ def picture_url(picture: Image.Image, *, widest: int = MOST_PIXELS) -> tuple[str
     if picture.width > widest:
         height = max(1, round(picture.height * widest / picture.width))
         picture = picture.resize((widest, height), Image.Resampling.LANCZOS)
-    made = encoded(picture, format="PNG", optimize=True)
-    kind = "png"
+    made, kind = encoded(picture, format="PNG"), "png"
     if len(made) > LARGE_PNG and picture.mode in ("RGB", "RGBA", "L"):
-        made, kind = encoded(picture, format="WEBP", quality=WEBP_QUALITY, method=4), "webp"
+        made, kind = encoded(picture, format="WEBP", quality=WEBP_QUALITY), "webp"
+    elif len(made) < LARGE_PNG:
+        made = encoded(picture, format="PNG", optimize=True)
     url = f"data:image/{kind};base64," + base64.b64encode(made).decode("ascii")
     return url, *picture.size
 

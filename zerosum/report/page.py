@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -402,9 +403,16 @@ def machine_rows(facts: Facts, words: Words) -> Iterator[tuple[str, str]]:
 def picture_at(path: Path, *, widest: int = PICTURE_PIXELS) -> dict[str, Any] | None:
     """A picture of the run directory as the template takes it; None if it cannot be read."""
     try:
-        return picture(read_frame(path), widest=widest)
+        found = path.stat()
+        return picture_in(path, found.st_size, found.st_mtime_ns, widest)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None  # Pillow calls a broken PNG a SyntaxError
+
+
+@lru_cache(maxsize=2 * MOST_PICTURES)
+def picture_in(path: Path, size: int, changed: int, widest: int) -> dict[str, Any]:
+    """The picture in a file of such a size and time of change, read once: a live page has many."""
+    return picture(read_frame(path), widest=widest)
 
 
 def picture(image: Image.Image, *, widest: int) -> dict[str, Any]:

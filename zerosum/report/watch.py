@@ -10,6 +10,7 @@ import hashlib
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -283,9 +284,10 @@ def server_on(port: int, run: Path, *, language: Language) -> Server:
         ) from None
 
 
-def serve(server: Server) -> None:
-    """Serve until Ctrl-C."""
+def serve(server: Server, *, begin: Callable[[], None]) -> None:
+    """Begin, and serve until Ctrl-C."""
     try:
+        begin()
         server.serve_forever()
     except KeyboardInterrupt:
         print("\nNobody watches any more; the run is as it was.")
