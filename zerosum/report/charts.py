@@ -19,6 +19,8 @@ Point = tuple[float, float]
 MOST_POINTS = 400
 LOG_RATIO = 20
 """A vertical axis is logarithmic where positive values span more than this factor."""
+MARK_ROOM = 0.2
+"""For a mark's text, which stands beyond the line, not on it."""
 UNITS = 1000
 """Of the drawing's own, across and down; the page stretches them."""
 
@@ -88,15 +90,14 @@ def log_ticks(low: float, high: float, most: int) -> list[float]:
     return found[:: -(-len(found) // most)]
 
 
-def vertical(values: Sequence[float]) -> Axis:
-    """The axis that shows all values, with a little room beyond them."""
+def vertical(values: Sequence[float], *, room: float = 0.08) -> Axis:
+    """The axis that shows all values, with a share of their span as room beyond them."""
     low, high = min(values), max(values)
     if low > 0 and high / low > LOG_RATIO:
-        room = (high / low) ** 0.06
-        return Axis(low / room, high * room, log=True)
-    room = 0.08 * (high - low) or abs(high) * 0.1 or 1.0
-    bottom = low - room
-    return Axis(0.0 if low >= 0 > bottom else bottom, high + room)
+        factor = (high / low) ** room
+        return Axis(low / factor, high * factor, log=True)
+    beyond = room * (high - low) or abs(high) * 0.1 or 1.0
+    return Axis(low - beyond, high + beyond)
 
 
 def line_chart(
@@ -122,7 +123,8 @@ def line_chart(
         mark: a point to mark, if any.
         mark_text: stands beside the mark.
     """
-    y = vertical([value for line in lines for _, value in line.points])
+    values = [value for line in lines for _, value in line.points]
+    y = vertical(values) if mark is None else vertical(values, room=MARK_ROOM)
     x = Axis(0.0, x_end)
     parts = [
         Markup('<div class="chart"><svg role="img" aria-label="{}">').format(f"{name}. {summary}"),
@@ -165,7 +167,7 @@ def line_chart(
             Markup('<text class="mark" x="{}" y="{}" dy="{}" text-anchor="{}">{}</text>').format(
                 percent(share),
                 percent(1 - height),
-                "-.8em" if height < 0.85 else "1.6em",
+                "1.7em" if mark[1] <= np.median(values) else "-.8em",
                 anchor,
                 mark_text,
             )

@@ -59,7 +59,8 @@ def verdict_sentence(looks: Looks, words: Words) -> str:
         if verdict in ("collapsing", "forming"):
             findings = list(missing_variety(signals, words))
             if findings:
-                return words("sentence", text=words("joint").join(findings))
+                text = words("joint").join(findings)
+                return words("sentence", text=text[:1].upper() + text[1:])
         if verdict == "D has won":
             return words("why.D has won", share=f"{signals['separation']:.1%}")
         if verdict == "memorising":
