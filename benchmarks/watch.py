@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -83,6 +84,7 @@ def main() -> None:
         assert watch.stdout is not None
         watch.stdout.readline()
         time.sleep(2)
+        os.nice(10)  # the clients are a measuring device, and not what the training competes with
         try:
             alone = pace(out, SECONDS)
             before, start = seen(out), time.monotonic()
