@@ -114,7 +114,7 @@ def collect(directory: RunDirectory) -> Facts:
         settings=settings,
         command=command,
         circumstances=circumstances(directory),
-        pictures=[(float(path.stem.rpartition("_")[2]), path) for path in directory.pictures()],
+        pictures=list(directory.pictures_by_epoch().items()),
     )
 
 
