@@ -25,6 +25,8 @@ from zerosum.files import cannot_write, write_whole
 
 MOST_PIXELS = 480
 """Wider pictures are made smaller: a page of many runs should stay light."""
+SHARPER_BELOW = 400
+"""Pictures of fewer pixels across are enlarged with their pixels' edges kept: class `pixels`."""
 LARGE_PNG, WEBP_QUALITY = 40_000, 85
 MOST_ENLARGED = 12
 """The sides of the squares that a picture's pixels may have been enlarged to."""

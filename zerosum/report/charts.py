@@ -146,7 +146,7 @@ def line_chart(
             ).format(place, place, place, f"{tick:,.10g}")
         )
     for tick in x.ticks(6):
-        if x.at(tick) < 0.8:  # there stands the title
+        if x.at(tick) < 0.79:  # there stands the title
             parts.append(
                 Markup('<text x="{}" y="100%" dy="1.5em" text-anchor="middle">{}</text>').format(
                     percent(x.at(tick)), f"{tick:,.10g}"

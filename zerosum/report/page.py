@@ -13,7 +13,7 @@ from PIL import Image
 from zerosum.callbacks.monitor import SAMPLES
 from zerosum.data.spec import POINT
 from zerosum.metrics.registry import FRECHET, better
-from zerosum.pages import picture_url, render
+from zerosum.pages import SHARPER_BELOW, picture_url, render
 from zerosum.plots.film import read_frame
 from zerosum.report.charts import Band, Line, line_chart, sparkline
 from zerosum.report.facts import Facts, Setting, collect, is_named
@@ -30,8 +30,6 @@ MOST_PICTURES, MOST_ROWS = 24, 60
 PICTURE_PIXELS, SHEET_PIXELS = 480, 720
 """Wider pictures, and sheets of many samples, are made smaller."""
 LONGEST_LIST = 12
-SHARPER_BELOW = 400
-"""Pictures of fewer pixels across are enlarged with their pixels' edges kept."""
 
 
 def report(run: Run, *, language: Language, neighbours: bool = False, thorough: bool = True) -> str:
