@@ -33,18 +33,14 @@ from zerosum.hardware import choose_device, device_name, exhaustion_explained
 from zerosum.inference.run import Run
 from zerosum.plots.curves import draw_curve
 from zerosum.plots.film import FRAME_MILLISECONDS, read_frame, save_film
-from zerosum.preparation import build_game, needs_less
-from zerosum.tasks import Task, task_on
-from zerosum.tasks.inspection import facts, understanding
-from zerosum.training.checkpoint import Snapshot
-from zerosum.training.early_stopping import best_record, collapse, score_of, stalled, verdict_of
 from zerosum.plots.grids import save_sheet
-from zerosum.preparation import needs_less
+from zerosum.preparation import build_game, needs_less
 from zerosum.report.page import report
 from zerosum.report.words import language_here
 from zerosum.tasks import Task, task_on
 from zerosum.tasks.inspection import contact_sheet, facts, understanding
-from zerosum.training.early_stopping import best_record, score_of, stalled
+from zerosum.training.checkpoint import Snapshot
+from zerosum.training.early_stopping import best_record, collapse, score_of, stalled, verdict_of
 from zerosum.training.ema import EMA
 from zerosum.training.interfaces import Callback, Callbacks, Evaluation
 from zerosum.training.log import History
@@ -216,7 +212,7 @@ def run_loop(
                 seed=supervisor.stream,
                 bf16=config.precision == "bf16",
             ),
-            callback=callback,
+            callback=Callbacks([callback, ProgressCallback(directory.progress_path)]),
             draw=draw,
             evaluate=evaluate,
         )
@@ -231,27 +227,6 @@ def run_loop(
             break
     if collapsed is not None:
         callback.notice(gave_up(directory, collapsed, restarted=len(state.progress.restarts)))
-    loop = Loop(
-        state,
-        loader,
-        directory,
-        schedule=Schedule(
-            budget=budget,
-            images_per_epoch=len(images),
-            log_every=ticks.log,
-            sample_every=ticks.sample,
-            checkpoint_every=ticks.checkpoint,
-            evaluate_every=evaluate_every,
-            patience=config.patience,
-            seed=config.seed,
-            bf16=config.precision == "bf16",
-        ),
-        callback=Callbacks([callback, ProgressCallback(directory.progress_path)]),
-        draw=draw,
-        evaluate=task.evaluator(state, config, images, held_out) if evaluate_every else never,
-    )
-    with exhaustion_explained(f"batches of {config.batch_size} images", advice=needs_less(config)):
-        loop.run()
     make_film(directory, callback)
     make_report(directory, callback)
     own = f" --recipe {shlex.quote(recipe)}" if recipes.get(recipe).origin else ""
