@@ -83,3 +83,37 @@ class TestWords:
     ):
         train_tiny(tmp_path / "my run", epochs=1, callbacks=[recorder])
         assert f"try       zerosum sample '{tmp_path}/my run' -n 64" in recorder.notices[-1]
+
+
+class TestReport:
+    """The page that a training leaves behind."""
+
+    def test_every_training_writes_one_and_names_it(self, train_tiny, tmp_path, recorder):
+        run = train_tiny(tmp_path / "run", callbacks=[recorder])
+        assert f"  report    {run.directory.report_path}" in recorder.notices[-1]
+        assert "zerosum train vanilla" in run.directory.report_path.read_text()
+        assert run.directory.examples_path.is_file()
+
+    def test_one_that_cannot_be_written_stops_no_training(
+        self, train_tiny, tmp_path, recorder, monkeypatch
+    ):
+        def fail(*_, **__):
+            raise RuntimeError("a bug of ours")
+
+        monkeypatch.setattr(experiment, "report", fail)
+        run = train_tiny(tmp_path / "run", callbacks=[recorder])
+        (warning,) = [each for each in recorder.notices if each.startswith("WARNING")]
+        assert "No report was written (a bug of ours)" in warning
+        assert "zerosum report" in warning
+        assert "report.html" not in recorder.notices[-1]
+        assert run.directory.history().seen == 120
+
+    def test_a_complete_run_gets_the_one_that_it_lacks(self, train_tiny, tmp_path):
+        run = train_tiny(tmp_path / "run")
+        run.directory.report_path.unlink()
+        train_tiny(tmp_path / "run")
+        assert run.directory.report_path.is_file()
+
+    def test_it_goes_with_its_run(self, run):
+        run.directory.discard()
+        assert not run.path.exists()

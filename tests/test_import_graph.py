@@ -13,6 +13,7 @@ import zerosum
 PACKAGE = Path(zerosum.__file__).parent
 FLOORS = (
     *("__main__", "cli", "__init__", "api", "experiment", "preparation", "comparison"),
+    "report",
     *("export", "evaluation", "tasks", "callbacks", "inference", "plots", "pages", "recipes"),
     *("training", "metrics", "game", "nets", "data", "config", "hardware", "files", "streams"),
     *("seeds", "errors", "_version"),

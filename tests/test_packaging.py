@@ -24,7 +24,8 @@ def test_it_holds_the_data_its_attribution_and_the_types(wheel):
     parts = ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"]
     assert {f"zerosum/data/mnist/{part}-ubyte.gz" for part in parts} <= names
     assert {"zerosum/data/mnist/ATTRIBUTION.md", "zerosum/py.typed"} <= names
-    pages = {"compare.html.jinja", "page.css"}
+    pages = {"compare.html.jinja", "page.css", "report.html.jinja", "report_main.html.jinja"}
+    pages |= {"report.js", "en.json", "zh.json"}
     assert {f"zerosum/pages/{page}" for page in pages} <= names
     assert not any(name.startswith(("tests/", "benchmarks/", "docs/", "tools/")) for name in names)
 

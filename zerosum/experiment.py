@@ -6,6 +6,8 @@ put together.
 
 from __future__ import annotations
 
+import io
+import platform
 import shlex
 import shutil
 import sys
@@ -19,22 +21,28 @@ import torch
 from zerosum import recipes
 from zerosum._version import __version__
 from zerosum.callbacks.console import in_words
+from zerosum.callbacks.progress import ProgressCallback
 from zerosum.config.base import Settings
 from zerosum.data.catalog import DATASETS
 from zerosum.data.images import ImageSet
 from zerosum.data.loader import Loader, Position
 from zerosum.errors import UserError
+from zerosum.files import write_whole
 from zerosum.game.core import Game
-from zerosum.hardware import exhaustion_explained
+from zerosum.hardware import choose_device, device_name, exhaustion_explained
+from zerosum.inference.run import Run
 from zerosum.plots.curves import draw_curve
 from zerosum.plots.film import FRAME_MILLISECONDS, read_frame, save_film
+from zerosum.plots.grids import save_sheet
 from zerosum.preparation import build_game, needs_less
+from zerosum.report.page import report
+from zerosum.report.words import language_here
 from zerosum.tasks import Task, task_on
-from zerosum.tasks.inspection import facts, understanding
+from zerosum.tasks.inspection import contact_sheet, facts, understanding
 from zerosum.training.checkpoint import Snapshot
 from zerosum.training.early_stopping import best_record, collapse, score_of, stalled, verdict_of
 from zerosum.training.ema import EMA
-from zerosum.training.interfaces import Callback, Evaluation
+from zerosum.training.interfaces import Callback, Callbacks, Evaluation
 from zerosum.training.log import History
 from zerosum.training.loop import Loop, Schedule
 from zerosum.training.resume import require_same_run, restore_newest
@@ -42,6 +50,9 @@ from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import Progress, State
 from zerosum.training.supervisor import Supervisor
 from zerosum.training.warm_start import Fit, WarmStart
+
+IMAGES_SHOWN, POINTS_SHOWN = 25, 2500
+"""How much of the data its picture shows."""
 
 
 def require_start(config: Settings, start: WarmStart | None, directory: RunDirectory) -> None:
@@ -152,6 +163,7 @@ def run_loop(
     elif reason := finished(config, budget, progress, history):
         callback.notice(f"The run '{directory.path}' is complete: {reason}.")
         make_film(directory, callback)  # a signal may have come just before it was made
+        make_report(directory, callback)
         return
     evaluate_every = ticks.evaluate
     if evaluate_every and len(images) < task.least_images:
@@ -170,6 +182,7 @@ def run_loop(
     if progress.seen and (told := config.beyond_annealing(progress.seen, budget)):
         callback.notice(told)
     directory.write_data(facts(images, others))
+    show_examples(task, config, images, directory)
     paint = task.painter(state, config, held_out, directory)
 
     def draw(epoch: float, history: History) -> None:
@@ -199,7 +212,7 @@ def run_loop(
                 seed=supervisor.stream,
                 bf16=config.precision == "bf16",
             ),
-            callback=callback,
+            callback=Callbacks([callback, ProgressCallback(directory.progress_path)]),
             draw=draw,
             evaluate=evaluate,
         )
@@ -215,6 +228,7 @@ def run_loop(
     if collapsed is not None:
         callback.notice(gave_up(directory, collapsed, restarted=len(state.progress.restarts)))
     make_film(directory, callback)
+    make_report(directory, callback)
     own = f" --recipe {shlex.quote(recipe)}" if recipes.get(recipe).origin else ""
     path = shlex.quote(str(directory.path)) + own
     steps = [f"{called_as()} {step.removeprefix('zerosum ')}" for step in task.next_steps(path)]
@@ -302,6 +316,29 @@ def make_film(directory: RunDirectory, callback: Callback) -> None:
             save_film(frames, directory.film_path, frame_milliseconds=FRAME_MILLISECONDS)
 
 
+def show_examples(task: Task, config: Settings, images: ImageSet, directory: RunDirectory) -> None:
+    """Draw some of the data, for the report, which then needs the data no more."""
+    count = POINTS_SHOWN if images.spec.are_points else IMAGES_SHOWN
+    with directory.storage_failures():
+        sheet = contact_sheet(task, config, images, count=count)
+        content = io.BytesIO()
+        save_sheet(sheet, content)
+        write_whole(directory.examples_path, content.getvalue())
+
+
+def make_report(directory: RunDirectory, callback: Callback) -> None:
+    """Write the report of a run, with all that is made in no time.
+
+    The training is over and saved: whatever goes wrong here is told, and stops nothing.
+    """
+    try:
+        html = report(Run(directory.path), language=language_here(), thorough=False)
+        write_whole(directory.report_path, html)
+    except Exception as error:
+        again = f"{called_as()} report {shlex.quote(str(directory.path))}"
+        callback.notice(f"WARNING: No report was written ({error}). Try again with: {again}")
+
+
 def describe(
     recipe: str,
     config: Settings,
@@ -329,6 +366,10 @@ def describe(
         "num_images": len(images),
         "data_path": None if config.data in DATASETS else str(Path(config.data).resolve()),
         "data_sha256": images.fingerprint(),
+        "machine": {
+            "python": platform.python_version(),
+            "processor": device_name(choose_device(config.device)),
+        },
         "config": config.model_dump(mode="json"),
     }
 
@@ -371,6 +412,7 @@ def summary(directory: RunDirectory, progress: Progress, next_steps: list[str]) 
         f"  pictures  {directory.pictures()[-1]}",
         f"  curve     {directory.curve_path}",
         f"  film      {directory.film_path}",
+        *([f"  report    {directory.report_path}"] if directory.report_path.exists() else []),
     ]
     heads = ["  try       ", *[" " * 12] * 9]
     lines += [head + step for head, step in zip(heads, next_steps, strict=False)]

@@ -90,7 +90,7 @@ class TestTrain:
         assert "zerosum sample runs/vanilla-tiny" in "\n".join(lines[5:])
 
         directory = here / "runs" / "vanilla-tiny"
-        assert sorted(path.name for path in directory.glob("*.png")) == [
+        assert sorted(path.name for path in directory.glob("generated_*.png")) == [
             "generated_epoch_2.png",
             "generated_epoch_3.png",  # the last epoch is drawn, whatever its number
         ]
@@ -114,7 +114,7 @@ class TestTrain:
         assert run([*TRAIN, "--epochs", "1", "--fresh", "--seed", "5"]) == 0
         assert "Epoch [1/1]" in capsys.readouterr().out
         assert len((trained / "log.jsonl").read_text().splitlines()) == 1
-        assert [path.name for path in trained.glob("*.png")] == ["generated_epoch_1.png"]
+        assert [path.name for path in trained.glob("generated_*.png")] == ["generated_epoch_1.png"]
 
     def test_a_recipe_may_be_named(self, here, capsys):
         assert run(["train", "vanilla", *TRAIN[1:], "--epochs", "1"]) == 0

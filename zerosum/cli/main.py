@@ -24,6 +24,7 @@ from zerosum.cli.evaluate import evaluate
 from zerosum.cli.export import export
 from zerosum.cli.invert import invert
 from zerosum.cli.log import log
+from zerosum.cli.report import report, watch
 from zerosum.cli.runs import runs
 from zerosum.cli.show import renamed, show
 from zerosum.cli.train import spelled_out, train_app
@@ -65,6 +66,8 @@ app.command(export)
 app.command(data)
 app.command(runs)
 app.command(log)
+app.command(report)
+app.command(watch)
 
 
 @app.command

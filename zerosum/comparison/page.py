@@ -9,7 +9,7 @@ from zerosum.comparison.compare import ComparedMetric, Comparison
 from zerosum.comparison.groups import Group, Trained, shown_setting
 from zerosum.comparison.tables import difference_lines, estimate_cells, metric_title, seed_shown
 from zerosum.metrics.registry import better
-from zerosum.pages import picture_url, render, svg_url
+from zerosum.pages import SHARPER_BELOW, picture_url, render, svg_url
 from zerosum.plots.charts import Line, Row, curves, dots
 from zerosum.plots.film import read_frame
 
@@ -101,11 +101,16 @@ def last_picture(run: Trained) -> dict[str, Any]:
     }
     for path in reversed(run.run.directory.pictures()):
         try:
-            source = picture_url(read_frame(path))
+            source, width, _ = picture_url(read_frame(path))
         except (OSError, SyntaxError):  # Pillow calls a broken PNG a SyntaxError
             continue
         epoch = path.stem.rpartition("_")[2]
-        return {**shown, "source": source, "caption": f"{run.path}, seed {run.seed}, epoch {epoch}"}
+        return {
+            **shown,
+            "source": source,
+            "kind": "pixels" if width < SHARPER_BELOW else "",
+            "caption": f"{run.path}, seed {run.seed}, epoch {epoch}",
+        }
     return shown
 
 

@@ -68,7 +68,7 @@ def as_colors(images: Pixels) -> Pixels:
     return images[..., :3] if images.shape[-1] > 3 else images[..., [0, 1, 0]]
 
 
-def save_sheet(picture: Image.Image, path: Path) -> None:
+def save_sheet(picture: Image.Image, path: Path | BinaryIO) -> None:
     """Write a picture of samples as a PNG that is not taken for data where it lies among them.
 
     Raises:

@@ -111,9 +111,11 @@ def inspect_data(
     return lines
 
 
-def contact_sheet(task: Task, config: Settings, images: ImageSet) -> Image.Image:
+def contact_sheet(
+    task: Task, config: Settings, images: ImageSet, *, count: int = SHOWN
+) -> Image.Image:
     """Draw images from all over a set, as they would be trained on; sources beside targets."""
-    chosen = torch.linspace(0, len(images) - 1, min(SHOWN, len(images))).round().long()
+    chosen = torch.linspace(0, len(images) - 1, min(count, len(images))).round().long()
     shown = images.images[chosen]
     source = images.source_channels
     if not source:

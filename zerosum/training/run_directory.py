@@ -2,7 +2,7 @@
 
 runs/vanilla-mnist/
 config.json   data.json   log.jsonl   curve.svg   generated_epoch_10.png …   film.gif
-checkpoints/<images seen>/
+data.png   report.html   progress.json   checkpoints/<images seen>/
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ FORMAT = 1
 """The version of the run directory's format; raised when older code could no longer read it."""
 
 CONFIG, LOG, FILM, CURVE, LOCK = "config.json", "log.jsonl", "film.gif", "curve.svg", ".lock"
-DATA = "data.json"
 LOGGERS = "loggers.json"
 FOLDERS_OF_LOGGERS = ("tensorboard", "wandb")
+DATA, EXAMPLES = "data.json", "data.png"
+REPORT, PROGRESS = "report.html", "progress.json"
 
 
 CHOOSE_ANOTHER = (
@@ -58,6 +59,9 @@ class RunDirectory:
         film_path: the film of all pictures.
         curve_path: the chart of metrics and losses.
         loggers_path: what was sent to which logger, JSON.
+        examples_path: a picture of some of the data.
+        report_path: the report, a page.
+        progress_path: how far a training is, JSON, for those who watch it.
         checkpoints: the checkpoints.
     """
 
@@ -69,6 +73,9 @@ class RunDirectory:
         self.film_path = self.path / FILM
         self.curve_path = self.path / CURVE
         self.loggers_path = self.path / LOGGERS
+        self.examples_path = self.path / EXAMPLES
+        self.report_path = self.path / REPORT
+        self.progress_path = self.path / PROGRESS
         self.checkpoints = Checkpoints(self.path / "checkpoints")
 
     def exists(self) -> bool:
@@ -145,6 +152,9 @@ class RunDirectory:
                 self.film_path,
                 self.curve_path,
                 self.loggers_path,
+                self.examples_path,
+                self.report_path,
+                self.progress_path,
                 *self.pictures(),
             ]
             files += self.path.glob(f".*{WRITING}")  # of what a kill interrupted
