@@ -23,6 +23,7 @@ from zerosum.cli.data import data
 from zerosum.cli.evaluate import evaluate
 from zerosum.cli.export import export
 from zerosum.cli.log import log
+from zerosum.cli.play import play
 from zerosum.cli.runs import runs
 from zerosum.cli.show import renamed, show
 from zerosum.cli.train import spelled_out, train_app
@@ -60,6 +61,7 @@ def train() -> None:
 
 app.command(translate)
 app.command(export)
+app.command(play)
 app.command(data)
 app.command(runs)
 app.command(log)
