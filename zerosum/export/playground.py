@@ -476,7 +476,11 @@ def example_sources(
     images = to_array(found.images)
     chosen = images[np.linspace(0, len(images) - 1, min(NUM_EXAMPLES, len(images))).astype(int)]
     held_out = "held-out" if data.has_splits else "training"
-    notice(f"The page holds {len(chosen)} {held_out} images of {found.name} as examples.")
+    domain = data.way[1] if reverse else data.way[0]
+    notice(
+        f"The page holds {len(chosen)} {held_out} images as examples: of domain {domain} of "
+        f"{run.config.data}."
+    )
     return chosen
 
 
@@ -615,7 +619,7 @@ def render(run: Run, facts: dict[str, Any], states: list[State], *, language: La
         policy=policy,
         css=Markup(css),
         script=Markup(script),
-        t=texts,
+        t=texts.__getitem__,
         kind=facts["kind"],
         facts=facts,
         facts_json=Markup(as_script_json(facts)),

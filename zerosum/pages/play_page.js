@@ -186,7 +186,7 @@ export function seedField(changed) {
 
 // What the states of the weights are called.
 export function stateName({ seen, ema, reverse, best }) {
-  const kind = say(ema ? "average" : "raw") + (best ? ` · ${say("best")}` : "");
+  const kind = say(ema ? "average" : "raw") + (best && ema ? ` · ${say("best")}` : "");
   return say(reverse ? "state_reverse" : "state", {
     kind,
     seen: seen.toLocaleString(root.lang),
