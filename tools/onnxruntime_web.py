@@ -26,7 +26,14 @@ HOME = Path(__file__).resolve().parent.parent / "zerosum" / "pages" / "onnxrunti
 def main(version: str) -> None:
     """Fetch one version and write its files."""
     with tempfile.TemporaryDirectory() as folder:
-        command = ["npm", "pack", "--silent", f"onnxruntime-web@{version}", "--pack-destination", folder]
+        command = [
+            "npm",
+            "pack",
+            "--silent",
+            f"onnxruntime-web@{version}",
+            "--pack-destination",
+            folder,
+        ]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         (packed,) = Path(folder).glob("*.tgz")
         sums = {}

@@ -32,10 +32,19 @@ from torch import Tensor, nn
 from zerosum._version import __version__
 from zerosum.data.arrays import Pixels
 from zerosum.data.catalog import DATASETS, mixture_of
-from zerosum.data.images import safe_name, to_array, to_tensor
+from zerosum.data.images import safe_name, to_array
 from zerosum.errors import UserError
 from zerosum.evaluation.translation import Targets
-from zerosum.export.onnx_model import OPSET, OUTPUT, describe, plain, quiet, require_onnx, strip, to_onnx
+from zerosum.export.onnx_model import (
+    OPSET,
+    OUTPUT,
+    describe,
+    plain,
+    quiet,
+    require_onnx,
+    strip,
+    to_onnx,
+)
 from zerosum.game.cycle import GeneratorPair
 from zerosum.game.generation import Generation
 from zerosum.game.sampling import Generator
@@ -45,7 +54,7 @@ from zerosum.inference.run import Run
 from zerosum.nets import unet
 from zerosum.pages import write_html
 from zerosum.recipes import build_generator
-from zerosum.seeds import enter_stream, own_randomness
+from zerosum.seeds import own_randomness
 
 LARGEST = 64 * 2**20
 """Bytes of a page. A browser unpacks it in memory several times over."""
@@ -150,7 +159,7 @@ def playground(
         kind, facts = "points", points_facts(run, seen, G, about)
     else:
         kind, facts = "noise", noise_facts(run, seen, G, about)
-    states = []
+    states: list[State] = []
     size = len(runtime("ort-wasm-simd-threaded.wasm")) * 4 / 3
     for state in states_of(run, seen, half=half):
         size += (packed_size(state.model) + packed_size(state.opinion or b"")) * 4 / 3
@@ -363,9 +372,8 @@ def opinion_onnx(run: Run, seen: int) -> bytes | None:
     D = game.D.net
     D.load_state_dict(snapshot.group("D"))
     num_classes = 0 if forward.classifier else forward.num_classes
-    net: nn.Module = Opinion(plain(D), forward.packed)
-    if not num_classes:
-        net = OpinionWithoutClasses(net)
+    opinion = Opinion(plain(D), forward.packed)
+    net = opinion if num_classes else OpinionWithoutClasses(opinion)
     batch = torch.export.Dim("batch")
     examples = (torch.zeros(3, 2), *([torch.zeros(3, num_classes)] if num_classes else []))
     names = ["points", "classes"][: len(examples)]
@@ -424,12 +432,12 @@ def way_facts(
     masks: list[Tensor] = []
     translator = replace(translator, net=with_recorded_noise(translator.net, masks))
     expected = translator.translate(shown[0])
-    bits = np.concatenate([np.packbits((mask > 0).numpy().ravel()) for mask in masks] or [[]])
+    bits = [np.packbits((mask > 0).numpy().ravel()) for mask in masks]
     return {
         "about": about.to_json(),
         "source": encoded(np.ascontiguousarray(shown[0].transpose(2, 0, 1))),
         "expected": encoded(np.ascontiguousarray(expected.transpose(2, 0, 1))),
-        "masks": encoded(bits.astype(np.uint8)),
+        "masks": encoded(np.concatenate([np.zeros(0, np.uint8), *bits])),
         "examples": [png_url(image) for image in (sources if sources is not None else [])],
         **palette(shown),
     }
@@ -460,9 +468,7 @@ def with_recorded_noise(net: nn.Module, masks: list[Tensor]) -> nn.Module:
     return net
 
 
-def example_sources(
-    run: Run, notice: Callable[[str], None], *, reverse: bool
-) -> Pixels | None:
+def example_sources(run: Run, notice: Callable[[str], None], *, reverse: bool) -> Pixels | None:
     """Choose sources of the run's data, held-out ones where there are, uint8 (n, h, w, c).
 
     None where the data cannot be read any more.
@@ -474,7 +480,8 @@ def example_sources(
         notice(f"The page has no examples to begin with: {error}")
         return None
     images = to_array(found.images)
-    chosen = images[np.linspace(0, len(images) - 1, min(NUM_EXAMPLES, len(images))).astype(int)]
+    places = np.linspace(0, len(images) - 1, min(NUM_EXAMPLES, len(images))).astype(int)
+    chosen: Pixels = images[places]
     held_out = "held-out" if data.has_splits else "training"
     domain = data.way[1] if reverse else data.way[0]
     notice(
@@ -587,7 +594,11 @@ def policy_hash(text: str) -> str:
 def render(run: Run, facts: dict[str, Any], states: list[State], *, language: Language) -> str:
     """Fill in the template."""
     texts: dict[str, str] = json.loads(asset(f"play_{language}.json"))
-    script, engine, css = inlined(SCRIPTS), runtime_script() + asset("play_engine.js"), asset("play.css")
+    script, engine, css = (
+        inlined(SCRIPTS),
+        runtime_script() + asset("play_engine.js"),
+        asset("play.css"),
+    )
     policy = "; ".join(
         [
             "default-src 'none'",
