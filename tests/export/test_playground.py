@@ -70,7 +70,7 @@ def test_the_same_run_gives_the_same_page(run, page):
 
 @pytest.mark.slow
 def test_it_stops_at_a_small_page_and_says_so(run, monkeypatch):
-    monkeypatch.setattr(module, "SMALL", 4_900_000)
+    monkeypatch.setattr(module, "SMALL", 1)
     notices = []
     states = facts_of(playground(run, notice=notices.append))["states"]
     assert [each["seen"] for each in states] == [120]
