@@ -14,6 +14,7 @@ import io
 import json
 import os
 import re
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -33,25 +34,28 @@ from zerosum._version import __version__
 from zerosum.data.arrays import Pixels
 from zerosum.data.catalog import DATASETS, mixture_of
 from zerosum.data.images import safe_name, to_array
+from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError
 from zerosum.evaluation.translation import Targets
 from zerosum.export.onnx_model import (
     OPSET,
-    OUTPUT,
     describe,
-    plain,
     quiet,
     require_onnx,
+    rounded,
     strip,
     to_onnx,
 )
+from zerosum.export.parity import measure_parity
 from zerosum.game.cycle import GeneratorPair
 from zerosum.game.generation import Generation
 from zerosum.game.sampling import Generator
 from zerosum.inference.description import Description
+from zerosum.inference.exported import OUTPUT
 from zerosum.inference.directions import principal_directions
 from zerosum.inference.run import Run
 from zerosum.nets import unet
+from zerosum.nets.layers import plain
 from zerosum.pages import write_html
 from zerosum.recipes import build_generator
 from zerosum.seeds import own_randomness
@@ -260,9 +264,24 @@ def states_of(run: Run, seen: int, *, half: bool) -> Iterator[State]:
             ema=ema,
             reverse=reverse,
             best=at == best,
-            model=to_onnx(G, run.spec, half=half),
+            model=checked_onnx(G, run.spec, half=half),
             opinion=opinion_onnx(run, at) if run.spec.are_points else None,
         )
+
+
+def checked_onnx(G: Generator, spec: DataSpec, *, half: bool) -> bytes:
+    """G as an ONNX file that makes what torch makes.
+
+    Raises:
+        UserError: it does not, or the net cannot be exported.
+    """
+    used = rounded(G) if half else G
+    content = to_onnx(used, spec, half=half)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        path.write_bytes(content)
+        measure_parity(path, used, G, spec, describe(used, spec))
+    return content
 
 
 def untrained(run: Run) -> Generator:
