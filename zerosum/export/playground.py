@@ -51,8 +51,8 @@ from zerosum.game.cycle import GeneratorPair
 from zerosum.game.generation import Generation
 from zerosum.game.sampling import Generator
 from zerosum.inference.description import Description
-from zerosum.inference.exported import OUTPUT
 from zerosum.inference.directions import principal_directions
+from zerosum.inference.exported import OUTPUT
 from zerosum.inference.run import Run
 from zerosum.nets import unet
 from zerosum.nets.layers import plain
