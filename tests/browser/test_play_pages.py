@@ -75,6 +75,20 @@ def test_it_says_that_it_checked_itself_in_a_worker(drive, noise):
     assert engine == "worker"
 
 
+def test_without_workers_the_nets_run_in_the_page(drive, points, tmp_path):
+    _, page = points
+    without = tmp_path / "without.html"
+    without.write_text(page.read_text().replace("worker-src blob:", "worker-src &#39;none&#39;"))
+    _, check, engine = drive(
+        without,
+        {"idle": True},
+        {"evaluate": "document.getElementById('check').className"},
+        {"evaluate": "document.documentElement.dataset.engine"},
+        allowed="worker-src",
+    )
+    assert (check, engine) == ("check good", "page")
+
+
 @pytest.mark.parametrize("seen", ["noise", "points", "translation"])
 @pytest.mark.parametrize("dark", [False, True])
 def test_nothing_is_amiss_for_screen_readers(drive, request, seen, dark):

@@ -643,7 +643,7 @@ def render(run: Run, facts: dict[str, Any], states: list[State], *, language: La
     )
     data = run.config.data
     name = data if data in DATASETS else safe_name(Path(data))
-    facts = facts | {"run": run.path.name, "texts": texts}
+    facts = facts | {"texts": texts}
     return environment.get_template("play.html.jinja").render(
         language=language,
         policy=policy,
