@@ -3,9 +3,11 @@
 # make test                       sets up and runs the tests, one process a core
 # make test ARGS="-m 'not slow'"  leaves out those that take seconds
 # make lint                       sets up and checks style and types
+# make browsers                   installs what the tests of pages need: browsers, node, packages
 # make docs                       sets up and builds the docs site into build/site
 
 PYTHON ?= python3
+BROWSERS := chromium firefox-esr nodejs npm
 VENV ?= .venv
 BIN := $(VENV)/bin
 # pip shows what it downloads: torch alone takes minutes where the network is slow.
@@ -14,7 +16,7 @@ SETTING_UP = "Setting up in $(VENV), once: a minute with a fast network, of whic
 (200 MB for a CPU; with pip's default on Linux, the CUDA build, several GB and longer)."
 SETUP_FILES := pyproject.toml constraints.txt zerosum/_version.py
 
-.PHONY: train test lint docs clean
+.PHONY: train test lint browsers docs clean
 
 train: $(VENV)/.runs
 	@echo "Training. The default takes about eleven minutes on two fast cores; Ctrl-C saves and stops."
@@ -22,6 +24,12 @@ train: $(VENV)/.runs
 
 test: $(VENV)/.develops
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
+
+browsers:
+	@if which chromium firefox-esr node npm >/dev/null; then :; elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -q && apt-get install -qy --no-install-recommends $(BROWSERS); \
+	else echo "Install these, as your system does it: $(BROWSERS)."; fi
+	npm ci --prefix tests/browser --no-audit --no-fund
 
 lint: $(VENV)/.develops
 	$(BIN)/ruff check .

@@ -30,6 +30,7 @@ WITHOUT_A_TEST = {
     "tasks/tasks": "what a task is; tests/tasks/ tests each of them",
 }
 WITHOUT_A_MODULE = {
+    "browser/play_pages": "the pages of export/playground.py, in real browsers",
     "cuda": "everything on a GPU",
     "docs": "the documents: their links and command lines",
     "docs_code": "the code in the documents, which is run",

@@ -24,6 +24,7 @@ from zerosum.cli.evaluate import evaluate
 from zerosum.cli.export import export
 from zerosum.cli.invert import invert
 from zerosum.cli.log import log
+from zerosum.cli.play import play
 from zerosum.cli.report import report, watch
 from zerosum.cli.runs import runs
 from zerosum.cli.show import renamed, show
@@ -63,6 +64,7 @@ def train() -> None:
 app.command(translate)
 app.command(invert)
 app.command(export)
+app.command(play)
 app.command(data)
 app.command(runs)
 app.command(log)
