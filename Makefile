@@ -1,5 +1,6 @@
 # make train                      sets up and trains the vanilla GAN on MNIST
 # make train ARGS="--epochs 5"    passes arguments on to `zerosum train`
+# make play                       opens that GAN in the browser (RUN=runs/… for another)
 # make test                       sets up and runs the tests, one process a core
 # make test ARGS="-m 'not slow'"  leaves out those that take seconds
 # make lint                       sets up and checks style and types
@@ -16,11 +17,14 @@ SETTING_UP = "Setting up in $(VENV), once: a minute with a fast network, of whic
 (200 MB for a CPU; with pip's default on Linux, the CUDA build, several GB and longer)."
 SETUP_FILES := pyproject.toml constraints.txt zerosum/_version.py
 
-.PHONY: train test lint browsers docs clean
+.PHONY: train play test lint browsers docs clean
 
 train: $(VENV)/.runs
 	@echo "Training. The default takes about eleven minutes on two fast cores; Ctrl-C saves and stops."
 	$(BIN)/zerosum train $(ARGS)
+
+play: $(VENV)/.runs
+	$(BIN)/zerosum play $(or $(RUN),runs/vanilla-mnist) --open $(ARGS)
 
 test: $(VENV)/.develops
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
