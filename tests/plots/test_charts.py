@@ -358,9 +358,14 @@ class TestScatter:
 
 class TestSlices:
     RATE = Slice(
-        name="rate", points=[(1e-4, 5.0), (1e-2, 4.0), (1e-3, 3.0)], given_up=[(1e-3, 6.0)], log=True
+        name="rate",
+        points=[(1e-4, 5.0), (1e-2, 4.0), (1e-3, 3.0)],
+        given_up=[(1e-3, 6.0)],
+        log=True,
     )
-    BETAS = Slice(name="betas", points=[("0 0.9", 5.0), ("0.5 0.9", 4.0)], choices=["0 0.9", "0.5 0.9"])
+    BETAS = Slice(
+        name="betas", points=[("0 0.9", 5.0), ("0.5 0.9", 4.0)], choices=["0 0.9", "0.5 0.9"]
+    )
 
     def test_a_chart_a_setting(self):
         svg = ElementTree.fromstring(slices([self.RATE, self.BETAS], title="metric"))

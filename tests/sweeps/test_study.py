@@ -30,6 +30,8 @@ from zerosum.sweeps.study import (
 )
 
 optuna = pytest.importorskip("optuna", reason="optuna is not installed")
+# Here trials are asked for one by one; a sweep has them optimized, where signs of life are given.
+pytestmark = pytest.mark.filterwarnings("ignore:Heartbeat of storage")
 
 
 @pytest.fixture
@@ -61,9 +63,9 @@ def test_what_a_dead_process_left_is_continued_once(study):
     states = [trial.state.name for trial in study.trials]
     assert states == ["FAIL", "RUNNING", "RUNNING", "WAITING"]
     again = study.ask()
-    assert again.suggest_float("learning_rate", 1e-4, 1e-2, log=True) == lost.params[
-        "learning_rate"
-    ]
+    assert (
+        again.suggest_float("learning_rate", 1e-4, 1e-2, log=True) == lost.params["learning_rate"]
+    )
     assert again.user_attrs == {RUN: "trial-000", CONTINUES: lost.number}
     assert name_of(study.trials[again.number]) == "trial-000"
     assert [trial.number for trial in counted(study.trials)] == [
