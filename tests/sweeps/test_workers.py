@@ -1,6 +1,5 @@
 """Workers and their parent; tests/sweeps/test_sweep.py interrupts and kills real ones."""
 
-import os
 import subprocess
 import sys
 
@@ -52,20 +51,3 @@ def test_one_that_was_killed_is_told(program):
     program("import os, signal; os.kill(os.getpid(), 9)")
     with pytest.raises(UserError, match="2 of 2 workers were killed"):
         workers.run_workers({"folder": "s"}, count=2)
-
-
-def test_a_worker_whose_parent_has_gone_does_nothing():
-    done = subprocess.run(
-        [sys.executable, "-m", "zerosum.sweeps.workers"], stdin=subprocess.DEVNULL, timeout=120
-    )
-    assert done.returncode == 0
-
-
-def test_a_line_is_read_whole(monkeypatch):
-    ours, theirs = os.pipe()
-    os.write(theirs, b'{"a": 1}\n')
-    real = os.read
-    monkeypatch.setattr(workers.os, "read", lambda _, count: real(ours, 3))
-    assert workers.read_line() == b'{"a": 1}\n'
-    os.close(ours)
-    os.close(theirs)

@@ -1,24 +1,17 @@
-"""Workers: processes that run trials of one study side by side.
-
-A worker is told what to do by a line on its standard input, which its parent then holds open. When
-that ends, for whatever reason, the worker saves and leaves: so none outlives its parent.
-"""
+"""The parent of workers: processes that run trials of one study side by side, see `worker.py`."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from zerosum.errors import UserError
 from zerosum.hardware import processor_share
-from zerosum.streams import guarded_standard_streams
 from zerosum.training.signals import Interrupted, stop_flag
 
 LOOK_SECONDS = 0.2
@@ -79,7 +72,7 @@ def start(
 ) -> subprocess.Popen[bytes]:
     """Start a worker. In a session of its own, Ctrl-C reaches it through its parent alone."""
     worker = subprocess.Popen(
-        [sys.executable, "-m", __name__],
+        [sys.executable, "-m", "zerosum.sweeps.worker"],
         stdin=subprocess.PIPE,
         env=dict(environment),
         start_new_session=True,
@@ -104,42 +97,3 @@ def dismiss(workers: list[subprocess.Popen[bytes]]) -> None:
                 worker.stdin.close()
     for worker in workers:
         worker.wait()
-
-
-def read_line() -> bytes:
-    """What the parent says. Not through `sys.stdin`, on whose lock Python would wait at exit."""
-    found = b""
-    while not found.endswith(b"\n"):
-        part = os.read(0, 1 << 16)
-        if not part:
-            raise SystemExit(0)  # it has gone
-        found += part
-    return found
-
-
-def leave_with_parent() -> None:
-    """Wait for the parent's end of standard input to close, and then have the training saved."""
-    while os.read(0, 1):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def main() -> int:
-    """Be a worker. Gives the exit code, as the command line's."""
-    told = json.loads(read_line())
-    threading.Thread(target=leave_with_parent, daemon=True).start()
-    from zerosum.sweeps.sweep import work
-
-    with guarded_standard_streams():
-        try:
-            work(told["job"], told["index"])
-        except UserError as error:
-            print(f"zerosum: {error}", file=sys.stderr)
-            return error.exit_code
-        except KeyboardInterrupt:
-            return 0
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
