@@ -16,6 +16,8 @@ import zerosum
 from zerosum.cli.main import run
 from zerosum.errors import UserError
 from zerosum.recipes import RECIPES
+from zerosum.sweeps.results import importance
+from zerosum.sweeps.study import open_study, quiet_optuna
 from zerosum.sweeps.sweep import ask, carry_out
 from zerosum.training.loop import TrainingDiverged
 from zerosum.training.run_directory import RunDirectory
@@ -107,6 +109,20 @@ def test_settings_that_were_trained_are_not_trained_again(tmp_path, make_a_plan,
     assert len(result.trials) == 6
     assert all(trial.value == int(trial.settings["batch_size"]) for trial in result.trials)
     assert sum(trial.note.startswith("as trial") for trial in result.trials) == 4
+
+
+def test_the_setting_that_matters_is_called_important(tmp_path, make_a_plan, feign):
+    feign(lambda config, look: by_rate(config, look) if look == 4 else 100.0)
+    over = "lr=1e-4..1e-2:log,n-critic=1,2"
+    few = carry(make_a_plan(over, recipe="dcgan"), tmp_path / "s", trials=9)
+    assert "Importance" not in few.page.read_text()
+    result = carry(make_a_plan(over, recipe="dcgan"), tmp_path / "s", trials=14)
+    assert "Importance" in result.page.read_text()
+    plan = result.plan
+    with quiet_optuna():
+        shares = importance(open_study(tmp_path / "s", plan, None))
+    assert shares["learning_rate"] > shares["n_critic"]
+    assert sum(shares.values()) == pytest.approx(1)
 
 
 class Cut(KeyboardInterrupt):
