@@ -83,7 +83,7 @@ def test_a_seed_that_diverged_is_named_and_gives_no_mean(result):
     found = candidates([1.0, None], [3.0, 3.1])
     assert found[0].estimate is None
     said = " ".join(verdict(result(found, best=2)))
-    assert "best-1 diverged with seed 1, and cannot win." in said
+    assert "best-1 broke off with seed 1, and cannot win." in said
     assert "Best: best-2, the settings of trial-002." in said
     said = " ".join(verdict(result(candidates([1.0, None]), best=1)))
     assert "of a single seed" in said

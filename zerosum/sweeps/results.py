@@ -63,7 +63,8 @@ class Candidate:
         rank: 1 for those of the best trial.
         trial: the number of that trial.
         run: its name.
-        values: the metric by seed; None where the training diverged.
+        values: the metric by seed; None where the training broke off: it diverged, or
+            `--on-collapse stop` ended it.
     """
 
     rank: int
@@ -83,7 +84,7 @@ class Candidate:
 
     @property
     def estimate(self) -> Estimate | None:
-        """Their mean and its interval; None where a seed diverged, which no mean may hide."""
+        """Their mean and its interval; None where a seed broke off, which no mean may hide."""
         whole = len(self.found) == len(self.values)
         return estimate(list(self.found.values())) if whole and self.found else None
 
@@ -243,7 +244,7 @@ def verdict(result: SweepResult) -> Iterator[str]:
     for each in result.candidates:
         lost = [seed for seed, value in each.values.items() if value is None]
         if lost:
-            yield f"{each.name} diverged with seed {', '.join(map(str, lost))}, and cannot win."
+            yield f"{each.name} broke off with seed {', '.join(map(str, lost))}, and cannot win."
     if all(each.estimate is None for each in result.candidates):
         yield "So the winner is that of the trials, of a single seed."
         return
@@ -283,7 +284,7 @@ def candidate_cells(each: Candidate) -> list[str]:
     """A candidate's row."""
     found = each.estimate
     by_seed = ", ".join(
-        f"{seed}: {'diverged' if value is None else format(value, '.4g')}"
+        f"{seed}: {'broke off' if value is None else format(value, '.4g')}"
         for seed, value in each.values.items()
     )
     mean = [f"{found.mean:.4g}", interval_shown(found.interval)] if found else ["", ""]

@@ -378,7 +378,7 @@ def candidate(plan: Plan, asked: Asked, rank: int, trial: FrozenTrial) -> Candid
 
 
 def is_whole(directory: RunDirectory) -> bool:
-    """Whether a run has come to its end; one that has not, here has diverged."""
+    """Whether a run has come to its end, by its budget or its patience."""
     if not directory.exists():
         return False
     saved, history = directory.read_config(), directory.history()

@@ -62,7 +62,7 @@ class ReportingCallback(Callback):
         self.trial = trial
         self.plan = plan
         self.directory = directory
-        self._budget = self._step = 0
+        self._budget = self._step = self._told = 0
 
     def begin(self, *, seen: int, budget: int, images_per_epoch: int) -> None:
         """Report what the run has logged before it was interrupted."""
@@ -96,7 +96,10 @@ class ReportingCallback(Callback):
         metrics = record.get("metrics")
         if not metrics:
             return False
-        self.trial.report(logged(metrics, self.plan.metric), self._step)
+        value = logged(metrics, self.plan.metric)
+        if self._step >= self._told:  # else a training that went back is at this look once more
+            self.trial.report(value, self._step)
+            self._told += 1
         self._step += 1
         return True
 
