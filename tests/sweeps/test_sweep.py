@@ -114,9 +114,9 @@ def test_settings_that_were_trained_are_not_trained_again(tmp_path, make_a_plan,
 def test_the_setting_that_matters_is_called_important(tmp_path, make_a_plan, feign):
     feign(lambda config, look: by_rate(config, look) if look == 4 else 100.0)
     over = "lr=1e-4..1e-2:log,n-critic=1,2"
-    few = carry(make_a_plan(over, recipe="dcgan"), tmp_path / "s", trials=9)
+    few = carry(make_a_plan(over, recipe="dcgan"), tmp_path / "s", trials=19)
     assert "Importance" not in few.page.read_text()
-    result = carry(make_a_plan(over, recipe="dcgan"), tmp_path / "s", trials=14)
+    result = carry(make_a_plan(over, recipe="dcgan"), tmp_path / "s", trials=24)
     assert "Importance" in result.page.read_text()
     plan = result.plan
     with quiet_optuna():
