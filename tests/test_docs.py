@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from zerosum.cli.main import app, run
+from zerosum.cli.sweep import sweep_app
 from zerosum.cli.train import train_app
 from zerosum.config.base import SPELLINGS
 from zerosum.recipes import RECIPES
@@ -22,6 +23,7 @@ PLACEHOLDERS = {"RECIPE", "配方"}
 SPELT = {f"--{name.replace('_', '-')}" for name in SPELLINGS}
 RUNS_COMMANDS = ("rm", "prune")
 """Of `zerosum runs`, behind which a folder may stand as well."""
+OF_RECIPES = {"train": train_app, "sweep": sweep_app}
 OF_OTHERS = {"--no-deps", "--bf16", "--pace", "--rounds", "--repeats", "--logdir", "--project"}
 """Flags of pip, tensorboard and trackio, and of the scripts in benchmarks/."""
 
@@ -50,8 +52,8 @@ def commands_of(page):
 @cache
 def flags_of(*command):
     """The flags of a command, by its own parser; a KeyError if there is no such command."""
-    if command[0] == "train":
-        parser = train_app(command[1:])
+    if command[0] in OF_RECIPES:
+        parser = OF_RECIPES[command[0]](command[1:])
         for recipe in command[1:]:
             parser = parser[recipe]
     else:
@@ -65,12 +67,12 @@ def flags_of(*command):
 def known_flags(words):
     """The flags that go with a command line's words."""
     second = words[1] if len(words) > 1 else ""
-    if words[0] == "train":
+    if words[0] in OF_RECIPES:
         if re.match(r"[\w/.]+:\w+$", second) or second in PLACEHOLDERS:
-            return {*flags_of("train"), *SPELT}  # somebody's own recipe has at least these
+            return {*flags_of(words[0]), *SPELT}  # somebody's own recipe has at least these
         if second and not second.startswith("-"):
-            return {*flags_of("train", second), *SPELT}
-        return {*flags_of("train"), *SPELT}
+            return {*flags_of(words[0], second), *SPELT}
+        return {*flags_of(words[0]), *SPELT}
     if words[0] == "data" and second:
         return flags_of(*words[:2])
     return flags_of(*words[:2]) if second in RUNS_COMMANDS else flags_of(words[0])
@@ -87,8 +89,9 @@ def own_recipes_forgotten():
 @cache
 def all_flags():
     """Every flag of every command."""
-    commands = [name for name in app if not name.startswith("-") and name != "train"]
+    commands = [name for name in app if not name.startswith("-") and name not in OF_RECIPES]
     found = [flags_of(name) for name in commands] + [flags_of("train", name) for name in RECIPES]
+    found.append(flags_of("sweep"))
     found += [flags_of("runs", name) for name in RUNS_COMMANDS]
     return set().union(*found, SPELT, OF_OTHERS, {"--help"})
 

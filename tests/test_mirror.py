@@ -17,6 +17,7 @@ WITHOUT_A_TEST = {
     "cli/evaluate": "flags; tests/evaluation/test_evaluate.py evaluates through them",
     "cli/invert": "flags; tests/inference/test_inversion_files.py inverts through them",
     "cli/export": "flags; tests/export/test_folder.py exports through them",
+    "cli/sweep": "flags; tests/sweeps/test_sweep.py sweeps through them",
     "cli/tables": "a table; tests/cli/test_main.py prints it",
     "cli/translate": "flags; tests/inference/test_translate_files.py translates through them",
     "comparison/tables": "text; tests/cli/test_compare.py and tests/comparison/ read it",
@@ -27,6 +28,7 @@ WITHOUT_A_TEST = {
     "metrics/classifier": "a net; tests/metrics/test_features.py measures its accuracy",
     "plots/tables": "the look of tables; whoever prints one is tested",
     "recipes/translation": "makes two recipes: test_pix2pix.py and test_cyclegan.py beside it",
+    "sweeps/trial": "what a sweep trains; tests/sweeps/test_sweep.py feigns and trains it",
     "tasks/tasks": "what a task is; tests/tasks/ tests each of them",
 }
 WITHOUT_A_MODULE = {

@@ -38,6 +38,7 @@ def pages() -> dict[str, str]:
 def options_page() -> str:
     """Flags of every command, and the settings of `zerosum train`."""
     from zerosum.cli.main import app
+    from zerosum.cli.sweep import sweep_app
     from zerosum.cli.train import train_app
     from zerosum.config.base import Settings
     from zerosum.config.gan import AdversarialSettings, GanSettings
@@ -63,13 +64,15 @@ def options_page() -> str:
     lines.append("## Settings of a training")
     for title, settings, base in groups:
         lines += [f"### {title}", settings_table(settings, base)]
-    lines += ["## `zerosum train`", "Beside the settings:"]
-    parser = train_app(["dcgan"])["dcgan"]
     named = {flag_of(name) for name in GanSettings.model_fields}
-    flags = [flag for flag in shown_flags(parser) if flag.names[0] not in named]
-    lines.append(table(("flag", "what", "default"), map(flag_row, flags)))
+    of_recipes = {"train": train_app, "sweep": sweep_app}
+    for words, app_of in of_recipes.items():
+        lines += [f"## `zerosum {words}`", "Beside the settings:"]
+        parser = app_of(["dcgan"])["dcgan"]
+        flags = [flag for flag in shown_flags(parser) if flag.names[0] not in named]
+        lines.append(table(("flag", "what", "default"), map(flag_row, flags)))
     for words, parser in sorted(commands_of(app)):
-        if words == "train":
+        if words in of_recipes:
             continue
         lines += [f"## `zerosum {words}`", summary_of(parser.default_command)]
         helps = sections_of(parser.default_command.__doc__ or "").get("Args", "")
@@ -204,6 +207,7 @@ def python_page() -> str:
     from zerosum.inference import model
     from zerosum.metrics import evaluate, features, registry
     from zerosum.recipes import table as recipe_table
+    from zerosum.sweeps import results
 
     lines = [
         "# Python",
@@ -211,9 +215,9 @@ def python_page() -> str:
         "Importing `zerosum` does not import torch; the first use does. Settings are those of "
         "[options](options.md), by their names with underscores: `--batch-size 64` is "
         "`batch_size=64`.",
-        "## Train, load, evaluate, compare",
+        "## Train, load, evaluate, compare, sweep",
     ]
-    for function in (zerosum.train, zerosum.load, zerosum.evaluate, zerosum.compare):
+    for function in (zerosum.train, zerosum.load, zerosum.evaluate, zerosum.compare, zerosum.sweep):
         lines += entry(function, "zerosum")
     lines += ["## A run"]
     lines += entry(zerosum.Run, "zerosum")
@@ -224,6 +228,9 @@ def python_page() -> str:
         (sampling, "Generator"),
         (core, "GeneratorInput"),
         (evaluate, "MetricResult"),
+        (results, "SweepResult"),
+        (results, "TrialResult"),
+        (results, "Candidate"),
         (callbacks, "Callback"),
         (errors, "UserError"),
     ):

@@ -21,9 +21,12 @@ from zerosum.plots.charts import (
     TEXT,
     Line,
     Row,
+    Slice,
+    bars,
     curves,
     dots,
     scatter,
+    slices,
 )
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -351,3 +354,43 @@ class TestScatter:
         assert f"{100 if covered else 0:.1f}% of which" in written[0]
         scatter(np.array(centres, np.float32))
         assert written[1] == f"{count} points between -1.05 and 1.05"
+
+
+class TestSlices:
+    RATE = Slice(
+        name="rate",
+        points=[(1e-4, 5.0), (1e-2, 4.0), (1e-3, 3.0)],
+        given_up=[(1e-3, 6.0)],
+        log=True,
+    )
+    BETAS = Slice(
+        name="betas", points=[("0 0.9", 5.0), ("0.5 0.9", 4.0)], choices=["0 0.9", "0.5 0.9"]
+    )
+
+    def test_a_chart_a_setting(self):
+        svg = ElementTree.fromstring(slices([self.RATE, self.BETAS], title="metric"))
+        shown = texts(svg)
+        assert {"rate", "betas", "0 0.9", "0.5 0.9", "0.001"} <= set(shown)
+        assert shown.count("metric") == 2
+
+    def test_only_trials_that_were_given_up_can_be_drawn(self):
+        alone = Slice(name="rate", points=[], given_up=[(1e-3, 6.0)], log=True)
+        assert "rate" in texts(ElementTree.fromstring(slices([alone], title="metric")))
+
+    def test_later_dots_are_darker(self):
+        svg = slices([self.RATE], title="metric")
+        found = [float(value) for value in re.findall(r"fill-opacity: ([0-9.]+)", svg)]
+        assert len(found) >= 2
+        assert sorted(set(found)) == list(dict.fromkeys(found))
+
+    def test_names_run_nothing(self):
+        evil = Slice(name=EVIL, points=[(EVIL, 1.0)], choices=[EVIL])
+        svg = slices([evil], title=EVIL)
+        assert "<script>" not in svg
+        assert slices([evil], title=EVIL) == svg
+
+
+def test_bars_name_their_number():
+    svg = ElementTree.fromstring(bars({"rate": 0.875, EVIL: 0.125}, title="importance"))
+    assert "rate  0.88" in texts(svg) or "rate  0.87" in texts(svg)
+    assert any(EVIL in (text or "") for text in texts(svg))

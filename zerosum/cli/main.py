@@ -28,6 +28,7 @@ from zerosum.cli.play import play
 from zerosum.cli.report import report, watch
 from zerosum.cli.runs import runs
 from zerosum.cli.show import renamed, show
+from zerosum.cli.sweep import sweep_app
 from zerosum.cli.train import spelled_out, train_app
 from zerosum.cli.translate import translate
 from zerosum.config.base import explain
@@ -59,6 +60,12 @@ app.command(compare)
 def train() -> None:
     """Train a recipe, or go on with a run: the same command again resumes it."""
     # Listed in the help only: its flags depend on the recipe, see `run`.
+
+
+@app.command
+def sweep() -> None:
+    """Train a recipe many times, to find its best settings; goes on where it left off."""
+    # As `train`: listed in the help only.
 
 
 app.command(translate)
@@ -153,6 +160,10 @@ def doctor() -> None:
     show(doctor_table())
 
 
+OF_RECIPES = {"train": train_app, "sweep": sweep_app}
+"""Commands whose flags depend on the recipe, and what makes them for one command line."""
+
+
 def run(tokens: Sequence[str]) -> int:
     """Run one command line.
 
@@ -182,10 +193,11 @@ def run_guarded(tokens: Sequence[str]) -> int:
     """Run one command line, as `run`, where standard output and error do not fail."""
     try:
         called = app
-        if tokens[:1] == ["train"]:
-            tokens = ["train", *spelled_out(modern_flags(tokens[1:]))]
+        if tokens and tokens[0] in OF_RECIPES:
+            name, *rest = tokens
+            tokens = [name, *spelled_out(modern_flags(rest))]
             called = command_line()
-            called.command(train_app(tokens[1:]))
+            called.command(OF_RECIPES[name](tokens[1:]))
         called(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         cause = error.__cause__

@@ -71,6 +71,22 @@ def train_app(tokens: Sequence[str]) -> App:
     return app
 
 
+def setting_flags(chosen: Chosen, given: Values, data: str | None) -> Any:
+    """The annotation of a parameter that takes a flag for every setting of what is chosen.
+
+    Args:
+        chosen: the recipe, and the settings that flags overrule.
+        given: the settings of its config file.
+        data: what the flags name to train on; None if they do not.
+    """
+    model = flags_of(
+        chosen.recipe,
+        given if data is None else {**given, "data": data},
+        inherited=chosen.inherited,
+    )
+    return Annotated[model | None, Parameter(name="*", negative_bool="no-")]
+
+
 def spelled_out(tokens: Sequence[str]) -> list[str]:
     """Let what follows the recipe's name be the data: `dcgan mnist` means `dcgan --data mnist`.
 
@@ -264,15 +280,7 @@ def train_command(chosen: Chosen, data: str | None) -> Callable[..., None]:
             if seeds > 1 and evaluated:  # or there is nothing to compare them by
                 compare(*(run.path for run in runs))
 
-    command.__annotations__["settings"] = Annotated[
-        flags_of(
-            recipe,
-            in_file if data is None else {**in_file, "data": data},
-            inherited=chosen.inherited,
-        )
-        | None,
-        Parameter(name="*", negative_bool="no-"),
-    ]
+    command.__annotations__["settings"] = setting_flags(chosen, in_file, data)
     command.__doc__ = about(recipe)
     return command
 

@@ -1,9 +1,10 @@
-"""Charts: lines over epochs, dots of seeds, points in the plane. Drawn by matplotlib.
+"""Charts: lines over epochs, dots of seeds, trials over settings, points in the plane.
 
-Lines and dots come as SVG with a transparent background that stands on white and on dark pages:
-colours have a contrast of 3:1 with both, text has one of 4.5:1 with white and with black, and lines
-differ in their dashes as well as in their colour. The same input gives the same bytes. matplotlib
-is imported where it draws, and leaves nothing behind: no setting, no warning, no window.
+matplotlib draws them. All but the points in the plane come as SVG with a transparent background
+that stands on white and on dark pages: colours have a contrast of 3:1 with both, text has one of
+4.5:1 with white and with black, and lines differ in their dashes as well as in their colour. The
+same input gives the same bytes. matplotlib is imported where it draws, and leaves nothing behind:
+no setting, no warning, no window.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
+    from matplotlib.ticker import LogLocator
 
 # Blue, vermillion, green and purple of Okabe and Ito's palette for the colour-blind; its other
 # colours are too pale on white, and give way to a brown and a gray.
@@ -177,6 +179,85 @@ def dots(rows: Sequence[Row], *, title: str) -> str:
         return to_svg(figure, title=shown(title))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """What trials came to over one of their settings.
+
+    Attributes:
+        name: the setting.
+        points: (setting, value) of trials that were trained to the end, in the order of trials.
+        given_up: the same of trials that were not; their values are what they had come to.
+        choices: the setting's texts, in order, where it is no number.
+        log: whether the setting's axis is logarithmic.
+    """
+
+    name: str
+    points: Sequence[tuple[float | str, float]]
+    given_up: Sequence[tuple[float | str, float]] = ()
+    choices: Sequence[str] = ()
+    log: bool = False
+
+
+def slices(each: Sequence[Slice], *, title: str) -> str:
+    """Draw charts below one another as SVG: a metric over each setting, a dot a trial.
+
+    Later trials are darker; trials that were given up are crosses.
+
+    Args:
+        each: the settings, of which each has a point of either kind.
+        title: what the vertical axis shows; logarithmic where it spans more than a factor of 20.
+    """
+    with matplotlib_alone():
+        figure, rows = new_figure([2.3] * len(each))
+        for axes, part in zip(rows, each, strict=True):
+            texts = {text: at for at, text in enumerate(part.choices)}
+
+            def place(x: float | str, texts: Mapping[str, int] = texts) -> float:
+                return texts[str(x)] if texts else float(x)
+
+            count = len(part.points)
+            for order, (x, y) in enumerate(part.points):
+                shade = round(70 + 150 * (order + 1) / count)
+                axes.plot(place(x), y, "o", ms=6, mfc=f"{COLOURS[0]}{shade:02x}", mec=COLOURS[0])
+            for x, y in part.given_up:
+                axes.plot(place(x), y, "x", ms=6, color=COLOURS[1])
+            scale(axes, "y", title, [y for _, y in (*part.points, *part.given_up)])
+            axes.margins(x=0.06, y=0.1)
+            if texts:
+                axes.set_xlim(-0.5, len(texts) - 0.5)
+                axes.set_xticks(range(len(texts)), [shown(text) for text in texts])
+            else:
+                if part.log:
+                    axes.set_xscale("log")
+                    xs = [float(x) for x, _ in (*part.points, *part.given_up)]
+                    axes.xaxis.set_major_locator(log_locator(min(xs), max(xs)))
+                axes.xaxis.set_major_formatter("{x:.3g}")
+                axes.xaxis.set_minor_formatter("")
+                axes.grid(axis="x")
+            axes.set_xlabel(shown(part.name), loc="right", labelpad=1)
+        return to_svg(figure, title=f"{shown(title)} over each setting")
+
+
+def bars(shares: Mapping[str, float], *, title: str) -> str:
+    """Draw numbers from 0 on as SVG: a bar each, with its name and the number.
+
+    Args:
+        shares: by name, at least one.
+        title: stands above.
+    """
+    with matplotlib_alone():
+        figure, (axes,) = new_figure([0.6 + 0.42 * len(shares)])
+        for y, (name, share) in enumerate(shares.items()):
+            axes.barh(y, share, height=0.32, color=COLOURS[0])
+            axes.text(0, y - 0.24, f"{shown(name)}  {share:.2f}", va="bottom")
+        axes.set_title(shown(title))
+        axes.set_xlim(left=0)
+        axes.set_ylim(len(shares) - 0.6, -0.8)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        return to_svg(figure, title=shown(title))
+
+
 def scatter(points: Points, mixture: Mixture | None = None) -> Image.Image:
     """Draw points as blue dots, inside circles where 99 % of the data's points are.
 
@@ -253,18 +334,25 @@ def new_figure(heights: Sequence[float]) -> tuple[Figure, list[Axes]]:
 
 def scale(axes: Axes, axis: Literal["x", "y"], title: str, values: Sequence[float]) -> None:
     """Title a chart, and draw lines at round values of an axis, logarithmic if they span much."""
-    from matplotlib.ticker import LogLocator, NullLocator
+    from matplotlib.ticker import NullLocator
 
     axes.set_title(shown(title))
     low, high = min(values), max(values)
     which = axes.xaxis if axis == "x" else axes.yaxis
     if low > 0 and high / low > LOG_RATIO:
         axes.set(**{f"{axis}scale": "log"})
-        which.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 1e4 else (1,)))
+        which.set_major_locator(log_locator(low, high))
         which.set_minor_locator(NullLocator())
         axes.set_title("log scale", loc="right", fontsize=8)
     which.set_major_formatter("{x:.4g}")
     axes.grid(axis=axis)
+
+
+def log_locator(low: float, high: float) -> LogLocator:
+    """Round values of a logarithmic axis."""
+    from matplotlib.ticker import LogLocator
+
+    return LogLocator(subs=(1, 2, 5) if high / low < 1e4 else (1,))
 
 
 def to_svg(figure: Figure, *, title: str) -> str:
