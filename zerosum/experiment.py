@@ -23,6 +23,7 @@ from zerosum._version import __version__
 from zerosum.callbacks.console import in_words
 from zerosum.callbacks.progress import ProgressCallback
 from zerosum.config.base import Settings
+from zerosum.config.specs import language_here
 from zerosum.data.catalog import DATASETS
 from zerosum.data.images import ImageSet
 from zerosum.data.loader import Loader, Position
@@ -36,7 +37,6 @@ from zerosum.plots.film import FRAME_MILLISECONDS, read_frame, save_film
 from zerosum.plots.grids import save_sheet
 from zerosum.preparation import build_game, needs_less
 from zerosum.report.page import report
-from zerosum.report.words import language_here
 from zerosum.tasks import Task, task_on
 from zerosum.tasks.inspection import contact_sheet, facts, understanding
 from zerosum.training.checkpoint import Snapshot

@@ -10,6 +10,7 @@ from zerosum.config.specs import (
     PENALTIES,
     POLICIES,
     PenaltySpec,
+    language_here,
     parse_augment,
     parse_loggers,
     parse_penalties,
@@ -165,3 +166,20 @@ class TestLoggers:
     def test_a_name_that_stands_there_twice_is_refused(self):
         with pytest.raises(ValueError, match=r"^expected each name once, but wandb"):
             parse_loggers("wandb,wandb")
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, "en"),
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}, "en"),
+        ({"LANG": "de_DE.UTF-8", "LC_MESSAGES": "zh_TW.UTF-8"}, "zh"),
+    ],
+)
+def test_the_locale_decides(monkeypatch, variables, expected):
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert language_here() == expected

@@ -13,10 +13,8 @@ from zerosum.export.playground import (
     Opinion,
     OpinionWithoutClasses,
     as_script_json,
-    asset,
     example_sources,
     inlined,
-    language_here,
     palette,
     pattern,
     playground,
@@ -26,6 +24,7 @@ from zerosum.export.playground import (
     runtime_script,
 )
 from zerosum.inference.description import Description
+from zerosum.pages import text_of
 
 SCRIPT = re.compile(r'<script type="application/json" id="facts">(.*?)</script>', re.S)
 
@@ -113,18 +112,18 @@ def test_modules_become_one_script():
     assert "</script" not in script
     # Each imports from those before it alone, so that their order is right.
     for index, name in enumerate(module.SCRIPTS):
-        needed = re.findall(r'from "\./(\w+\.js)"', asset(name))
+        needed = re.findall(r'from "\./(\w+\.js)"', text_of(name))
         assert set(needed) <= set(module.SCRIPTS[:index])
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_each_text_is_there_and_used(language):
-    texts = json.loads(asset(f"play_{language}.json"))
-    english = json.loads(asset("play_en.json"))
+    texts = json.loads(text_of(f"play_{language}.json"))
+    english = json.loads(text_of("play_en.json"))
     assert texts.keys() == english.keys()
     for key, text in texts.items():
         assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", english[key]))
-    code = asset("play.html.jinja") + "".join(map(asset, module.SCRIPTS))
+    code = text_of("play.html.jinja") + "".join(map(text_of, module.SCRIPTS))
     made = {"lead_noise", "lead_points", "lead_translation"}
     made |= {f"{kind}_{end}" for kind in ("probability", "score") for end in ("low", "high")}
     assert [key for key in texts if key not in made and f'"{key}"' not in code] == []
@@ -134,14 +133,6 @@ def test_json_cannot_end_its_element():
     text = as_script_json({"name": "</script><!--&"})
     assert not set("<>&") & set(text)
     assert json.loads(text) == {"name": "</script><!--&"}
-
-
-@pytest.mark.parametrize(
-    ("locale", "language"), [("zh_CN.UTF-8", "zh"), ("de_DE.UTF-8", "en"), ("C", "en")]
-)
-def test_the_language_is_the_locales(monkeypatch, locale, language):
-    monkeypatch.setenv("LC_ALL", locale)
-    assert language_here() == language
 
 
 def test_few_colours_are_kept_and_many_are_reduced():

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from zerosum.pages import text_of
-from zerosum.report.words import LANGUAGES, language_here, texts, words_of
+from zerosum.report.words import LANGUAGES, texts, words_of
 
 
 def blanks(text):
@@ -45,20 +45,3 @@ def test_no_text_is_said_nowhere():
 def test_a_missing_blank_is_an_error():
     with pytest.raises(KeyError):
         words_of("en")("epoch")
-
-
-@pytest.mark.parametrize(
-    ("variables", "expected"),
-    [
-        ({}, "en"),
-        ({"LANG": "zh_CN.UTF-8"}, "zh"),
-        ({"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}, "en"),
-        ({"LANG": "de_DE.UTF-8", "LC_MESSAGES": "zh_TW.UTF-8"}, "zh"),
-    ],
-)
-def test_the_locale_decides(monkeypatch, variables, expected):
-    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert language_here() == expected

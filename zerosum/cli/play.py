@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
+
+from zerosum.config.specs import Language
 
 
 def play(
@@ -15,7 +17,7 @@ def play(
     open_: Annotated[bool, Parameter(name="--open")] = False,
     half: bool = False,
     checkpoint: str = "newest",
-    language: Literal["en", "zh"] | None = None,
+    language: Language | None = None,
     recipe: str | None = None,
 ) -> None:
     """Write a run's generator as one HTML file to play with, in any browser and offline.

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from zerosum.report.words import Language, language_here
+from zerosum.config.specs import Language, language_here
 
 
 def report(

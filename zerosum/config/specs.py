@@ -8,6 +8,7 @@ expected, in the words that `base.explain` puts after the flag's name.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
@@ -19,6 +20,9 @@ Loss = Literal["non-saturating", "minimax", "least-squares", "wasserstein", "hin
 
 Penalty = Literal["gradient-penalty", "r1", "r2", "dragan"]
 """What D pays for being steep."""
+
+Language = Literal["en", "zh"]
+"""Of pages."""
 
 Fit = Literal["crop", "pad", "squash", "short-side"]
 """How an image of another aspect is brought to a size, see `zerosum.data.decode.Format`."""
@@ -246,3 +250,11 @@ def read_size(text: str | None) -> tuple[int, int] | None:
         UserError: it is no size.
     """
     return read("size", parse_size, text)
+
+
+def language_here() -> Language:
+    """The language that the user's locale asks for, English unless it is Chinese."""
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if value := os.environ.get(name):
+            return "zh" if value.lower().startswith("zh") else "en"
+    return "en"

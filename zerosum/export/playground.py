@@ -12,7 +12,6 @@ import gzip
 import hashlib
 import io
 import json
-import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,17 +19,17 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
 from zerosum._version import __version__
+from zerosum.config.specs import Language, language_here
 from zerosum.data.arrays import Pixels
 from zerosum.data.catalog import DATASETS, mixture_of
 from zerosum.data.images import safe_name, to_array
@@ -56,7 +55,7 @@ from zerosum.inference.exported import OUTPUT
 from zerosum.inference.run import Run
 from zerosum.nets import unet
 from zerosum.nets.layers import plain
-from zerosum.pages import write_html
+from zerosum.pages import allowed, environment, text_of, write_html
 from zerosum.recipes import build_generator
 from zerosum.seeds import own_randomness
 
@@ -83,7 +82,6 @@ FEW_COLORS = 12
 DRAWABLE = (1, 3, 4)
 """Channels of sources that can be drawn: gray, RGB, RGBA."""
 
-Language = Literal["en", "zh"]
 
 CPU = torch.device("cpu")
 RUNTIME = "onnxruntime"
@@ -585,44 +583,25 @@ def inlined(names: tuple[str, ...]) -> str:
     """Our own modules as one script, in this order; each imports from those before it."""
     parts = []
     for name in names:
-        code = asset(name)
+        code = text_of(name)
         code = re.sub(r'^import \{[^}]*\} from "\./[\w.]+";\n', "", code, flags=re.M)
         parts.append(re.sub(r"^export (?=(async )?function|const|class)", "", code, flags=re.M))
     return '"use strict";\n(() => {\n' + "\n".join(parts) + "\n})();\n"
 
 
-def asset(name: str) -> str:
-    """A file of `pages/`."""
-    return resources.files("zerosum").joinpath(f"pages/{name}").read_text("utf-8")
-
-
-def language_here() -> Language:
-    """The language that the user's locale asks for, English unless it is Chinese."""
-    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        if value := os.environ.get(name):
-            return "zh" if value.lower().startswith("zh") else "en"
-    return "en"
-
-
-def policy_hash(text: str) -> str:
-    """A script or style as a content security policy names it."""
-    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-    return f"'sha256-{digest}'"
-
-
 def render(run: Run, facts: dict[str, Any], states: list[State], *, language: Language) -> str:
     """Fill in the template."""
-    texts: dict[str, str] = json.loads(asset(f"play_{language}.json"))
+    texts: dict[str, str] = json.loads(text_of(f"play_{language}.json"))
     script, engine, css = (
         inlined(SCRIPTS),
-        runtime_script() + asset("play_engine.js"),
-        asset("play.css"),
+        runtime_script() + text_of("play_engine.js"),
+        text_of("play.css"),
     )
     policy = "; ".join(
         [
             "default-src 'none'",
-            f"script-src {policy_hash(script)} {policy_hash(engine)} 'wasm-unsafe-eval'",
-            f"style-src {policy_hash(css)}",
+            f"script-src {allowed(script)} {allowed(engine)} 'wasm-unsafe-eval'",
+            f"style-src {allowed(css)}",
             "img-src data: blob:",
             "worker-src blob:",
             "base-uri 'none'",
@@ -634,31 +613,28 @@ def render(run: Run, facts: dict[str, Any], states: list[State], *, language: La
         files[f"model-{index}"] = packed(state.model)
         if state.opinion:
             files[f"opinion-{index}"] = packed(state.opinion)
-    environment = Environment(
-        loader=PackageLoader("zerosum", "pages"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     data = run.config.data
     name = data if data in DATASETS else safe_name(Path(data))
     facts = facts | {"texts": texts}
-    return environment.get_template("play.html.jinja").render(
-        language=language,
-        policy=policy,
-        css=Markup(css),
-        script=Markup(script),
-        t=texts.__getitem__,
-        kind=facts["kind"],
-        facts=facts,
-        facts_json=Markup(as_script_json(facts)),
-        files={key: Markup(base64.b64encode(each).decode()) for key, each in files.items()},
-        recipe=run.recipe.rpartition(":")[2] if ":" in run.recipe else run.recipe,
-        data=name,
-        classes=facts["about"]["classes"],
-        version=__version__,
-        licence=Markup.escape(asset(f"{RUNTIME}/LICENSE")),
+    return (
+        environment()
+        .get_template("play.html.jinja")
+        .render(
+            language=language,
+            policy=policy,
+            css=Markup(css),
+            script=Markup(script),
+            t=texts.__getitem__,
+            kind=facts["kind"],
+            facts=facts,
+            facts_json=Markup(as_script_json(facts)),
+            files={key: Markup(base64.b64encode(each).decode()) for key, each in files.items()},
+            recipe=run.recipe.rpartition(":")[2] if ":" in run.recipe else run.recipe,
+            data=name,
+            classes=facts["about"]["classes"],
+            version=__version__,
+            licence=Markup.escape(text_of(f"{RUNTIME}/LICENSE")),
+        )
     )
 
 

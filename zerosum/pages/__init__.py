@@ -48,15 +48,20 @@ def render(template: str, *, script: str = "", connect: bool = False, **values: 
     policy = f"default-src 'none'; img-src data:; style-src {allowed(css)}; "
     policy += f"script-src {allowed(code)}; " * bool(code) + "connect-src 'self'; " * connect
     policy += "base-uri 'none'; form-action 'none'"
-    environment = Environment(
+    made = environment().get_template(template)
+    return made.render(
+        policy=policy, css=Markup(css), script=Markup(code), version=__version__, **values
+    )
+
+
+def environment() -> Environment:
+    """Where templates are found; it escapes what they are given, and refuses what they are not."""
+    return Environment(
         loader=PackageLoader("zerosum", "pages"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
-    )
-    made = environment.get_template(template)
-    return made.render(
-        policy=policy, css=Markup(css), script=Markup(code), version=__version__, **values
+        lstrip_blocks=True,
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from zerosum.callbacks.monitor import SAMPLES
+from zerosum.config.specs import Language
 from zerosum.data.spec import POINT
 from zerosum.metrics.registry import FRECHET, better
 from zerosum.pages import SHARPER_BELOW, picture_url, render
@@ -19,7 +20,7 @@ from zerosum.report.charts import Band, Line, line_chart, sparkline
 from zerosum.report.facts import Facts, Setting, collect, is_named
 from zerosum.report.health import Looks, signal_rows, verdict_name, verdict_sentence
 from zerosum.report.samples import Pictures, is_cheap, make_pictures
-from zerosum.report.words import Language, Words, words_of
+from zerosum.report.words import Words, words_of
 from zerosum.tasks.translation import EXAMINED
 from zerosum.training.log import History, Point
 

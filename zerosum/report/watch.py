@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from zerosum.config.specs import Language
 from zerosum.errors import UserError
 from zerosum.pages import render
 from zerosum.report.facts import Facts, collect, read_object
 from zerosum.report.page import contents, duration
-from zerosum.report.words import Language, Words, words_of
+from zerosum.report.words import Words, words_of
 from zerosum.training.log import is_number
 from zerosum.training.run_directory import RunDirectory, find_run
 

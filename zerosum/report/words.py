@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from functools import cache
-from importlib import resources
-from typing import Literal, get_args
+from typing import get_args
 
-Language = Literal["en", "zh"]
+from zerosum.config.specs import Language
+from zerosum.pages import text_of
+
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 Words = Callable[..., str]
@@ -19,8 +19,7 @@ Words = Callable[..., str]
 @cache
 def texts(language: Language) -> dict[str, str]:
     """All texts of a language, by key."""
-    file = resources.files("zerosum").joinpath(f"pages/{language}.json")
-    found: dict[str, str] = json.loads(file.read_text("utf-8"))
+    found: dict[str, str] = json.loads(text_of(f"{language}.json"))
     return found
 
 
@@ -35,11 +34,3 @@ def words_of(language: Language) -> Words:
         return found[key].format_map(blanks)
 
     return words
-
-
-def language_here() -> Language:
-    """The language that the user's locale asks for, English unless it is Chinese."""
-    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        if value := os.environ.get(name):
-            return "zh" if value.lower().startswith("zh") else "en"
-    return "en"
