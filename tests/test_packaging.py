@@ -25,7 +25,7 @@ def test_it_holds_the_data_its_attribution_and_the_types(wheel):
     assert {f"zerosum/data/mnist/{part}-ubyte.gz" for part in parts} <= names
     assert {"zerosum/data/mnist/ATTRIBUTION.md", "zerosum/py.typed"} <= names
     pages = {"compare.html.jinja", "page.css", "report.html.jinja", "report_main.html.jinja"}
-    pages |= {"sweep.html.jinja", "report.js", "en.json", "zh.json"}
+    pages |= {"sweep.html.jinja", "report.js", "report_en.json", "report_zh.json"}
     assert {f"zerosum/pages/{page}" for page in pages} <= names
     assert not any(name.startswith(("tests/", "benchmarks/", "docs/", "tools/")) for name in names)
 

@@ -19,7 +19,7 @@ Words = Callable[..., str]
 @cache
 def texts(language: Language) -> dict[str, str]:
     """All texts of a language, by key."""
-    found: dict[str, str] = json.loads(text_of(f"{language}.json"))
+    found: dict[str, str] = json.loads(text_of(f"report_{language}.json"))
     return found
 
 
