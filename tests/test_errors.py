@@ -1,8 +1,11 @@
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerosum.errors import UserError, and_more, did_you_mean, unknown_name
+from zerosum import errors
+from zerosum.errors import UserError, and_more, did_you_mean, pip_install, unknown_name
 
 KNOWN = ("hinge", "vanilla", "wgan", "wgan-gp")
 
@@ -45,3 +48,15 @@ def test_many_are_shortened_and_few_are_not():
     assert and_more(["a", "b", "c", "d", "e"]) == "a; b; c; and 2 more"
     assert and_more(["a", "b"], shown=1) == "a; and 1 more"
     assert and_more([]) == ""
+
+
+def test_a_name_that_begins_as_received_is_meant_first():
+    assert did_you_mean("cgan", ["dcgan-ring", "cgan-mnist"]) == " Did you mean 'cgan-mnist'?"
+    assert did_you_mean("gan", ["dcgan-ring"]) == ""
+
+
+def test_pip_is_that_of_this_python(monkeypatch):
+    monkeypatch.setattr(errors.shutil, "which", lambda name: "/elsewhere/pip")
+    assert pip_install("hub") == f"{sys.executable} -m pip install 'zerosum[hub]'"
+    monkeypatch.setattr(errors.shutil, "which", lambda name: f"{sys.prefix}/bin/pip")
+    assert pip_install("hub") == "pip install 'zerosum[hub]'"

@@ -8,7 +8,11 @@ from __future__ import annotations
 import difflib
 import operator
 import os
+import shlex
+import shutil
+import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -38,8 +42,19 @@ def unknown_name(kind: str, received: str, known: Iterable[str]) -> UserError:
 def did_you_mean(received: str, known: Iterable[str], *, form: str = " Did you mean '{}'?") -> str:
     """Ask, in a form, for the known name that is closest; say nothing, "", where none is close."""
     names = {name.lower(): name for name in known}
-    closest = difflib.get_close_matches(received.lower(), names, n=1, cutoff=0.5)
+    begun = [name for name in names if received and name.startswith(received.lower())]
+    closest = difflib.get_close_matches(
+        received.lower(), begun or names, n=1, cutoff=0 if begun else 0.5
+    )
     return form.format(names[closest[0]]) if closest else ""
+
+
+def pip_install(extra: str) -> str:
+    """The command that adds an extra to this very Python, as a user would type it."""
+    own = Path(sys.prefix) / "bin" / "pip"
+    found = shutil.which("pip")
+    pip = "pip" if found and Path(found) == own else f"{shlex.quote(sys.executable)} -m pip"
+    return f"{pip} install 'zerosum[{extra}]'"
 
 
 def and_more(items: Sequence[str], shown: int = 3) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from zerosum.cli import main as main_module
 from zerosum.cli.main import run
 from zerosum.recipes import RECIPES
 
@@ -282,7 +283,7 @@ class TestSample:
             (["runs/vanilla-tiny", "--device", "cuda:77"], "This machine has: "),
             (["runs/vanilla-tiny", "--out", "runs"], "not empty"),
             (["runs/vanilla-tiny", "--out", "tiny.npz/x.png"], "Choose another place"),
-            ([], "--run"),
+            ([], "RUN is missing"),
         ],
     )
     def test_mistakes(self, trained, capsys, tokens, expected):
@@ -459,3 +460,49 @@ class TestMistakes:
         checkpoints = here / "runs/vanilla-tiny/checkpoints"
         assert list(checkpoints.iterdir()) == []
         assert run(["train", "--data", "tiny.npz", "--epochs", "1"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [
+        (["play"], "RUN is missing: zerosum play needs it."),
+        (["export", "x"], "--out is missing: zerosum export needs it."),
+        (["invert", "x"], "IMAGES is missing: zerosum invert needs it."),
+        (["export", "x", "--out"], "--out requires an argument."),
+    ],
+)
+def test_what_is_missing_is_called_as_in_the_help(tokens, said, capsys):
+    assert run(tokens) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [(["train"], "a training goes on from its last checkpoint"), (["doctor"], "Interrupted.\n")],
+)
+def test_ctrl_c_speaks_of_a_training_where_there_is_one(tokens, said, capsys, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main_module, "app", interrupted)
+    monkeypatch.setattr(main_module, "command_line", lambda: interrupted_app(interrupted))
+    assert run(tokens) == 130
+    assert said in capsys.readouterr().err
+
+
+def interrupted_app(call):
+    """An app that is interrupted when it is called."""
+
+    class Interrupted:
+        def command(self, *args, **kwargs):
+            pass
+
+        __call__ = staticmethod(call)
+
+    return Interrupted()
+
+
+def test_an_export_is_told_from_a_run(tmp_path, capsys):
+    (tmp_path / "generator.json").write_text("{}")
+    assert run(["play", str(tmp_path)]) == 2
+    assert "this needs the run itself" in capsys.readouterr().err

@@ -38,3 +38,13 @@ def test_without_a_run_it_says_so(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert command(["play", "nothing"]) == 2
     assert "nothing" in capsys.readouterr().err
+
+
+def test_by_default_it_lies_in_the_run(run, monkeypatch, tmp_path):
+    """Where it overwrites nothing of somebody's, and `--fresh` removes it."""
+    monkeypatch.chdir(tmp_path)
+    assert command(["play", str(run.path)]) == 0
+    assert not (tmp_path / "play.html").exists()
+    assert (run.path / "play.html").stat().st_size > 2**20
+    run.directory.remove()
+    assert not (run.path / "play.html").exists()

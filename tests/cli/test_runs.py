@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 
+from zerosum.cli import runs as cli_runs
 from zerosum.cli.main import run
 from zerosum.training.checkpoint import Snapshot
 
@@ -49,6 +50,14 @@ class TestList:
             assert fact in a
         assert "training now" in a
         assert "D has won" in b
+
+    def test_in_a_narrow_terminal_no_word_is_cut(self, some, capsys, monkeypatch):
+        monkeypatch.setattr(cli_runs, "terminal_width", lambda: 80)
+        assert run(["runs"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        (b,) = (line for line in lines if line.strip().startswith("runs/b"))
+        assert b.split() == ["runs/b", "100%", "8", "D", "has", "won", "now"]
+        assert max(map(len, lines)) <= 80
 
     def test_is_json_for_programs(self, some, capsys):
         assert run(["runs", "runs", "--json"]) == 0

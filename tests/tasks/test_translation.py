@@ -106,7 +106,8 @@ class TestTasks:
 
     def test_what_to_try_next_names_the_run(self):
         assert MATCHED.next_steps("'my run'") == [
-            "zerosum translate 'my run' IMAGE-OR-FOLDER --out PATH"
+            "zerosum translate 'my run' IMAGE-OR-FOLDER --out PATH",
+            "zerosum play 'my run' --open",
         ]
 
     def test_one_pair_can_be_examined_but_distributions_need_more(self):

@@ -13,7 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, CycloptsError, Parameter, UnknownOptionError
+from cyclopts import (
+    App,
+    Argument,
+    CycloptsError,
+    MissingArgumentError,
+    Parameter,
+    UnknownOptionError,
+)
 from pydantic import ValidationError
 
 from zerosum._version import __version__
@@ -202,14 +209,25 @@ def run_guarded(tokens: Sequence[str]) -> int:
     except CycloptsError as error:
         cause = error.__cause__
         text = explain(cause) if isinstance(cause, ValidationError) else str(error)
+        if isinstance(error, MissingArgumentError) and error.argument and not error.keyword:
+            text = f"{missing(error.argument)} is missing: zerosum {tokens[0]} needs it."
         if isinstance(error, UnknownOptionError) and (hint := hint_for(error.token.keyword or "")):
             text = f"There is no {error.token.keyword}: {hint}."
         return complain(f"{text}\nSee 'zerosum --help' and 'zerosum COMMAND --help'.", 2)
     except UserError as error:
         return complain(str(error), error.exit_code)
     except KeyboardInterrupt as interrupt:
-        return complain(str(interrupt) or NOT_SAVED, getattr(interrupt, "exit_code", 130))
+        trains = tokens[:1] == ["train"] or not tokens
+        told = str(interrupt) or (NOT_SAVED if trains else "Interrupted.")
+        return complain(told, getattr(interrupt, "exit_code", 130))
     return 0
+
+
+def missing(argument: Argument) -> str:
+    """An argument that was left out, as the help calls it: RUN where it stands alone, or --out."""
+    name = argument.names[0] if argument.names else argument.name
+    alone = argument.field_info.kind is not argument.field_info.KEYWORD_ONLY
+    return name.lstrip("-").upper() if alone else name
 
 
 def complain(text: str, exit_code: int) -> int:

@@ -13,7 +13,7 @@ from zerosum.config.specs import Language
 def play(
     run: Path,
     *,
-    out: Path = Path("play.html"),
+    out: Path | None = None,
     open_: Annotated[bool, Parameter(name="--open")] = False,
     half: bool = False,
     checkpoint: str = "newest",
@@ -24,7 +24,7 @@ def play(
 
     Args:
         run: The run directory, or the name of one in runs/.
-        out: FILE.html.
+        out: FILE.html. [default: play.html in the run directory]
         open_: Open the page in the browser.
         half: Keep the weights with 16 bits each, which halves their part of the file.
         checkpoint: What the page shows first: newest, best, or the images seen at a checkpoint
@@ -38,9 +38,12 @@ def play(
     from zerosum.inference.run import Run, print_notice
     from zerosum.pages import require_html
 
-    require_html(out)
+    if out is not None:
+        require_html(out)
+    opened = Run(run, recipe=recipe)
+    out = out or opened.directory.play_path
     write_playground(
-        Run(run, recipe=recipe),
+        opened,
         out,
         checkpoint=checkpoint,
         half=half,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from dataclasses import asdict
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from zerosum.training.run_list import RunSummary
+
+WIDE = 120
+"""Columns of a terminal that all of the table fits in."""
 
 runs = App(name="runs", help="List runs; remove some, or checkpoints of them.")
 
@@ -41,7 +45,7 @@ def list_runs(
         records = [{**asdict(run), "path": str(run.path)} for run in found]
         print(json.dumps({"runs": records}, indent=2))
     elif found:
-        show(runs_table(found))
+        show(runs_table(found, short=terminal_width() < WIDE))
     else:
         print(f"There are no runs in '{folder}'. zerosum train makes one.")
 
@@ -116,25 +120,43 @@ def prune(
         print(f"Removed {count}, {size}.")
 
 
-def runs_table(found: list[RunSummary]) -> Table:
-    """One row a run; below, what is wrong with those that cannot be read."""
+def terminal_width() -> int:
+    """Columns of the terminal; where there is none, as many as anybody wants."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
+
+
+def runs_table(found: list[RunSummary], *, short: bool = False) -> Table:
+    """One row a run; below, what is wrong with those that cannot be read.
+
+    Args:
+        found: the runs.
+        short: whether to leave out what most names of runs say already, for a narrow terminal.
+    """
     from rich.text import Text
 
     from zerosum.plots.tables import table
     from zerosum.training.run_list import shown_age, shown_bytes
 
-    made = table("run", "recipe", "data", "images", "best metric", "health", "changed", "disk")
+    columns = ["run", "images", "best", "health", "changed"]
+    if not short:
+        columns = ["run", "recipe", "data", "images", "best metric", "health", "changed", "disk"]
+    made = table(*columns)
     made.columns[0].no_wrap = True  # a path is copied whole
     now = time.time()
     for run in found:
         age = "training now" if run.training else shown_age(now - run.changed)
         images = f"{run.seen:,}" + (f" of {run.images:,}" if run.images is not None else "")
-        best = "" if run.best is None else f"{run.best:.4g} {run.metric}"
-        facts = [run.recipe or "", run.data or "", images, best, run.health or ""]
+        best = "" if run.best is None else f"{run.best:.4g}"
+        facts = [images, best if short or not best else f"{best} {run.metric}", run.health or ""]
+        if short and run.images:
+            facts[0] = f"{run.seen / run.images:.0%}"
+        if not short:
+            facts = [run.recipe or "", run.data or "", *facts]
         if run.problem is not None:
-            facts = ["damaged", "", "", "", ""]
+            facts = ["damaged", *[""] * (len(facts) - 1)]
         # As Text: a path in brackets is no markup.
-        made.add_row(*map(Text, (str(run.path), *facts, age, shown_bytes(run.bytes))))
+        row = [str(run.path), *facts, age]
+        made.add_row(*map(Text, row if short else [*row, shown_bytes(run.bytes)]))
     problems = [f"{run.path}: {run.problem}" for run in found if run.problem is not None]
     if problems:
         made.caption = Text("\n".join(problems))

@@ -196,7 +196,7 @@ def opened(content: bytes) -> Iterator[Image.Image]:
         with Image.open(io.BytesIO(content), formats=readable()) as image:
             _check_pixel_count(image)
             if SHEET in software_of(image):
-                raise OwnSheet("a picture of samples that zerosum made")
+                raise OwnSheet("a sheet of samples that zerosum made, and no single image")
             yield image
     except Undecodable:
         raise

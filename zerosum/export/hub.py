@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from zerosum.errors import UserError
+from zerosum.errors import UserError, pip_install
 from zerosum.inference.exported import FACTS, WEIGHTS
 
 PREFIX = "hf://"
@@ -26,8 +26,8 @@ def require_hub() -> Any:
         import huggingface_hub
     except ImportError as error:
         raise UserError(
-            f"The hub needs a package that is not installed ({error}). Install it: pip install "
-            "'zerosum[hub]'."
+            f"The hub needs a package that is not installed ({error}). Install it: "
+            f"{pip_install('hub')}."
         ) from None
     return huggingface_hub
 

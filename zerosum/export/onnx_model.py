@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from zerosum.data.spec import DataSpec
-from zerosum.errors import UserError
+from zerosum.errors import UserError, pip_install
 from zerosum.game.sampling import Generator
 from zerosum.inference.description import Description, NoiseInput
 from zerosum.inference.exported import METADATA, OUTPUT
@@ -30,8 +30,6 @@ OPSET = 20
 
 LARGEST = 2**31 - 2**20
 """Bytes of a file: what protobuf can hold, less what is not weights."""
-
-EXTRA = "pip install 'zerosum[export]'"
 
 
 class GivenNoise(nn.Module):
@@ -238,7 +236,8 @@ def require_onnx() -> Any:
         import onnxscript  # noqa: F401  # torch's exporter needs it
     except ImportError as error:
         raise UserError(
-            f"Writing ONNX needs packages that are not installed ({error}). Install them: {EXTRA}."
+            f"Writing ONNX needs packages that are not installed ({error}). Install them: "
+            f"{pip_install('export')}."
         ) from None
     return onnx
 

@@ -74,12 +74,10 @@ def write_samples(
         if suffix == ".png":
             warn_of_channels(made.samples, presentation)
             one = len(made.samples) == 1 and not as_grid and not presentation.no_images
-            picture = (
-                to_picture(made.samples[0])
-                if one
-                else presentation.picture(made.samples, data=run.data)
-            )
-            save_sheet(picture, out)
+            if one:
+                save_sample(to_picture(made.samples[0]), out)
+            else:
+                save_sheet(presentation.picture(made.samples, data=run.data), out)
         elif suffix == ".npz":
             arrays: dict[str, Any] = arrays_of(made, run.classes, presentation.array)
             np.savez_compressed(out, **arrays)

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zerosum.errors import UserError
+from zerosum.errors import UserError, pip_install
 from zerosum.sweeps.plan import DATABASE, Plan, differences
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def require_optuna() -> None:
         import optuna  # noqa: F401
     except ImportError:
         raise UserError(
-            "A sweep needs the package optuna, which is not installed: pip install 'zerosum[sweep]'"
+            f"A sweep needs the package optuna, which is not installed: {pip_install('sweep')}"
         ) from None
 
 

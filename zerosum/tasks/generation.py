@@ -88,8 +88,9 @@ class Generation:
         return Monitor(state, images, held_out, net=net, seed=config.seed)
 
     def next_steps(self, path: str) -> list[str]:
-        """Sample it."""
+        """Sample it, and play with it."""
         return [
             f"zerosum sample {path} -n 64 --out samples.png",
             f"zerosum sample {path} --out walk.gif",
+            f"zerosum play {path} --open",
         ]

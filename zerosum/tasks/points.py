@@ -39,4 +39,5 @@ class Points(Generation):
         return [
             f"zerosum sample {path} -n {self.pictured} --out samples.png",
             f"zerosum sample {path} -n {self.pictured} --out walk.gif",
+            f"zerosum play {path} --open",
         ]

@@ -146,8 +146,11 @@ class Translation:
         return evaluator
 
     def next_steps(self, path: str) -> list[str]:
-        """Translate something."""
-        return [f"zerosum translate {path} IMAGE-OR-FOLDER --out PATH"]
+        """Translate something, or draw."""
+        return [
+            f"zerosum translate {path} IMAGE-OR-FOLDER --out PATH",
+            f"zerosum play {path} --open",
+        ]
 
 
 def in_channels_of(pairs: ImageSet, *, source: int, target: int) -> ImageSet:

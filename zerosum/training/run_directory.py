@@ -35,6 +35,9 @@ LOGGERS = "loggers.json"
 FOLDERS_OF_LOGGERS = ("tensorboard", "wandb")
 DATA, EXAMPLES = "data.json", "data.png"
 REPORT, PROGRESS = "report.html", "progress.json"
+PLAY = "play.html"
+EXPORTED = "generator.json"
+"""What tells that a folder is an export, and no run."""
 
 
 CHOOSE_ANOTHER = (
@@ -61,6 +64,7 @@ class RunDirectory:
         loggers_path: what was sent to which logger, JSON.
         examples_path: a picture of some of the data.
         report_path: the report, a page.
+        play_path: the page to play with its generator, where somebody has asked for it.
         progress_path: how far a training is, JSON, for those who watch it.
         checkpoints: the checkpoints.
     """
@@ -75,6 +79,7 @@ class RunDirectory:
         self.loggers_path = self.path / LOGGERS
         self.examples_path = self.path / EXAMPLES
         self.report_path = self.path / REPORT
+        self.play_path = self.path / PLAY
         self.progress_path = self.path / PROGRESS
         self.checkpoints = Checkpoints(self.path / "checkpoints")
 
@@ -154,6 +159,7 @@ class RunDirectory:
                 self.loggers_path,
                 self.examples_path,
                 self.report_path,
+                self.play_path,
                 self.progress_path,
                 *self.pictures(),
             ]
@@ -317,6 +323,11 @@ def read_config_file(path: Path) -> dict[str, Any]:
 def no_run_here(path: Path) -> str:
     """Say that a path holds no run, and which runs are beside it or else in `RUNS`."""
     message = f"There is no run in '{path}': expected a folder with a {CONFIG}, as train makes it."
+    if (path / EXPORTED).is_file():
+        return (
+            f"'{path}' holds an exported generator, which sample and translate take: this "
+            "needs the run itself."
+        )
     for where, folder in (("beside it", path.parent), (f"in {RUNS}/", RUNS)):
         runs = sorted(str(config.parent) for config in folder.glob(f"*/{CONFIG}"))
         if runs:

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
-from zerosum.errors import UserError
+from zerosum.errors import UserError, pip_install
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,5 +87,5 @@ def require_packages(names: Sequence[str]) -> None:
         if find_spec(name) is None:
             raise UserError(
                 f"--log {name} needs the package {name}, which is not installed. Install it with "
-                f"pip install 'zerosum[{name}]', or leave it out."
+                f"{pip_install(name)}, or leave it out."
             )
