@@ -4,6 +4,7 @@ import signal
 import zlib
 from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 
 import zerosum
 from zerosum.callbacks import Callback
+from zerosum.callbacks.monitor import Monitor
 from zerosum.inference.run import Run
 from zerosum.plots.grids import grid
 from zerosum.recipes import RECIPES
@@ -185,3 +187,22 @@ def make_run(tmp_path, monkeypatch):
         return directory
 
     return make
+
+
+@pytest.fixture
+def collapse_when(monkeypatch):
+    """Let evaluations find a collapse whenever (images seen, restarts so far) are such."""
+
+    def stage(collapsed, *, verdict="D has won"):
+        judge = Monitor.__call__
+
+        def judged(monitor, history):
+            found = judge(monitor, history)
+            progress = monitor.state.progress
+            ill = collapsed(progress.seen, len(progress.restarts))
+            said = {"verdict": verdict if ill else "healthy", "why": "as staged.", "alarm": ill}
+            return replace(found, health={**found.health, **said})
+
+        monkeypatch.setattr(Monitor, "__call__", judged)
+
+    return stage

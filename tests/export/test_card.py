@@ -5,7 +5,15 @@ import json
 import pytest
 
 from zerosum.data.spec import DataSpec
-from zerosum.export.card import command_of, data_name, escaped, example_of_onnx, write_card
+from zerosum.export.card import (
+    data_name,
+    escaped,
+    example_of_onnx,
+    of_quality,
+    recipe_name,
+    told_command,
+    write_card,
+)
 from zerosum.export.onnx_model import describe
 from zerosum.export.parity import Parity
 
@@ -49,7 +57,10 @@ def test_what_it_tells(save_run_anew, tmp_path):
     assert "Verdict on the training: healthy" in card
     assert "320 of 1×8×8" in card
     assert "moving average" in card
-    assert "moving average of G's weights" not in card_of(run, ema=False)
+    raw = card_of(run, ema=False)
+    assert "G's own weights of the last step" in raw
+    assert "They are of the moving average of G's weights, not of these." in raw
+    assert "before these were rounded" in "".join(of_quality(run, 640, ema=True, half=True))
     assert "model.py" not in card_of(run, source=False)
     assert "samples.png" not in card_of(run, pictured=False)
 
@@ -64,7 +75,7 @@ def test_the_command_makes_the_same_settings(save_run_anew, tmp_path, recipe):
     from zerosum.cli.train import train_app
 
     run = save_run_anew(tmp_path / "run", recipe, batch_size=7, data=str(tmp_path / "my data"))
-    words = command_of(run).split()
+    words = told_command(run).split()
     assert words[:3] == ["zerosum", "train", recipe]
     assert "--batch-size" in words
     assert "--width" in words
@@ -78,11 +89,14 @@ def test_the_command_makes_the_same_settings(save_run_anew, tmp_path, recipe):
 
 
 def test_plain_words():
-    assert escaped("cats_and-dogs") == r"cats\_and\-dogs"
+    assert escaped("cats_and-dogs") == r"cats\_and-dogs"
     assert escaped("图像") == "图像"
     assert data_name("mnist") == "mnist"
     assert data_name("/home/ada/my cats.zip") == "my-cats"
     assert data_name("") == ""
+    assert recipe_name("vanilla") == "vanilla"
+    assert recipe_name("/home/ada/own.py:MINE") == "own.py:MINE"
+    assert escaped("http://evil.org www.evil.org") == r"http\://evil.org www\.evil.org"
 
 
 def test_masks_have_the_shapes_that_the_images_ask_for(save_run_anew, tmp_path):

@@ -317,3 +317,12 @@ def test_a_source_that_makes_something_else_is_no_export(tiny_run, tmp_path, mon
     with pytest.raises(UserError, match=r"model\.py does not make"):
         export_run(tiny_run, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_working_folder_and_names_of_files_are_refused(run, tmp_path, monkeypatch, capsys):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    for out, said in ((".", "working folder"), ("", "working folder"), ("g.onnx", "a file's name")):
+        assert command(["export", str(run.path), "--out", out]) == 2
+        assert said in capsys.readouterr().err
+    assert not list((tmp_path / "empty").iterdir())

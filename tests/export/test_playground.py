@@ -13,7 +13,7 @@ from zerosum.export.playground import (
     Opinion,
     OpinionWithoutClasses,
     as_script_json,
-    example_sources,
+    examples_told,
     inlined,
     palette,
     pattern,
@@ -176,7 +176,7 @@ def test_data_that_is_gone_leaves_a_page_without_examples(tmp_path):
         d_layers=1, images=8, batch_size=2, device="cpu", evaluate_every=0, blocks=1, quiet=True,
     )  # fmt: skip
     notices = []
-    assert example_sources(run, notices.append, reverse=False).shape == (4, 16, 16, 1)
+    assert examples_told(run, notices.append, reverse=False).shape == (4, 16, 16, 1)
     assert "4 training images as examples: of domain A" in notices.pop()
     for picture in (tmp_path / "data").rglob("*.png"):
         picture.unlink()

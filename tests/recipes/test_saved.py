@@ -1,6 +1,7 @@
 """Going on with a run by its name alone, and with the settings in its config.json."""
 
 import json
+import shlex
 import shutil
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 import zerosum
 from zerosum.cli.main import run as run_command
 from zerosum.recipes import get
-from zerosum.recipes.saved import saved_settings
+from zerosum.recipes.saved import command_of, saved_settings
 from zerosum.training.checkpoint import TENSORS
 
 
@@ -136,3 +137,17 @@ class TestASavedConfig:
         (here / "run/config.json").write_text(json.dumps(saved))
         for flag in (["--resume", "run"], ["--config", "run/config.json"]):
             assert "'warp'" in refusal(["train", *flag], capsys)
+
+
+def test_the_command_of_a_run_says_what_differs_and_what_is_off():
+    given = {"data": "pairs/", "hflip": False, "batch_size": 2}
+    settings = get("pix2pix").configure(given)
+    defaults = get("pix2pix").configure({"data": "pairs/"})
+    saved = {"recipe": "pix2pix", "started_from": {"run": "runs/my run"}}
+    words = shlex.split(command_of(saved, settings, defaults))
+    assert words[:7] == [
+        *["zerosum", "train", "pix2pix", "--data", "pairs/", "--from"],
+        "runs/my run",
+    ]
+    assert "--no-hflip" in words
+    assert words[words.index("--batch-size") + 1] == "2"

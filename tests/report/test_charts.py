@@ -80,3 +80,10 @@ def test_one_point_is_a_dot_and_many_are_thinned():
 def test_a_spark_needs_two_points():
     assert sparkline([(1, 2.0)]) == ""
     assert "path" in sparkline([(1, 2.0), (2, 2.0)])
+
+
+def test_enormous_values_are_drawn_at_the_rim():
+    axis = vertical([1e308, -1e308, 1.0])
+    assert axis.ticks(5)
+    assert 0 <= axis.at(1e308) <= 1
+    assert Axis(0, 1).at(1e308) == 2

@@ -257,3 +257,28 @@ def test_a_vanilla_run_of_a_hundred_epochs_is_below_500_kb(make_run):
             {"epoch": epoch, "seen": 10 * epoch, "loss_D": epoch**0.5, "loss_G": 1 / epoch}
         )
     assert len(page(collect(directory), None, language="en")) < 500_000
+
+
+def test_restarts_are_told(make_run):
+    directory = make_run("a")
+    entry = {"verdict": "D has won", "at": 30, "back_to": 10, "seed": 1, "attempt": 0}
+    damage(directory, restarts=[entry, entry])
+    text = shown(directory).text
+    assert "Restarted 2 times after a collapse, the last time at 30 images: back to 10" in text
+    assert "重新开始 2 次" in shown(directory, "zh").text
+    damage(directory, restarts=[{"at": "<b>"}])
+    assert "Restarted" not in shown(directory).text
+
+
+def test_without_an_average_there_is_no_word_of_one(make_run):
+    assert "moving average" in shown(make_run("a")).text
+    assert "moving average" not in shown(make_run("b", ema_half_life=0)).text
+
+
+def test_damaged_checkpoints_leave_their_pictures_out(run):
+    for tensors in run.directory.checkpoints.directory.rglob("*.safetensors"):
+        tensors.write_bytes(tensors.read_bytes()[:-1])
+    notices = []
+    found = Elements(report(run, language="en", notice=notices.append))
+    assert "without pictures that G would make" in notices[0]
+    assert "walk" not in [attributes["id"] for attributes in found.all("section")]

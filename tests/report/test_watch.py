@@ -221,3 +221,19 @@ def test_ctrl_c_ends_it_calmly(make_run):
     assert run.returncode == 0
     assert "the run is as it was" in out
     assert err == ""
+
+
+def test_a_fault_of_ours_is_an_answer_too(monkeypatch, make_run):
+    server = server_on(0, make_run("a").path, language="en")
+    monkeypatch.setattr(server.watch, "page", lambda: 1 / 0)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=10)
+        connection.request("GET", "/")
+        assert connection.getresponse().status == 500
+        connection.close()
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -3,13 +3,11 @@
 import json
 import os
 import signal
-from dataclasses import replace
 
 import pytest
 import torch
 
 from zerosum.callbacks import Callback
-from zerosum.callbacks.monitor import Monitor
 from zerosum.data import load
 from zerosum.errors import UserError
 from zerosum.preparation import build_game
@@ -18,25 +16,6 @@ from zerosum.training.checkpoint import FACTS, TENSORS
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.signals import Interrupted
 from zerosum.training.supervisor import MOST_SEEDS, Supervisor
-
-
-@pytest.fixture
-def collapse_when(monkeypatch):
-    """Let evaluations find a collapse whenever (images seen, restarts so far) are such."""
-
-    def stage(collapsed, *, verdict="D has won"):
-        judge = Monitor.__call__
-
-        def judged(monitor, history):
-            found = judge(monitor, history)
-            progress = monitor.state.progress
-            ill = collapsed(progress.seen, len(progress.restarts))
-            said = {"verdict": verdict if ill else "healthy", "why": "as staged.", "alarm": ill}
-            return replace(found, health={**found.health, **said})
-
-        monkeypatch.setattr(Monitor, "__call__", judged)
-
-    return stage
 
 
 def outcome(path):

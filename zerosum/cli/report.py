@@ -29,16 +29,20 @@ def report(
         neighbours: Show the training images nearest to samples; the data have to be there.
         recipe: Of a run of your own recipe, the file that holds it, as FILE.py:RECIPE; it is run.
     """
-    from zerosum.inference.run import Run
+    from zerosum.inference.run import Run, print_notice
     from zerosum.pages import require_html, write_html
     from zerosum.report.page import report as make_report
 
     opened = Run(run, recipe=recipe)
     out = out or opened.directory.report_path
     require_html(out)
-    write_html(
-        make_report(opened, language=language or language_here(), neighbours=neighbours), out
+    html = make_report(
+        opened,
+        language=language or language_here(),
+        neighbours=neighbours,
+        notice=print_notice,
     )
+    write_html(html, out)
     print(f"Wrote {out}.")
 
 

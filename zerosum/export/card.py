@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import platform
 import re
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from zerosum.inference.description import Description
 from zerosum.inference.exported import ONNX, WEIGHTS
 from zerosum.inference.run import Run
 from zerosum.metrics.registry import METRICS
+from zerosum.recipes.saved import command_of
 
 SHOWN_CLASSES = 20
 
@@ -39,28 +39,29 @@ def data_name(data: str) -> str:
 
 def escaped(text: str) -> str:
     """A text as plain words of Markdown, whatever is in it."""
-    return re.sub(r"([\\`*_{}\[\]()<>#+.!|~&@:$-])", r"\\\1", printable(text))
+    marks = re.sub(r"([\\`*_{}\[\]()<>|~&@$])", r"\\\1", printable(text))
+    return marks.replace("://", r"\://").replace(
+        "www.", r"www\."
+    )  # which become links by themselves
 
 
-def command_of(run: Run) -> str:
-    """The command that trained a run, with the name of its data for their place."""
-    recipe = printable(run.recipe)
-    settings = run.config.model_dump(mode="json")
-    defaults = run.usual_settings()
-    fields = type(run.config).model_fields
-    words = ["zerosum", "train", recipe]
-    for name, value in settings.items():
-        default = defaults.get(name, fields[name].default)
-        if json.loads(json.dumps(default)) == value or value is None or name == "device":
-            continue
-        flag = f"--{name.replace('_', '-')}"
-        if name == "data":
-            words += [flag, data_name(value)]
-        elif value is True:
-            words.append(flag)
-        elif value is not False:
-            words += [flag, *map(str, value if isinstance(value, list) else [value])]
-    return " ".join(printable(shlex.quote(word)) for word in words).replace("`", "")
+def recipe_name(recipe: str) -> str:
+    """What a recipe is called where the place of a user's own must not be told: FILE.py:NAME."""
+    module, colon, attribute = recipe.rpartition(":")
+    return f"{Path(module).name}{colon}{attribute}" if colon else recipe
+
+
+def told_command(run: Run) -> str:
+    """The command that trained a run, with names in place of the paths of this machine."""
+    saved = run.directory.read_config()
+    told: dict[str, Any] = {"recipe": recipe_name(run.recipe)}
+    if source := (saved.get("started_from") or {}).get("run"):
+        told["started_from"] = {"run": Path(str(source)).name}
+    settings, defaults = run.config, run.usual_settings()
+    if count := saved.get("num_images"):
+        settings = settings.unsettled(settings.budget(count))
+    named = {"data": data_name(settings.data), "device": defaults.device}
+    return printable(command_of(told, settings.model_copy(update=named), defaults)).replace("`", "")
 
 
 def record_at(run: Run, seen: int) -> Mapping[str, Any]:
@@ -101,7 +102,7 @@ def write_card(
     }
     if about.are_points:
         del front["pipeline_tag"]
-    recipe = escaped(run.recipe)
+    recipe = escaped(recipe_name(run.recipe))
     data = data_name(run.data)
     lines = [
         "---",
@@ -117,9 +118,9 @@ def write_card(
         lines += ["![Samples](samples.png)", ""]
     lines += usage(about, source=source)
     lines += ["## Data", "", *of_data(run), ""]
-    lines += ["## Training", "", "````sh", command_of(run), "````", ""]
+    lines += ["## Training", "", "````sh", told_command(run), "````", ""]
     lines += of_training(run, seen=seen, ema=ema)
-    lines += ["", "## Quality", "", *of_quality(run, seen), ""]
+    lines += ["", "## Quality", "", *of_quality(run, seen, ema=ema, half=half), ""]
     lines += ["## This export", "", *of_export(parity, half=half), ""]
     return "\n".join(lines)
 
@@ -244,7 +245,11 @@ def of_training(run: Run, *, seen: int, ema: bool) -> list[str]:
     saved = run.directory.read_config()
     lines = [
         f"- checkpoint after {seen:,} images, "
-        + ("the moving average of G's weights" if ema else "G's own weights of the last step")
+        + (
+            "the moving average of G's weights"
+            if ema and run.config.ema_half_life
+            else "G's own weights of the last step"
+        )
     ]
     if "seconds" in record:
         pace = (
@@ -253,11 +258,24 @@ def of_training(run: Run, *, seen: int, ema: bool) -> list[str]:
             else ""
         )
         lines += [f"- {record['seconds']:,.0f} s of training{pace}"]
-    lines += [f"- zerosum {escaped(str(saved.get('zerosum', 'unknown')))}"]
+    lines += [f"- zerosum {escaped(str(saved.get('zerosum', 'unknown')))}{trained_on(saved)}"]
+    lines += [
+        f"- restarted: {escaped(str(each['verdict']))} at {each['at']:,} images, back to "
+        f"{each['back_to']:,} with other random numbers of seed {each['seed']}"
+        for each in saved.get("restarts", [])
+    ]
     return lines
 
 
-def of_quality(run: Run, seen: int) -> list[str]:
+def trained_on(saved: Mapping[str, Any]) -> str:
+    """On which machine a run was trained last, in words that follow; "" of older runs."""
+    machine = saved.get("machine")
+    if not isinstance(machine, Mapping):
+        return ""
+    return "".join(f", {escaped(str(name))} {escaped(str(is_))}" for name, is_ in machine.items())
+
+
+def of_quality(run: Run, seen: int, *, ema: bool, half: bool) -> list[str]:
     """Metrics and the verdict of the training at this checkpoint."""
     record = record_at(run, seen)
     metrics = record.get("metrics") or {}
@@ -273,6 +291,10 @@ def of_quality(run: Run, seen: int) -> list[str]:
             "Measured in training, by zerosum's cheap evaluation; compare them only with others of "
             "the same kind. `zerosum evaluate RUN` gives published metrics, each with a card.",
         ]
+        if not ema and run.config.ema_half_life:
+            lines += ["", "They are of the moving average of G's weights, not of these."]
+        if half:
+            lines += ["", "They are of the weights before these were rounded to float16."]
     else:
         lines += ["Nothing was evaluated at this checkpoint."]
     health = record.get("health")

@@ -17,13 +17,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
 from torch import nn
 
 from zerosum._version import __version__
+from zerosum.data.arrays import Pixels
 from zerosum.errors import UserError
-from zerosum.export.card import data_name, example_of_source, write_card
+from zerosum.export.card import data_name, example_of_source, recipe_name, write_card
+from zerosum.export.examples import example_sources
 from zerosum.export.onnx_model import describe, require_onnx, require_size, rounded, to_onnx
 from zerosum.export.parity import (
     Parity,
@@ -41,7 +44,7 @@ from zerosum.inference.exported import FACTS, ONNX, WEIGHTS, Exported
 from zerosum.inference.run import Run, print_notice
 from zerosum.inference.tiles import one_way
 from zerosum.nets.layers import plain
-from zerosum.plots.grids import save_sheet
+from zerosum.plots.grids import as_colors, comfortable_scale, grid, save_sheet
 from zerosum.recipes.own import is_own
 from zerosum.tasks import task_on
 from zerosum.tasks.generation import Generation
@@ -88,6 +91,7 @@ def export_run(
             does not make what the run makes.
     """
     require_onnx()
+    out = out.absolute()
     require_new_folder(out)
     seen = int(run.directory.checkpoints.load(checkpoint, print_notice).facts["progress"]["seen"])
     before = run.generator(checkpoint=seen, ema=ema, device="cpu", reverse=reverse)
@@ -104,7 +108,7 @@ def export_run(
         call = how_it_was_made(run, G.net, reverse=reverse)
         if call is not None:
             write_source(folder, call, G, run, about)
-        pictured = write_picture(folder, run, about)
+        pictured = write_picture(folder, run, about, reverse=reverse)
         card = write_card(
             run,
             about,
@@ -130,7 +134,17 @@ def require_new_folder(out: Path) -> None:
     Raises:
         UserError: there is.
     """
+    if out.suffix.lower() in (".onnx", ".safetensors", ".zip", ".json", ".py", ".html"):
+        raise UserError(
+            f"'{out.name}' is a file's name: an export is a folder, and its ONNX file is called "
+            f"{ONNX} in there. Choose another name with --out."
+        )
     try:
+        if out == Path.cwd():
+            raise UserError(
+                "The export cannot take the place of the working folder. Choose the name of a "
+                "folder with --out."
+            )
         if out.is_dir() and not out.is_symlink() and not any(out.iterdir()):
             return
         if not os.path.lexists(out):
@@ -197,7 +211,8 @@ def write_source(folder: Path, call: Call, G: Generator, run: Run, about: Descri
     Raises:
         UserError: it does not.
     """
-    title = f"The generator of a GAN: zerosum's {run.recipe}, trained on {about.data or 'images'}."
+    recipe, data = recipe_name(run.recipe), about.data or "images"
+    title = f"The generator of a GAN: zerosum's {recipe}, trained on {data}."
     text = model_source(call, title=title, usage=example_of_source(about), weights=WEIGHTS)
     (folder / SOURCE).write_text(text, encoding="utf-8")
     module = imported(folder / SOURCE)
@@ -246,22 +261,33 @@ def require_same(G: Generator, other: Generator, name: str, run: Run, about: Des
         )
 
 
-def write_picture(folder: Path, run: Run, about: Description) -> bool:
-    """Write a picture of samples; of a translator, the newest one of its training.
+def write_picture(folder: Path, run: Run, about: Description, *, reverse: bool) -> bool:
+    """Write a picture of what the ONNX file makes; of a translator, sources above their results.
 
     Returns:
-        Whether there is any.
+        Whether there is any: of a translator there is none where its data are gone.
     """
     if about.source_channels:
-        pictures = run.directory.pictures()
-        if pictures:
-            shutil.copyfile(pictures[-1], folder / PICTURE)
-        return bool(pictures)
+        examples = example_sources(run, reverse=reverse)
+        if isinstance(examples, str):
+            return False
+        made = Exported(folder / ONNX).translate(examples.images)
+        rows = [in_rgb(images) for images in (examples.images, made)]
+        count = len(examples.images)
+        scale = comfortable_scale(*made.shape[1:3])
+        save_sheet(grid(np.concatenate(rows), columns=count, scale=scale), folder / PICTURE)
+        return True
     task = task_on(run.task, run.spec)
     count = task.pictured if isinstance(task, Generation) else 16
     samples = Exported(folder / ONNX).sample(count)
     save_sheet(task.presentation.picture(samples, data=run.data), folder / PICTURE)
     return True
+
+
+def in_rgb(images: Pixels) -> Pixels:
+    """Images (n, h, w, c) in three channels, so that sources and targets can stand together."""
+    shown = as_colors(images)
+    return np.repeat(shown, 3, axis=-1) if shown.shape[-1] == 1 else shown[..., :3]
 
 
 def facts_of(
@@ -290,7 +316,7 @@ def facts_of(
         "half": half,
         "reverse": reverse,
         "parity": parity.to_json(),
-        "recipe": run.recipe,
+        "recipe": recipe_name(run.recipe),
         "config": {**config, "data": about.data},  # not where it lies on this machine
         "image_shape": list(run.image_shape),
         "classes": list(run.classes),

@@ -32,10 +32,10 @@ from zerosum._version import __version__
 from zerosum.config.specs import Language, language_here
 from zerosum.data.arrays import Pixels
 from zerosum.data.catalog import DATASETS, mixture_of
-from zerosum.data.images import safe_name, to_array
+from zerosum.data.images import safe_name
 from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError
-from zerosum.evaluation.translation import Targets
+from zerosum.export.examples import example_sources
 from zerosum.export.onnx_model import (
     OPSET,
     describe,
@@ -74,7 +74,6 @@ GRID_PIXELS = 150_000
 CHECKED_BYTES = 256 * 1024
 """Of the images that a page brings along to check itself."""
 
-NUM_EXAMPLES = 4
 NUM_COLORS = 8
 FEW_COLORS = 12
 """Sources of at most so many colours are drawn in exactly these."""
@@ -419,13 +418,13 @@ def translation_facts(
     """What a page that translates knows: examples, colours, noise, and one translation."""
     both = isinstance(untrained(run).net, GeneratorPair)
     ways = {
-        "forward": way_facts(run, seen, about, example_sources(run, notice, reverse=False), False)
+        "forward": way_facts(run, seen, about, examples_told(run, notice, reverse=False), False)
     }
     if both:
         G = run.generator(checkpoint=seen, reverse=True, device=CPU)
         about_back = describe(G, run.spec)
         if about_back.source_channels in DRAWABLE:
-            sources = example_sources(run, notice, reverse=True)
+            sources = examples_told(run, notice, reverse=True)
             ways["reverse"] = way_facts(run, seen, about_back, sources, True)
     source, _, target = str(getattr(run.config, "direction", "AtoB")).partition("to")
     return {"ways": ways, "domains": [source, target]}
@@ -485,27 +484,18 @@ def with_recorded_noise(net: nn.Module, masks: list[Tensor]) -> nn.Module:
     return net
 
 
-def example_sources(run: Run, notice: Callable[[str], None], *, reverse: bool) -> Pixels | None:
-    """Choose sources of the run's data, held-out ones where there are, uint8 (n, h, w, c).
-
-    None where the data cannot be read any more.
-    """
-    try:
-        data = Targets(run, lambda _: None)
-        found = data.load("val") if reverse else data.sources("val")
-    except UserError as error:
-        notice(f"The page has no examples to begin with: {error}")
+def examples_told(run: Run, notice: Callable[[str], None], *, reverse: bool) -> Pixels | None:
+    """Choose sources to begin with, and say whose they are: the page shows them to anybody."""
+    examples = example_sources(run, reverse=reverse)
+    if isinstance(examples, str):
+        notice(f"The page has no examples to begin with: {examples}")
         return None
-    images = to_array(found.images)
-    places = np.linspace(0, len(images) - 1, min(NUM_EXAMPLES, len(images))).astype(int)
-    chosen: Pixels = images[places]
-    held_out = "held-out" if data.has_splits else "training"
-    domain = data.way[1] if reverse else data.way[0]
+    kind = "held-out" if examples.held_out else "training"
     notice(
-        f"The page holds {len(chosen)} {held_out} images as examples: of domain {domain} of "
-        f"{run.config.data}."
+        f"The page holds {len(examples.images)} {kind} images as examples: of domain "
+        f"{examples.domain} of {run.config.data}."
     )
-    return chosen
+    return examples.images
 
 
 def pattern(height: int, width: int, channels: int) -> Pixels:

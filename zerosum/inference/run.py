@@ -85,9 +85,9 @@ class Run(Model):
         """What its G does, a name of `zerosum.tasks.TASKS`."""
         return self._recipe.task
 
-    def usual_settings(self) -> dict[str, Any]:
-        """What its recipe sets for its data, beside the defaults of the settings."""
-        return self._recipe.defaults(self.data)
+    def usual_settings(self) -> Settings:
+        """What its recipe sets for its data, where nobody asks for anything else."""
+        return self._recipe.configure({"data": self.data})
 
     @property
     def inputs(self) -> tuple[GeneratorInput, ...]:

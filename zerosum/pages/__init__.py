@@ -132,7 +132,7 @@ def require_html(out: Path) -> None:
     """
     if out.suffix.lower() not in (".html", ".htm"):
         raise UserError(
-            f"Received --out {out}: expected a name that ends in .html, such as compare.html."
+            f"Received --out {out}: expected a name that ends in .html, such as page.html."
         )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zerosum.config.base import Settings, restore
+from zerosum.config.base import Settings, as_flag, restore
 from zerosum.config.gan import OF_NETS
 from zerosum.data.catalog import DATASETS
 from zerosum.errors import UserError
@@ -104,3 +105,28 @@ def where_it_is(data: str, saved: Mapping[str, Any]) -> str:
     """What a run was trained on, found from any folder: its path may have been a relative one."""
     whole = saved.get("data_path")
     return whole if whole and data not in DATASETS and not Path(data).exists() else data
+
+
+def command_of(saved: Mapping[str, Any], settings: Settings, defaults: Settings) -> str:
+    """The command that trains such a run: the recipe, the data, and the flags that differ.
+
+    Args:
+        saved: the run's config.json, or as much of it as may be told: recipe and started_from.
+        settings: the run's, with what follows from the budget left to it (`Settings.unsettled`).
+        defaults: those of its recipe on such data.
+    """
+    words = ["zerosum", "train", str(saved["recipe"])]
+    if settings.data != type(settings).model_fields["data"].default:
+        words += ["--data", settings.data]
+    if source := (saved.get("started_from") or {}).get("run"):
+        words += ["--from", str(source)]
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if name == "data" or value == getattr(defaults, name):
+            continue
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{'' if value else 'no-'}{flag}")
+        elif value is not None:  # a budget that is given in the other unit, or nothing to say
+            words += [f"--{flag}", *as_flag(value).split(" " if isinstance(value, tuple) else None)]
+    return shlex.join(words)

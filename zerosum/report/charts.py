@@ -42,6 +42,9 @@ class Band:
     end: float
 
 
+ENORMOUS = 1e100
+
+
 @dataclass(frozen=True)
 class Axis:
     """An axis from `low` to `high`, with ticks at round values."""
@@ -53,7 +56,8 @@ class Axis:
     def at(self, value: float) -> float:
         """Where a value lies, 0 at the low end and 1 at the high one."""
         low, high = self.scaled(self.low), self.scaled(self.high)
-        return (self.scaled(value) - low) / ((high - low) or 1.0)
+        place = (self.scaled(clamped(value)) - low) / ((high - low) or 1.0)
+        return max(-1.0, min(2.0, place))
 
     def scaled(self, value: float) -> float:
         """The value, or its logarithm."""
@@ -64,6 +68,11 @@ class Axis:
         return (
             log_ticks(self.low, self.high, most) if self.log else ticks(self.low, self.high, most)
         )
+
+
+def clamped(value: float) -> float:
+    """A value that arithmetic with others can bear: a loss may be finite and still enormous."""
+    return max(-ENORMOUS, min(ENORMOUS, value))
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:
@@ -92,7 +101,7 @@ def log_ticks(low: float, high: float, most: int) -> list[float]:
 
 def vertical(values: Sequence[float], *, room: float = 0.08) -> Axis:
     """The axis that shows all values, with a share of their span as room beyond them."""
-    low, high = min(values), max(values)
+    low, high = clamped(min(values)), clamped(max(values))
     if low > 0 and high / low > LOG_RATIO:
         factor = (high / low) ** room
         return Axis(low / factor, high * factor, log=True)

@@ -6,15 +6,15 @@ Whatever is missing or damaged is left out: a report of half a run is better tha
 from __future__ import annotations
 
 import json
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zerosum.config.base import Settings, as_flag, restore
+from zerosum.config.base import as_flag, restore
 from zerosum.data.catalog import DATASETS
 from zerosum.errors import UserError
 from zerosum.recipes import RECIPES
+from zerosum.recipes.saved import command_of
 from zerosum.recipes.table import Recipe
 from zerosum.training.early_stopping import stalled
 from zerosum.training.log import History
@@ -166,25 +166,6 @@ def compared(
         for name in type(settings).model_fields
     ]
     return listed, command_of(saved, settings, defaults)
-
-
-def command_of(saved: dict[str, Any], settings: Settings, defaults: Settings) -> str:
-    """The command that trains such a run: the recipe, the data, and the flags that differ."""
-    words = ["zerosum", "train", str(saved["recipe"])]
-    if settings.data != type(settings).model_fields["data"].default:
-        words += ["--data", settings.data]
-    if source := (saved.get("started_from") or {}).get("run"):
-        words += ["--from", str(source)]
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        if name == "data" or value == getattr(defaults, name):
-            continue
-        flag = name.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{'' if value else 'no-'}{flag}")
-        elif value is not None:  # a budget that is given in the other unit, or nothing to say
-            words += [f"--{flag}", *as_flag(value).split(" " if isinstance(value, tuple) else None)]
-    return shlex.join(words)
 
 
 def circumstances(directory: RunDirectory) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from PIL import Image
 from zerosum.callbacks.monitor import SAMPLES
 from zerosum.config.specs import Language
 from zerosum.data.spec import POINT
+from zerosum.errors import UserError
 from zerosum.metrics.registry import FRECHET, better
 from zerosum.pages import SHARPER_BELOW, picture_url, render
 from zerosum.plots.film import read_frame
@@ -22,7 +23,7 @@ from zerosum.report.health import Looks, signal_rows, verdict_name, verdict_sent
 from zerosum.report.samples import Pictures, is_cheap, make_pictures
 from zerosum.report.words import Words, words_of
 from zerosum.tasks.translation import EXAMINED
-from zerosum.training.log import History, Point
+from zerosum.training.log import History, Point, is_number
 
 if TYPE_CHECKING:
     from zerosum.inference.run import Run
@@ -31,9 +32,18 @@ MOST_PICTURES, MOST_ROWS = 24, 60
 PICTURE_PIXELS, SHEET_PIXELS = 480, 720
 """Wider pictures, and sheets of many samples, are made smaller."""
 LONGEST_LIST = 12
+RESTART = ("at", "back_to", "seed")
+"""Numbers that config.json has of each restart."""
 
 
-def report(run: Run, *, language: Language, neighbours: bool = False, thorough: bool = True) -> str:
+def report(
+    run: Run,
+    *,
+    language: Language,
+    neighbours: bool = False,
+    thorough: bool = True,
+    notice: Callable[[str], None] | None = None,
+) -> str:
     """Make the report of a run whose recipe is known.
 
     Args:
@@ -41,13 +51,20 @@ def report(run: Run, *, language: Language, neighbours: bool = False, thorough: 
         language: what it is written in.
         neighbours: whether to show the training images nearest to samples.
         thorough: whether to let G make pictures that take a CPU longer than a moment.
+        notice: told why G makes none, where its checkpoint is damaged.
 
     Raises:
-        UserError: neighbours were asked for and cannot be found, or a checkpoint is damaged.
+        UserError: neighbours were asked for and cannot be found.
     """
     made = None
     if thorough or is_cheap(run):
-        made = make_pictures(run, neighbours=neighbours)
+        try:
+            made = make_pictures(run, neighbours=neighbours)
+        except UserError as problem:
+            if neighbours:
+                raise
+            if notice is not None:
+                notice(f"The report is without pictures that G would make now: {problem}")
     return page(collect(run.directory), made, language=language)
 
 
@@ -71,6 +88,7 @@ def contents(facts: Facts, made: Pictures | None, words: Words) -> dict[str, Any
         "facts": facts,
         "summary": summary(facts, words),
         "verdict": verdict(history, words),
+        "restarted": restarted(facts.saved, words),
         "curves": list(metric_curves(history, words)),
         "values": values_table(history, words),
         "film": film(facts, words),
@@ -167,6 +185,23 @@ def verdict(history: History, words: Words) -> dict[str, Any]:
     }
 
 
+def restarted(saved: Mapping[str, Any], words: Words) -> str:
+    """How often a training had collapsed and was taken back, and to where; "" if never."""
+    restarts = saved.get("restarts")
+    if not isinstance(restarts, list) or not restarts:
+        return ""
+    last = restarts[-1]
+    if not isinstance(last, Mapping) or not all(is_number(last.get(name)) for name in RESTART):
+        return ""
+    return words(
+        "restarted",
+        count=len(restarts),
+        at=f"{last['at']:,}",
+        back_to=f"{last['back_to']:,}",
+        seed=last["seed"],
+    )
+
+
 def metric_curves(history: History, words: Words) -> Iterator[dict[str, Any]]:
     """A chart of each metric, its best marked and alarms shaded."""
     bands = [
@@ -233,10 +268,17 @@ def film(facts: Facts, words: Words) -> dict[str, Any]:
     task = facts.task
     if task == "generation" and tuple(facts.saved["image_shape"]) == POINT:
         task = "points"
+    raw = ".raw" if keeps_no_average(facts) and task in ("generation", "points") else ""
     note = ""
     if len(chosen) < len(facts.pictures):
         note = words("pictures.some", shown=len(chosen), count=len(facts.pictures))
-    return {"frames": frames, "note": words(f"pictures.{task}"), "some": note}
+    return {"frames": frames, "note": words(f"pictures.{task}{raw}"), "some": note}
+
+
+def keeps_no_average(facts: Facts) -> bool:
+    """Whether the run has no average of G, whose samples are then G's own."""
+    half_life: object = facts.saved["config"].get("ema_half_life")
+    return half_life == 0
 
 
 def made_of_weights(facts: Facts, made: Pictures | None) -> dict[str, Any] | None:
@@ -327,7 +369,10 @@ def cards(facts: Facts, words: Words) -> Iterator[dict[str, Any]]:
             (words("cards.better"), words(f"better.{direction}")),
         ]
         if facts.task:
-            judged = "cards.of.generation" if makes_images else "cards.of.translation"
+            judged = "cards.of.translation"
+            if makes_images:
+                raw = keeps_no_average(facts)
+                judged = "cards.of.generation.raw" if raw else "cards.of.generation"
             count = SAMPLES if makes_images else EXAMINED
             rows.append((words("cards.samples"), words(judged, count=f"{count:,}")))
             against = {"translation": words("cards.pairs")}.get(facts.task, compared)

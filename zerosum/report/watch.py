@@ -209,12 +209,16 @@ class Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.FORBIDDEN)
             return
         asked = urlsplit(self.path)
-        if asked.path == "/":
-            answer = self.server.watch.page()
-        elif asked.path == "/data":
-            answer = self.server.watch.news(parse_qs(asked.query).get("have", [""])[0])
-        else:
-            self._refuse(HTTPStatus.NOT_FOUND)
+        try:
+            if asked.path == "/":
+                answer = self.server.watch.page()
+            elif asked.path == "/data":
+                answer = self.server.watch.news(parse_qs(asked.query).get("have", [""])[0])
+            else:
+                self._refuse(HTTPStatus.NOT_FOUND)
+                return
+        except Exception:  # of a run directory that somebody is changing meanwhile
+            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR)
             return
         known = [each.strip() for each in self.headers.get("If-None-Match", "").split(",")]
         if answer.etag in known:

@@ -70,6 +70,29 @@ class TestTraining:
         assert backend.closed == 1
         assert "Sent to tensorboard: here" in recorder.notices
 
+    def test_a_restart_after_a_collapse_is_a_part_of_its_own(
+        self, train_tiny, tmp_path, monkeypatch, collapse_when
+    ):
+        """What was sent of the collapse stays where it is, and the new log is sent whole."""
+        parts = {}
+
+        def open_logger(name, run):
+            return parts.setdefault(run.named(name), Backend())
+
+        monkeypatch.setattr(feed, "open_logger", open_logger)
+        collapse_when(lambda seen, restarts: seen > 120 and not restarts)
+        monkeypatch.setattr(feed, "WAIT_SECONDS", 0)
+        settings = {"log": "wandb", "on_collapse": "restart"}
+        run = train_tiny(tmp_path / "run", epochs=6, **settings)
+        assert parts["wandb"].steps == [40, 80, 120, 160, 200]
+        restarted = parts["wandb-restart-1"]
+        assert restarted.steps == [record["seen"] for record in run.log()]
+        assert restarted.entries[3].scalars["loss_G"] == run.log()[3]["loss_G"]
+        assert parts["wandb"].closed == restarted.closed == 1
+        train_tiny(tmp_path / "run", epochs=7, **settings)
+        assert restarted.steps == [40, 80, 120, 160, 200, 240, 280]
+        assert parts.keys() == {"wandb", "wandb-restart-1"}
+
     def test_changes_nothing_that_is_learnt(self, train_tiny, tmp_path, backend):
         a, b = (
             train_tiny(tmp_path / name, log=log).sample(8, ema=False)

@@ -40,12 +40,19 @@ class Sent:
     Attributes:
         path: the run directory.
         identity: a name that no other run has; the same each time that the run goes on.
+        part: of a training that had collapsed and was restarted, what its log is since then, such
+            as "restart-1"; None before.
         settings: its settings, and what else config.json says of it.
     """
 
     path: Path
     identity: str
+    part: str | None = None
     settings: Mapping[str, Any]
+
+    def named(self, name: str) -> str:
+        """A name of this part of the run."""
+        return f"{name}-{self.part}" if self.part else name
 
 
 class Logger(Protocol):
@@ -86,6 +93,6 @@ def require_packages(names: Sequence[str]) -> None:
     for name in names:
         if find_spec(name) is None:
             raise UserError(
-                f"--log {name} needs the package {name}, which is not installed. Install it with "
-                f"{pip_install(name)}, or leave it out."
+                f"The logger {name} needs the package {name}, which is not installed. Install it "
+                f"with {pip_install(name)}, or leave the logger out."
             )

@@ -10,6 +10,7 @@ import json
 import math
 import re
 import secrets
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -54,6 +55,7 @@ class LogFeed(Callback):
         self._names = names
         self._loggers: dict[str, Logger] = {}
         self._sent: dict[str, int] = {}
+        self._restarts = 0
         self._caught_up = 0.0
 
     def __enter__(self) -> Self:
@@ -66,9 +68,7 @@ class LogFeed(Callback):
         traceback: TracebackType | None,
     ) -> None:
         self.catch_up()
-        for name, logger in self._loggers.items():
-            if name not in self.failed:
-                self._guarded(name, logger.close)
+        self._close()
 
     def begin(self, *, seen: int, budget: int, images_per_epoch: int) -> None:
         """Send what the log already has."""
@@ -85,8 +85,19 @@ class LogFeed(Callback):
         if not names or not self.directory.exists():
             return
         self._caught_up = time.monotonic()
+        restarts = len(self.directory.read_config().get("restarts", []))
+        if restarts != self._restarts:
+            # The log was cut, and goes on otherwise than it was sent: a part of its own.
+            self._close()
+            self._loggers.clear()
+            self._restarts = restarts
         for name in names:
             self._guarded(name, partial(self._send, name))
+
+    def _close(self) -> None:
+        for name, logger in self._loggers.items():
+            if name not in self.failed:
+                self._guarded(name, logger.close)
 
     def _guarded(self, name: str, act: Callable[[], None]) -> None:
         """Let a logger fail without harm to the training: whatever it raises is a warning."""
@@ -97,7 +108,7 @@ class LogFeed(Callback):
             self._tell(
                 f"WARNING: nothing more is sent to {name}, which failed: "
                 f"{type(error).__name__}: {error} The run and its log are whole; zerosum log "
-                f"{self.directory.path} --to {name} sends the rest later."
+                f"{shlex.quote(str(self.directory.path))} --to {name} sends the rest later."
             )
 
     def _send(self, name: str) -> None:
@@ -117,15 +128,20 @@ class LogFeed(Callback):
     def _open(self, name: str) -> Logger:
         memory = read_memory(self.directory.loggers_path)
         identity = memory.get("run") or new_identity(self.directory.path)
+        sent = memory.get("sent", {}) if memory.get("restarts", 0) == self._restarts else {}
+        memory = {"run": identity, "restarts": self._restarts, "sent": sent}
         # Before a backend knows the name: a run that goes on must find it again.
-        write_memory(self.directory.loggers_path, {**memory, "run": identity})
+        write_memory(self.directory.loggers_path, memory)
         saved = self.directory.read_config()
         facts = {key: saved[key] for key in FACTS if key in saved}
         run = Sent(
-            path=self.directory.path, identity=identity, settings={**facts, **saved["config"]}
+            path=self.directory.path,
+            identity=identity,
+            part=f"restart-{self._restarts}" if self._restarts else None,
+            settings={**facts, **saved["config"]},
         )
         logger = self._loggers[name] = open_logger(name, run)
-        remembered = memory.get("sent", {}).get(name, 0)
+        remembered = sent.get(name, 0)
         self._sent[name] = remembered if logger.last_step is None else logger.last_step
         self._tell(f"Sent to {name}: {logger.where}")
         return logger

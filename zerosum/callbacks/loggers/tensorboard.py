@@ -24,7 +24,7 @@ class TensorBoardLogger:
     def __init__(self, run: Sent) -> None:
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-        self.folder = run.path / "tensorboard"
+        self.folder = run.path / "tensorboard" / (run.part or "")
         self.last_step: int | None = last_step_in(self.folder)
         self._settings: Mapping[str, Any] | None = None if self.last_step else run.settings
         self._writer = EventFileWriter(str(self.folder))

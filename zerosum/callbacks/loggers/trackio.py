@@ -29,7 +29,7 @@ class TrackioLogger:
         with redirect_stdout(io.StringIO()):  # what it says is for those who call it by hand
             self._run = trackio.init(
                 PROJECT,
-                name=run.identity,
+                name=run.named(run.identity),
                 config=dict(run.settings),
                 resume="allow",
                 embed=False,
@@ -39,7 +39,9 @@ class TrackioLogger:
         # What it writes a moment later may be lost in a kill: its own storage knows best. A copy
         # that is elsewhere it cannot ask.
         local = self._run.url is None
-        step = SQLiteStorage.get_max_step_for_run(PROJECT, run.identity) if local else None
+        step = (
+            SQLiteStorage.get_max_step_for_run(PROJECT, run.named(run.identity)) if local else None
+        )
         self.last_step: int | None = (step or 0) if local else None
 
     def send(self, entry: Entry) -> None:

@@ -25,8 +25,8 @@ class WandbLogger:
         self._image = wandb.Image
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT") or PROJECT,
-            name=run.path.resolve().name,
-            id=run.identity,
+            name=run.named(run.path.resolve().name),
+            id=run.named(run.identity),
             resume=None if offline else "allow",
             dir=str(run.path),
             config=dict(run.settings),
