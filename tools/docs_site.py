@@ -116,8 +116,7 @@ def make_live_pages(into: Path, *, run: Path | None) -> None:
             zerosum("train", "vanilla", "--epochs", "5", "--sample-every", "1", "--out", place)
             out = into / "live" / f"{command}.html"
             out.parent.mkdir(exist_ok=True)
-            language = ["--language", "en"] if command == "report" else []
-            zerosum(command, place, "--out", str(out), *language)
+            zerosum(command, place, "--out", str(out), "--language", "en")
             made[command] = out
     for page in into.rglob("*.md"):
         text = page.read_text("utf-8")

@@ -164,14 +164,14 @@ def verdict(history: History, words: Words) -> dict[str, Any]:
     if not judged:
         return {
             "name": words("verdict.none"),
-            "alarm": False,
+            "look": "plain",
             "why": words("why.none") if history.metrics else "",
             "earlier": [],
         }
     spans = history.alarms[:-1] if history.alarm else history.alarms
     return {
         "name": verdict_name(judged[-1][1]["verdict"], words),
-        "alarm": history.alarm is not None,
+        "look": "alarm" if history.alarm else "" if history.health == "healthy" else "plain",
         "why": verdict_sentence(judged, words),
         "earlier": [
             words(
