@@ -298,9 +298,61 @@ def test_the_way_back_of_a_run_that_has_none(tiny_run, tmp_path):
 
 def test_a_missing_package_is_named(tiny_run, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
+@pytest.mark.slow
+def test_a_translators_picture_is_of_the_exported_weights(save_run_anew, tmp_path):
+    for domain in "AB":
+        (tmp_path / "data" / domain).mkdir(parents=True)
+        for index in range(4):
+            picture = Image.new("L", (16, 16), 60 * index)
+            picture.save(tmp_path / "data" / domain / f"{index}.png")
+    run = save_run_anew(
+        tmp_path / "run",
+        "cyclegan",
+        spec=DataSpec(shape=(2, 16, 16), source_channels=1),
+        data=str(tmp_path / "data"),
+        size="16",
+    )
+    path = export_run(run, tmp_path / "out", ema=False).path
+    with Image.open(path / "samples.png") as picture:
+        drawn = np.asarray(picture.convert("L"))
+    scale = 84 // 16
+    cells = drawn[::scale, ::scale][2:, 2:]  # pixels as they were, from the first image on
+    source, result = cells[:16, :16], cells[:16, 18:34]
+    assert (source == 0).all()
+    expected = Exported(path / "model.onnx").translate(source[None, ..., None])[0, ..., 0]
+    assert (result == expected).all()
+    assert "samples.png" in (path / "README.md").read_text()
+    shutil.rmtree(tmp_path / "data")
+    path = export_run(run, tmp_path / "gone").path
+    assert not (path / "samples.png").exists()
+    assert "samples.png" not in (path / "README.md").read_text()
+
+
+def test_where_an_own_recipe_lies_stays_on_this_machine(save_run_anew, tmp_path, monkeypatch):
+    own = replace(RECIPES["vanilla"], origin=Origin(path="/home/ada/own.py", sha256="ab"))
+    monkeypatch.setitem(RECIPES, "/home/ada/own.py:MINE", own)
+    run = save_run_anew(tmp_path / "run", "/home/ada/own.py:MINE", hidden=(6,), latent_size=4)
+    path = export_run(run, tmp_path / "out").path
+    for each in path.iterdir():
+        assert b"/home/ada" not in each.read_bytes(), each
+    assert json.loads((path / "generator.json").read_text())["recipe"] == "own.py:MINE"
+    assert "zerosum train own.py:MINE" in (path / "README.md").read_text()
+
+
+@pytest.mark.parametrize("package", ["onnxscript", "onnxruntime"])
+def test_a_missing_package_is_named(tiny_run, tmp_path, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setattr(module, "to_onnx", None)  # it is named before the work begins
     with pytest.raises(UserError, match=r"zerosum\[export\]"):
         export_run(tiny_run, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_file_is_refused_in_whole_sentences(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(b"no model")
+    with pytest.raises(UserError) as caught:
+        Exported(tmp_path / "model.onnx")
+    assert ".." not in str(caught.value)
 
 
 def test_half_precision_that_costs_too_much_is_refused(tiny_run, tmp_path, monkeypatch):
