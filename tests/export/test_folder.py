@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from zerosum.export import parity
 from zerosum.export.folder import export_run
 from zerosum.inference.exported import Exported
 from zerosum.recipes import RECIPES
+from zerosum.recipes.table import Origin
 from zerosum.training.run_directory import RunDirectory
 
 onnx = pytest.importorskip("onnx", reason="the extra export is not installed")
@@ -294,38 +296,6 @@ def test_too_large_for_one_file(tiny_run, tmp_path, monkeypatch):
 def test_the_way_back_of_a_run_that_has_none(tiny_run, tmp_path):
     with pytest.raises(UserError, match="one way only"):
         export_run(tiny_run, tmp_path / "out", reverse=True)
-
-
-def test_a_missing_package_is_named(tiny_run, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnxscript", None)
-@pytest.mark.slow
-def test_a_translators_picture_is_of_the_exported_weights(save_run_anew, tmp_path):
-    for domain in "AB":
-        (tmp_path / "data" / domain).mkdir(parents=True)
-        for index in range(4):
-            picture = Image.new("L", (16, 16), 60 * index)
-            picture.save(tmp_path / "data" / domain / f"{index}.png")
-    run = save_run_anew(
-        tmp_path / "run",
-        "cyclegan",
-        spec=DataSpec(shape=(2, 16, 16), source_channels=1),
-        data=str(tmp_path / "data"),
-        size="16",
-    )
-    path = export_run(run, tmp_path / "out", ema=False).path
-    with Image.open(path / "samples.png") as picture:
-        drawn = np.asarray(picture.convert("L"))
-    scale = 84 // 16
-    cells = drawn[::scale, ::scale][2:, 2:]  # pixels as they were, from the first image on
-    source, result = cells[:16, :16], cells[:16, 18:34]
-    assert (source == 0).all()
-    expected = Exported(path / "model.onnx").translate(source[None, ..., None])[0, ..., 0]
-    assert (result == expected).all()
-    assert "samples.png" in (path / "README.md").read_text()
-    shutil.rmtree(tmp_path / "data")
-    path = export_run(run, tmp_path / "gone").path
-    assert not (path / "samples.png").exists()
-    assert "samples.png" not in (path / "README.md").read_text()
 
 
 def test_where_an_own_recipe_lies_stays_on_this_machine(save_run_anew, tmp_path, monkeypatch):
