@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from zerosum.export import parity
 from zerosum.export.folder import export_run
 from zerosum.inference.exported import Exported
 from zerosum.recipes import RECIPES
+from zerosum.recipes.table import Origin
 from zerosum.training.run_directory import RunDirectory
 
 onnx = pytest.importorskip("onnx", reason="the extra export is not installed")
@@ -296,11 +298,31 @@ def test_the_way_back_of_a_run_that_has_none(tiny_run, tmp_path):
         export_run(tiny_run, tmp_path / "out", reverse=True)
 
 
-def test_a_missing_package_is_named(tiny_run, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnxscript", None)
+def test_where_an_own_recipe_lies_stays_on_this_machine(save_run_anew, tmp_path, monkeypatch):
+    own = replace(RECIPES["vanilla"], origin=Origin(path="/home/ada/own.py", sha256="ab"))
+    monkeypatch.setitem(RECIPES, "/home/ada/own.py:MINE", own)
+    run = save_run_anew(tmp_path / "run", "/home/ada/own.py:MINE", hidden=(6,), latent_size=4)
+    path = export_run(run, tmp_path / "out").path
+    for each in path.iterdir():
+        assert b"/home/ada" not in each.read_bytes(), each
+    assert json.loads((path / "generator.json").read_text())["recipe"] == "own.py:MINE"
+    assert "zerosum train own.py:MINE" in (path / "README.md").read_text()
+
+
+@pytest.mark.parametrize("package", ["onnxscript", "onnxruntime"])
+def test_a_missing_package_is_named(tiny_run, tmp_path, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setattr(module, "to_onnx", None)  # it is named before the work begins
     with pytest.raises(UserError, match=r"zerosum\[export\]"):
         export_run(tiny_run, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_file_is_refused_in_whole_sentences(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(b"no model")
+    with pytest.raises(UserError) as caught:
+        Exported(tmp_path / "model.onnx")
+    assert ".." not in str(caught.value)
 
 
 def test_half_precision_that_costs_too_much_is_refused(tiny_run, tmp_path, monkeypatch):

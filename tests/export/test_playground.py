@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import zerosum
+from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError
 from zerosum.export import playground as module
 from zerosum.export.onnx_model import describe
@@ -22,6 +23,7 @@ from zerosum.export.playground import (
     require_small,
     runtime,
     runtime_script,
+    states_of,
 )
 from zerosum.inference.description import Description
 from zerosum.pages import text_of
@@ -146,6 +148,13 @@ def test_few_colours_are_kept_and_many_are_reduced():
 def test_a_pattern_has_the_shape_that_was_asked_for():
     assert pattern(5, 7, 4).shape == (5, 7, 4)
     assert (pattern(5, 7, 1)[0, 0], pattern(5, 7, 1)[4, 6]) == (0, 255)
+
+
+def test_without_an_average_there_are_no_two_states(save_run_anew, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "checked_onnx", lambda *_, **__: b"")
+    spec = DataSpec(shape=(1, 8, 8))
+    run = save_run_anew(tmp_path / "run", "vanilla", spec=spec, ema_half_life=0)
+    assert [each.ema for each in states_of(run, 640, half=False)] == [False]
 
 
 class Sum(torch.nn.Module):

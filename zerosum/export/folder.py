@@ -271,6 +271,11 @@ def write_picture(folder: Path, run: Run, about: Description, *, reverse: bool) 
         examples = example_sources(run, reverse=reverse)
         if isinstance(examples, str):
             return False
+        kind = "held-out" if examples.held_out else "training"
+        print_notice(
+            f"{PICTURE} shows {len(examples.images)} {kind} images of {data_name(run.data)}: "
+            "remove it, if others must not see them."
+        )
         made = Exported(folder / ONNX).translate(examples.images)
         rows = [in_rgb(images) for images in (examples.images, made)]
         count = len(examples.images)

@@ -233,6 +233,7 @@ def require_onnx() -> Any:
     """
     try:
         import onnx
+        import onnxruntime  # noqa: F401  # what is written is tried with it
         import onnxscript  # noqa: F401  # torch's exporter needs it
     except ImportError as error:
         raise UserError(

@@ -246,12 +246,14 @@ def states_of(run: Run, seen: int, *, half: bool) -> Iterator[State]:
     """
     checkpoints = run.directory.checkpoints
     best = checkpoints.best()
-    wanted = [(seen, True, False)]
+    averaged = run.config.ema_half_life > 0  # else the average is G itself
+    wanted = [(seen, averaged, False)]
     net = untrained(run).net
     if isinstance(net, GeneratorPair):
-        wanted.append((seen, True, True))
-    wanted.append((seen, False, False))
-    wanted += [(each, True, False) for each in reversed(checkpoints.seen()) if each != seen]
+        wanted.append((seen, averaged, True))
+    if averaged:
+        wanted.append((seen, False, False))
+    wanted += [(each, averaged, False) for each in reversed(checkpoints.seen()) if each != seen]
     if isinstance(net, GeneratorPair):
         wanted += [(each, ema, True) for each, ema, reverse in wanted if not reverse][1:]
     for at, ema, reverse in wanted[:MOST_STATES]:

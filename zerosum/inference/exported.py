@@ -178,7 +178,9 @@ class OnnxNet(nn.Module):
 
     def _broken(self, reason: str) -> UserError:
         reason = " ".join(reason.split())
-        return UserError(f"'{self.path}' does not do what it says: {reason:.200}. {AGAIN}")
+        return UserError(
+            f"'{self.path}' does not do what it says: {reason[:200].rstrip('.')}. {AGAIN}"
+        )
 
 
 def open_session(path: Path) -> tuple[Any, Description]:
@@ -207,7 +209,7 @@ def open_session(path: Path) -> tuple[Any, Description]:
     except Exception as error:  # of many kinds, none of them public
         reason = " ".join(str(error).split())
         raise UserError(
-            f"'{path}' is no ONNX file that can be run: {reason:.200}. {AGAIN}"
+            f"'{path}' is no ONNX file that can be run: {reason[:200].rstrip('.')}. {AGAIN}"
         ) from None
     if told is None:
         raise UserError(
