@@ -87,3 +87,15 @@ def test_enormous_values_are_drawn_at_the_rim():
     assert axis.ticks(5)
     assert 0 <= axis.at(1e308) <= 1
     assert Axis(0, 1).at(1e308) == 2
+
+
+@pytest.mark.parametrize("values", [(1e308, -1e308, 0.0), (5e-324, 1.0), (1e-310, 1e100)])
+def test_a_chart_of_any_finite_values_is_drawn(values):
+    made = chart(list(enumerate(values)))
+    assert not {"nan", "inf"} & set(re.findall("[a-z]+", made))
+
+
+def test_the_spark_of_enormous_values_shows_which_is_more():
+    made = str(sparkline([(0, 1e308), (1, -1e308)]))
+    high, low = re.search(r'd="M0.0 ([\d.]+)L1000.0 ([\d.]+)"', made).groups()
+    assert 0 < float(high) < float(low) < 1000

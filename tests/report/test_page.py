@@ -282,3 +282,19 @@ def test_damaged_checkpoints_leave_their_pictures_out(run):
     found = Elements(report(run, language="en", notice=notices.append))
     assert "without pictures that G would make" in notices[0]
     assert "walk" not in [attributes["id"] for attributes in found.all("section")]
+
+
+def test_more_images_than_the_budget_are_not_counted_against_it(make_run):
+    directory = make_run("a")
+    directory.append_log({"epoch": 5, "seen": 48, "loss_D": 1.0, "loss_G": 1.0})
+    text = shown(directory).text
+    assert "48 images" in text
+    assert "of 40 images" not in text
+
+
+def test_names_do_not_turn_the_text_round(make_run):
+    directory = make_run("a")
+    damage(directory, classes=["cat\u202egnp", "dog\u2066"])
+    html = page(collect(directory), None, language="en")
+    assert not {"\u202e", "\u2066"} & set(html)
+    assert "cat\\u202egnp" in html

@@ -28,6 +28,7 @@ MOST_PIXELS = 480
 SHARPER_BELOW = 400
 """Pictures of fewer pixels across are enlarged with their pixels' edges kept: class `pixels`."""
 LARGE_PNG, WEBP_QUALITY = 40_000, 85
+TURNING = {code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
 MOST_ENLARGED = 12
 """The sides of the squares that a picture's pixels may have been enlarged to."""
 
@@ -60,9 +61,18 @@ def environment() -> Environment:
         loader=PackageLoader("zerosum", "pages"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=readable,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def readable(value: object) -> object:
+    """What a template is given, with its controls of direction shown: they would turn text round.
+
+    `zerosum.data.names` shows them the same way.
+    """
+    return value.translate(TURNING) if type(value) is str else value
 
 
 def text_of(name: str) -> str:

@@ -42,7 +42,7 @@ class Band:
     end: float
 
 
-ENORMOUS = 1e100
+ENORMOUS, MINUTE = 1e100, 1e-100
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def log_ticks(low: float, high: float, most: int) -> list[float]:
 def vertical(values: Sequence[float], *, room: float = 0.08) -> Axis:
     """The axis that shows all values, with a share of their span as room beyond them."""
     low, high = clamped(min(values)), clamped(max(values))
-    if low > 0 and high / low > LOG_RATIO:
+    if low > MINUTE and high / low > LOG_RATIO:
         factor = (high / low) ** room
         return Axis(low / factor, high * factor, log=True)
     beyond = room * (high - low) or abs(high) * 0.1 or 1.0
@@ -189,7 +189,7 @@ def sparkline(points: Sequence[Point]) -> Markup:
     """A small line without axes, or nothing of a single point; words beside it tell the same."""
     if len(points) < 2:
         return Markup("")
-    low, high = (pick(value for _, value in points) for pick in (min, max))
+    low, high = (clamped(pick(value for _, value in points)) for pick in (min, max))
     room = 0.1 * (high - low) or 1.0
     x, y = Axis(points[0][0], points[-1][0]), Axis(low - room, high + room)
     return Markup('<svg class="spark" aria-hidden="true">{}</svg>').format(

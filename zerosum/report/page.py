@@ -110,7 +110,7 @@ def summary(facts: Facts, words: Words) -> dict[str, Any]:
     seen = f"{history.seen:,}"
     done = (
         words("progress.open", seen=seen)
-        if facts.budget is None
+        if facts.budget is None or history.seen > facts.budget  # by the last whole batch
         else words("progress", seen=seen, budget=f"{facts.budget:,}")
     )
     parts = [words(f"state.{facts.state}")]

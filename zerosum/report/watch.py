@@ -147,7 +147,8 @@ def status_of(directory: RunDirectory, words: Words) -> dict[str, Any]:
         quiet = words("live.quiet") if directory.exists() else words("waiting.title")
         return {"state": quiet, "detail": "", "head": "", "done": 0, "running": False}
     share = min(1.0, max(0.0, float(seen or 0) / float(budget)))
-    parts = [words("progress", seen=f"{seen:,}", budget=f"{budget:,}")]
+    done = "progress.open" if seen > budget else "progress"  # by the last whole batch
+    parts = [words(done, seen=f"{seen:,}", budget=f"{budget:,}")]
     age = max(0.0, time.time() - mark(directory.progress_path)[2] / 1e9)
     running = facts.get("state") == "training" and age < STALE_SECONDS
     if facts.get("state") != "training":
