@@ -74,15 +74,33 @@ def test_a_run_that_goes_on_is_read_back_with_each_step_once(train_tiny, tmp_pat
     assert sent == {path.read_bytes() for path in run.directory.pictures()}
 
 
-def test_without_an_account_it_stays_on_the_disk(monkeypatch):
+@pytest.mark.parametrize(
+    ("mode", "key", "netrc", "offline"),
+    [
+        ("offline", "k" * 40, False, True),
+        ("online", None, False, False),
+        (None, None, False, True),
+        (None, "k" * 40, False, False),
+        (None, None, True, False),
+    ],
+)
+def test_without_an_account_it_stays_on_the_disk(
+    monkeypatch, tmp_path, capfd, mode, key, netrc, offline
+):
     import wandb
 
-    for mode, key, offline in (
-        ("offline", "k", True),
-        ("online", None, False),
-        ("", None, True),
-        ("", "k", False),
-    ):
+    wandb.teardown()  # it reads the environment once
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    if mode:
         monkeypatch.setenv("WANDB_MODE", mode)
-        monkeypatch.setattr(type(wandb.api), "api_key", property(lambda self, key=key: key))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    if key:
+        monkeypatch.setenv("WANDB_API_KEY", key)
+    if netrc:
+        (tmp_path / "netrc").write_text("default login user password " + "k" * 40)
+    try:
         assert is_offline() == offline
+    finally:
+        wandb.teardown()
+    assert "deprecated" not in capfd.readouterr().err

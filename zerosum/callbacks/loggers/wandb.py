@@ -54,9 +54,15 @@ class WandbLogger:
 def is_offline() -> bool:
     """Whether to keep it on the disk: neither WANDB_MODE nor an account says otherwise."""
     import wandb
+    from requests.utils import get_netrc_auth
 
     asked = os.environ.get("WANDB_MODE")
-    return asked == "offline" if asked else wandb.api.api_key is None
+    if asked:
+        return asked == "offline"
+    # Where wandb itself looks; its own ways to ask warn of their end, or ask its server.
+    settings = wandb.setup().settings
+    token = getattr(settings, "identity_token_file", None)  # which old versions have not
+    return not (settings.api_key or token or get_netrc_auth(settings.base_url))
 
 
 def open_run(run: Sent) -> WandbLogger:
