@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from vanilla import plain_nets
 
 import zerosum
 from zerosum import data, recipes
@@ -55,14 +56,7 @@ def plain_script(pixels: Tensor, *, seed: int) -> dict[str, Pixels]:
         By the name of the weights, uint8 (10000, 28, 28, 1).
     """
     torch.manual_seed(seed)
-    G = nn.Sequential(
-        nn.Linear(100, 256), nn.ReLU(), nn.Linear(256, 512), nn.ReLU(),
-        nn.Linear(512, 784), nn.Tanh(),
-    )  # fmt: skip
-    D = nn.Sequential(
-        nn.Linear(784, 512), nn.LeakyReLU(0.2), nn.Linear(512, 256), nn.LeakyReLU(0.2),
-        nn.Linear(256, 1), nn.Sigmoid(),
-    )  # fmt: skip
+    G, D = plain_nets()
     criterion = nn.BCELoss()
     G_adam = torch.optim.Adam(G.parameters(), lr=2e-4, betas=(0.5, 0.999))
     D_adam = torch.optim.Adam(D.parameters(), lr=2e-4, betas=(0.5, 0.999))

@@ -66,7 +66,7 @@ class PerSampleMnist(torch.utils.data.Dataset):
         return tensor.sub_(mean.view(-1, 1, 1)).div_(std.view(-1, 1, 1)), int(self.labels[index])
 
 
-def plain_script(images: ImageSet) -> Contestant:
+def plain_nets() -> tuple[nn.Sequential, nn.Sequential]:
     G = nn.Sequential(
         nn.Linear(100, 256), nn.ReLU(), nn.Linear(256, 512), nn.ReLU(),
         nn.Linear(512, 784), nn.Tanh(),
@@ -75,6 +75,11 @@ def plain_script(images: ImageSet) -> Contestant:
         nn.Linear(784, 512), nn.LeakyReLU(0.2), nn.Linear(512, 256), nn.LeakyReLU(0.2),
         nn.Linear(256, 1), nn.Sigmoid(),
     )  # fmt: skip
+    return G, D
+
+
+def plain_script(images: ImageSet) -> Contestant:
+    G, D = plain_nets()
     criterion = nn.BCELoss()
     G_adam = torch.optim.Adam(G.parameters(), lr=2e-4, betas=(0.5, 0.999))
     D_adam = torch.optim.Adam(D.parameters(), lr=2e-4, betas=(0.5, 0.999))

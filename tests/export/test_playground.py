@@ -1,9 +1,9 @@
+import base64
 import json
 import re
 
 import numpy as np
 import pytest
-import torch
 
 import zerosum
 from zerosum.data.spec import DataSpec
@@ -11,22 +11,15 @@ from zerosum.errors import UserError
 from zerosum.export import playground as module
 from zerosum.export.onnx_model import describe
 from zerosum.export.playground import (
-    Opinion,
-    OpinionWithoutClasses,
-    as_script_json,
     examples_told,
-    inlined,
     palette,
     pattern,
     playground,
     require_drawable,
     require_small,
-    runtime,
-    runtime_script,
     states_of,
 )
 from zerosum.inference.description import Description
-from zerosum.pages import text_of
 
 SCRIPT = re.compile(r'<script type="application/json" id="facts">(.*?)</script>', re.S)
 
@@ -44,9 +37,9 @@ def page(run):
 def test_it_knows_what_sample_makes(run, page):
     facts = facts_of(page)
     made = run.sample_with_inputs(64, seed=0, device="cpu")
-    z = np.frombuffer(module.base64.b64decode(facts["z"]), "<f4").reshape(64, 4)
+    z = np.frombuffer(base64.b64decode(facts["z"]), "<f4").reshape(64, 4)
     assert (z == made.z).all()
-    expected = np.frombuffer(module.base64.b64decode(facts["expected"]), np.uint8)
+    expected = np.frombuffer(base64.b64decode(facts["expected"]), np.uint8)
     assert (expected.reshape(16, 1, 8, 8) == made.samples[:16].transpose(0, 3, 1, 2)).all()
     # Three checkpoints are kept or two, of which one is the best; and the raw weights.
     states = [(each["seen"], each["ema"]) for each in facts["states"]]
@@ -96,47 +89,6 @@ def test_sources_that_no_browser_can_draw_are_refused():
         require_drawable(about)
 
 
-def test_the_runtime_is_held_to_its_sum(monkeypatch, tmp_path):
-    script = runtime_script()
-    assert "import.meta" not in script
-    assert "export{" not in script
-    assert "InferenceSession:" in script
-    runtime.cache_clear()
-    monkeypatch.setattr(module.gzip, "decompress", lambda _: b"another")
-    with pytest.raises(UserError, match=r"wasm of zerosum's own was changed"):
-        runtime("ort-wasm-simd-threaded.wasm")
-    runtime.cache_clear()
-
-
-def test_modules_become_one_script():
-    script = inlined(module.SCRIPTS)
-    assert not re.search(r"^(import|export) ", script, re.M)
-    assert "</script" not in script
-    # Each imports from those before it alone, so that their order is right.
-    for index, name in enumerate(module.SCRIPTS):
-        needed = re.findall(r'from "\./(\w+\.js)"', text_of(name))
-        assert set(needed) <= set(module.SCRIPTS[:index])
-
-
-@pytest.mark.parametrize("language", ["en", "zh"])
-def test_each_text_is_there_and_used(language):
-    texts = json.loads(text_of(f"play_{language}.json"))
-    english = json.loads(text_of("play_en.json"))
-    assert texts.keys() == english.keys()
-    for key, text in texts.items():
-        assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", english[key]))
-    code = text_of("play.html.jinja") + "".join(map(text_of, module.SCRIPTS))
-    made = {"lead_noise", "lead_points", "lead_translation"}
-    made |= {f"{kind}_{end}" for kind in ("probability", "score") for end in ("low", "high")}
-    assert [key for key in texts if key not in made and f'"{key}"' not in code] == []
-
-
-def test_json_cannot_end_its_element():
-    text = as_script_json({"name": "</script><!--&"})
-    assert not set("<>&") & set(text)
-    assert json.loads(text) == {"name": "</script><!--&"}
-
-
 def test_few_colours_are_kept_and_many_are_reduced():
     few = np.zeros((2, 4, 4, 3), np.uint8)
     few[0, 0, 0] = (255, 0, 16)
@@ -155,20 +107,6 @@ def test_without_an_average_there_are_no_two_states(save_run_anew, tmp_path, mon
     spec = DataSpec(shape=(1, 8, 8))
     run = save_run_anew(tmp_path / "run", "vanilla", spec=spec, ema_half_life=0)
     assert [each.ema for each in states_of(run, 640, half=False)] == [False]
-
-
-class Sum(torch.nn.Module):
-    """A D that adds up what it sees, and names two classes."""
-
-    def forward(self, images, condition):
-        total = images.flatten(1).sum(1) + 100 * condition.sum(1)
-        return torch.stack([total, total, total], dim=1)
-
-
-def test_a_D_of_packs_sees_a_point_as_often():
-    points, classes = torch.tensor([[1.0, 2.0], [0.5, 0.0]]), torch.eye(2)
-    assert Opinion(Sum(), 3)(points, classes).tolist() == [[309.0], [301.5]]
-    assert OpinionWithoutClasses(Opinion(Sum(), 2))(points).tolist() == [[6.0], [1.0]]
 
 
 @pytest.mark.slow

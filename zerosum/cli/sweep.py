@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from zerosum.cli.show import show
-from zerosum.cli.train import Chosen, about, choose, setting_flags, stub, value_of
+from zerosum.cli.train import Chosen, ConfigFile, about, choose, setting_flags, stub, value_of
 from zerosum.recipes import RECIPES
 from zerosum.streams import quiet_interrupts
 
@@ -85,13 +85,7 @@ def sweep_command(chosen: Chosen, data: str | None) -> Callable[..., None]:
             ),
         ] = None,
         sampler_seed: Annotated[int, Parameter(help="Decides what is tried.")] = 0,
-        config: Annotated[
-            Path | None,
-            Parameter(
-                help="A TOML file of settings, recipe and out, or a run's config.json; flags "
-                "overrule it."
-            ),
-        ] = None,
+        config: ConfigFile = None,
     ) -> None:
         with quiet_interrupts():
             from zerosum.sweeps.plan import make_plan

@@ -24,6 +24,12 @@ from zerosum.streams import quiet_interrupts
 
 DEFAULT_RECIPE = "vanilla"
 Values = Mapping[str, Any]
+ConfigFile = Annotated[
+    Path | None,
+    Parameter(
+        help="A TOML file of settings, recipe and out, or a run's config.json; flags overrule it."
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,13 +217,7 @@ def train_command(chosen: Chosen, data: str | None) -> Callable[..., None]:
     def command(
         *,
         settings: Any = None,
-        config: Annotated[
-            Path | None,
-            Parameter(
-                help="A TOML file of settings, recipe and out, or a run's config.json; flags "
-                "overrule it."
-            ),
-        ] = None,
+        config: ConfigFile = None,
         resume: Annotated[
             Path | None,
             Parameter(help="Go on with the run in this directory: it needs no other flag."),

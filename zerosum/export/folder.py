@@ -317,7 +317,7 @@ def facts_of(
             "range": [-1, 1],
         },
         "seen": seen,
-        "ema": ema,
+        "ema": ema and run.config.ema_half_life > 0,
         "half": half,
         "reverse": reverse,
         "parity": parity.to_json(),

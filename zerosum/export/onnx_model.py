@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -63,7 +63,7 @@ class GivenItsNoise(nn.Module):
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self._masks: list[Tensor] = []
-        self.net = replace_noise(net, lambda: GivenNoise(self._masks))
+        self.net = replace_noise(net, lambda _: GivenNoise(self._masks))
 
     def forward(self, images: Tensor, *masks: Tensor) -> Tensor:
         """Images (b, c, h, w) in [-1, 1], sides in multiples -> images (b, c, h, w)."""
@@ -93,6 +93,30 @@ def to_onnx(G: Generator, spec: DataSpec, *, data: str = "", half: bool = False)
     description = describe(G, spec, data=data)
     net, examples, shapes = traceable(G, description)
     onnx = require_onnx()
+    model = converted(net, examples, shapes, description.input_names)
+    if half:
+        halve_weights(model)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA, json.dumps(description.to_json())
+    onnx.checker.check_model(model, full_check=True)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+def converted(
+    net: nn.Module, examples: tuple[Tensor, ...], shapes: Any, names: Sequence[str]
+) -> Any:
+    """Turn a module into an ONNX model that tells nothing of this machine.
+
+    Args:
+        net: the module.
+        examples: of its inputs, in batches of more than 1.
+        shapes: which of their sides are free, as `torch.export` takes it.
+        names: of its inputs.
+
+    Raises:
+        UserError: it cannot be exported.
+    """
     try:
         with quiet():
             program = torch.onnx.export(
@@ -101,7 +125,7 @@ def to_onnx(G: Generator, spec: DataSpec, *, data: str = "", half: bool = False)
                 dynamo=True,
                 external_data=False,
                 dynamic_shapes=shapes,
-                input_names=list(description.input_names),
+                input_names=list(names),
                 output_names=[OUTPUT],
                 opset_version=OPSET,
                 verbose=False,
@@ -118,13 +142,7 @@ def to_onnx(G: Generator, spec: DataSpec, *, data: str = "", half: bool = False)
     assert program is not None
     model = program.model_proto
     strip(model)
-    if half:
-        halve_weights(model)
-    entry = model.metadata_props.add()
-    entry.key, entry.value = METADATA, json.dumps(description.to_json())
-    onnx.checker.check_model(model, full_check=True)
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
+    return model
 
 
 def describe(G: Generator, spec: DataSpec, *, data: str = "") -> Description:
@@ -170,7 +188,7 @@ def find_noise(net: nn.Module, channels: int, side: int) -> tuple[NoiseInput, ..
     if not keeps:
         return ()
     shapes: list[torch.Size] = []
-    probed = replace_noise(plain(net).cpu(), lambda: Probe(shapes))
+    probed = replace_noise(plain(net).cpu(), lambda _: Probe(shapes))
     with torch.no_grad():
         probed(torch.zeros(1, channels, side, side))
     return tuple(
@@ -179,12 +197,12 @@ def find_noise(net: nn.Module, channels: int, side: int) -> tuple[NoiseInput, ..
     )
 
 
-def replace_noise(net: nn.Module, make: Any) -> nn.Module:
-    """Put something in the place of each noise of a net, in place."""
+def replace_noise(net: nn.Module, make: Callable[[unet.Dropout], nn.Module]) -> nn.Module:
+    """Put what is made of it in the place of each noise of a net, in place."""
     for parent in list(net.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, unet.Dropout):
-                setattr(parent, name, make())
+                setattr(parent, name, make(child))
     return net
 
 

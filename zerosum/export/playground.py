@@ -8,56 +8,42 @@ itself. Its policy lets it run its own two scripts, by their hashes, and load no
 from __future__ import annotations
 
 import base64
-import gzip
-import hashlib
 import io
-import json
-import re
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import cache
-from importlib import resources
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from zerosum._version import __version__
 from zerosum.config.specs import Language, language_here
 from zerosum.data.arrays import Pixels
-from zerosum.data.catalog import DATASETS, mixture_of
-from zerosum.data.images import safe_name
+from zerosum.data.catalog import mixture_of
 from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError
 from zerosum.export.examples import example_sources
 from zerosum.export.onnx_model import (
-    OPSET,
     describe,
-    quiet,
+    replace_noise,
     require_onnx,
     rounded,
-    strip,
     to_onnx,
 )
+from zerosum.export.opinion import opinion_onnx
 from zerosum.export.parity import measure_parity
+from zerosum.export.play_page import State, packed_size, render, runtime
 from zerosum.game.cycle import GeneratorPair
-from zerosum.game.generation import Generation
 from zerosum.game.sampling import Generator
 from zerosum.inference.description import Description
 from zerosum.inference.directions import principal_directions
-from zerosum.inference.exported import OUTPUT
 from zerosum.inference.run import Run
-from zerosum.nets import unet
 from zerosum.nets.layers import plain
-from zerosum.pages import allowed, environment, text_of, write_html
-from zerosum.recipes import build_generator
-from zerosum.seeds import own_randomness
+from zerosum.pages import write_html
 
 LARGEST = 64 * 2**20
 """Bytes of a page. A browser unpacks it in memory several times over."""
@@ -83,32 +69,6 @@ DRAWABLE = (1, 3, 4)
 
 
 CPU = torch.device("cpu")
-RUNTIME = "onnxruntime"
-SCRIPTS = (
-    *("play_maths.js", "play_page.js", "play_latents.js", "play_noise.js", "play_points.js"),
-    *("play_translate.js", "play_main.js"),
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class State:
-    """One state of the weights that the page can switch to.
-
-    Attributes:
-        seen: images that G had seen.
-        ema: whether these are the averaged weights.
-        reverse: whether G goes from target to source.
-        best: whether it is the best checkpoint.
-        model: G's ONNX file.
-        opinion: D's, where points are made; else None.
-    """
-
-    seen: int
-    ema: bool
-    reverse: bool
-    best: bool
-    model: bytes
-    opinion: bytes | None = None
 
 
 def write_playground(
@@ -226,16 +186,6 @@ def expected_size(G: nn.Module, *, half: bool) -> float:
     return (weights * 0.9 + len(runtime("ort-wasm-simd-threaded.wasm"))) * 4 / 3
 
 
-def packed_size(content: bytes) -> int:
-    """Bytes of it in a page, but for base64."""
-    return len(packed(content)) if content else 0
-
-
-def packed(content: bytes) -> bytes:
-    """Compressed, so that equal content gives equal bytes."""
-    return gzip.compress(content, 9, mtime=0)
-
-
 def states_of(run: Run, seen: int, *, half: bool) -> Iterator[State]:
     """Export states of the weights, the most wanted first: the chosen one, raw, other checkpoints.
 
@@ -248,7 +198,7 @@ def states_of(run: Run, seen: int, *, half: bool) -> Iterator[State]:
     best = checkpoints.best()
     averaged = run.config.ema_half_life > 0  # else the average is G itself
     wanted = [(seen, averaged, False)]
-    net = untrained(run).net
+    net = run.untrained(torch.device("meta")).net
     if isinstance(net, GeneratorPair):
         wanted.append((seen, averaged, True))
     if averaged:
@@ -281,12 +231,6 @@ def checked_onnx(G: Generator, spec: DataSpec, *, half: bool) -> bytes:
         path.write_bytes(content)
         measure_parity(path, used, G, spec, describe(used, spec))
     return content
-
-
-def untrained(run: Run) -> Generator:
-    """The run's G without weights, of both ways where it has two."""
-    with own_randomness(CPU):
-        return build_generator(run._recipe, run.config, run.spec, device=torch.device("meta"))
 
 
 # What each kind of page knows besides.
@@ -344,81 +288,11 @@ def points_facts(run: Run, seen: int, G: Generator, about: Description) -> dict[
     }
 
 
-class Opinion(nn.Module):
-    """D's verdict on points, and nothing else of what it says."""
-
-    def __init__(self, net: nn.Module, packed: int) -> None:
-        super().__init__()
-        self.net = net
-        self.packed = packed
-
-    def forward(self, points: Tensor, classes: Tensor) -> Tensor:
-        """Points (b, 2) and one-hot classes (b, k), of which k may be 0 -> logits (b, 1).
-
-        A D that judges several points together sees the same one as often.
-        """
-        images = torch.cat([points[:, :, None, None]] * self.packed, dim=1)
-        logits: Tensor = self.net(images, torch.cat([classes] * self.packed, dim=1))
-        return logits[:, :1]
-
-
-class OpinionWithoutClasses(nn.Module):
-    """The same where there are no classes, which the file then does not ask for."""
-
-    def __init__(self, opinion: Opinion) -> None:
-        super().__init__()
-        self.opinion = opinion
-
-    def forward(self, points: Tensor) -> Tensor:
-        """Points (b, 2) -> logits (b, 1)."""
-        logits: Tensor = self.opinion(points, points[:, :0])
-        return logits
-
-
-def opinion_onnx(run: Run, seen: int) -> bytes | None:
-    """D as an ONNX file, which takes points and, if D is told them, classes.
-
-    None where a recipe of the user's own has a forward of its own: then how D is asked is its
-    own matter.
-    """
-    with own_randomness(CPU):
-        game = run._recipe.build(run.config, run.spec, device=CPU)
-    forward = game.forward
-    if not isinstance(forward, Generation):
-        return None
-    snapshot = run.directory.checkpoints.load(seen, lambda _: None)
-    D = game.D.net
-    D.load_state_dict(snapshot.group("D"))
-    num_classes = 0 if forward.classifier else forward.num_classes
-    opinion = Opinion(plain(D), forward.packed)
-    net = opinion if num_classes else OpinionWithoutClasses(opinion)
-    batch = torch.export.Dim("batch")
-    examples = (torch.zeros(3, 2), *([torch.zeros(3, num_classes)] if num_classes else []))
-    names = ["points", "classes"][: len(examples)]
-    with quiet():
-        program = torch.onnx.export(
-            net.eval(),
-            examples,
-            dynamo=True,
-            external_data=False,
-            dynamic_shapes=tuple({0: batch} for _ in examples),
-            input_names=names,
-            output_names=[OUTPUT],
-            opset_version=OPSET,
-            verbose=False,
-        )
-    assert program is not None
-    model = program.model_proto
-    strip(model)
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
-
-
 def translation_facts(
     run: Run, seen: int, about: Description, notice: Callable[[str], None]
 ) -> dict[str, Any]:
     """What a page that translates knows: examples, colours, noise, and one translation."""
-    both = isinstance(untrained(run).net, GeneratorPair)
+    both = isinstance(run.untrained(torch.device("meta")).net, GeneratorPair)
     ways = {
         "forward": way_facts(run, seen, about, examples_told(run, notice, reverse=False), False)
     }
@@ -478,12 +352,7 @@ class RecordedNoise(nn.Module):
 
 def with_recorded_noise(net: nn.Module, masks: list[Tensor]) -> nn.Module:
     """A copy of a net that translates, which keeps the masks of its noise."""
-    net = plain(net)
-    for parent in list(net.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, unet.Dropout):
-                setattr(parent, name, RecordedNoise(child.probability, masks))
-    return net
+    return replace_noise(plain(net), lambda noise: RecordedNoise(noise.probability, masks))
 
 
 def examples_told(run: Run, notice: Callable[[str], None], *, reverse: bool) -> Pixels | None:
@@ -536,101 +405,3 @@ def png_url(image: Pixels) -> str:
 def encoded(array: NDArray[Any]) -> str:
     """The bytes of an array, little-endian, in base64."""
     return base64.b64encode(array.astype(array.dtype.newbyteorder("<")).tobytes()).decode()
-
-
-# The page itself.
-
-
-@cache
-def runtime(name: str) -> bytes:
-    """One of the runtime's files, gzipped, held to the sha256 that its tool wrote down.
-
-    Raises:
-        UserError: the installation was changed.
-    """
-    folder = resources.files("zerosum").joinpath(f"pages/{RUNTIME}")
-    content = folder.joinpath(f"{name}.gz").read_bytes()
-    known = json.loads(folder.joinpath(f"{RUNTIME}.json").read_text("utf-8"))["sha256"]
-    if hashlib.sha256(gzip.decompress(content)).hexdigest() != known[name]:
-        raise UserError(f"The file {name} of zerosum's own was changed. Install zerosum anew.")
-    return content
-
-
-def runtime_script() -> str:
-    """onnxruntime-web's module as a plain script, which leaves its exports in `ort`.
-
-    A page in a file has no other file to import, and Firefox no `import.meta` outside a module.
-    """
-    code = gzip.decompress(runtime("ort.wasm.bundle.min.mjs")).decode()
-    code = code.replace("import.meta.url", '"blob:zerosum"')
-    code = re.sub(r"\n//# sourceMappingURL=.*\s*$", "", code)
-    exports = re.search(r"export\{([^{}]*)\};?\s*$", code)
-    assert exports is not None
-    pairs = [each.split(" as ") for each in exports[1].split(",")]
-    names = ",".join(f"{theirs}:{ours}" for ours, theirs in pairs)
-    return f"var ort=(()=>{{{code[: exports.start()]}return{{{names}}}}})();\n"
-
-
-def inlined(names: tuple[str, ...]) -> str:
-    """Our own modules as one script, in this order; each imports from those before it."""
-    parts = []
-    for name in names:
-        code = text_of(name)
-        code = re.sub(r'^import \{[^}]*\} from "\./[\w.]+";\n', "", code, flags=re.M)
-        parts.append(re.sub(r"^export (?=(async )?function|const|class)", "", code, flags=re.M))
-    return '"use strict";\n(() => {\n' + "\n".join(parts) + "\n})();\n"
-
-
-def render(run: Run, facts: dict[str, Any], states: list[State], *, language: Language) -> str:
-    """Fill in the template."""
-    texts: dict[str, str] = json.loads(text_of(f"play_{language}.json"))
-    script, engine, css = (
-        inlined(SCRIPTS),
-        runtime_script() + text_of("play_engine.js"),
-        text_of("play.css"),
-    )
-    policy = "; ".join(
-        [
-            "default-src 'none'",
-            f"script-src {allowed(script)} {allowed(engine)} 'wasm-unsafe-eval'",
-            f"style-src {allowed(css)}",
-            "img-src data: blob:",
-            "worker-src blob:",
-            "base-uri 'none'",
-            "form-action 'none'",
-        ]
-    )
-    files = {"engine": packed(engine.encode()), "wasm": runtime("ort-wasm-simd-threaded.wasm")}
-    for index, state in enumerate(states):
-        files[f"model-{index}"] = packed(state.model)
-        if state.opinion:
-            files[f"opinion-{index}"] = packed(state.opinion)
-    data = run.config.data
-    name = data if data in DATASETS else safe_name(Path(data))
-    facts = facts | {"texts": texts}
-    return (
-        environment()
-        .get_template("play.html.jinja")
-        .render(
-            language=language,
-            policy=policy,
-            css=Markup(css),
-            script=Markup(script),
-            t=texts.__getitem__,
-            kind=facts["kind"],
-            facts=facts,
-            facts_json=Markup(as_script_json(facts)),
-            files={key: Markup(base64.b64encode(each).decode()) for key, each in files.items()},
-            recipe=run.recipe.rpartition(":")[2] if ":" in run.recipe else run.recipe,
-            data=name,
-            classes=facts["about"]["classes"],
-            version=__version__,
-            licence=Markup.escape(text_of(f"{RUNTIME}/LICENSE")),
-        )
-    )
-
-
-def as_script_json(facts: dict[str, Any]) -> str:
-    """JSON that cannot end the element it stands in, whatever users have named."""
-    text = json.dumps(facts, allow_nan=False, sort_keys=True)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
