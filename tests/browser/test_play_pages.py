@@ -297,3 +297,38 @@ def test_hostile_names_stay_words(drive, noise):
     )
     assert scripts == 1  # the page's own
     assert "<script>alert(1)<" in labels
+
+
+def test_an_image_is_dropped_or_pasted_as_it_is_opened(drive, translation, tmp_path):
+    _, page = translation
+    path = tmp_path / "white.png"
+    Image.new("RGB", (40, 60), (255, 255, 255)).save(path)
+    content = base64.b64encode(path.read_bytes()).decode()
+
+    def given(event):
+        return f"""(() => {{ const given = new DataTransfer();
+          const bytes = Uint8Array.from(atob("{content}"), (each) => each.charCodeAt(0));
+          given.items.add(new File([bytes], "white.png", {{ type: "image/png" }}));
+          {event};
+          return new Promise((done) => setTimeout(() => done(0), 400)); }})()"""
+
+    drop = given("""document.getElementById("drop").dispatchEvent(
+      new DragEvent("drop", { dataTransfer: given, bubbles: true, cancelable: true }))""")
+    # Firefox lets no script fill the clipboard of an event that it makes.
+    paste = given("""const event = new Event("paste", { bubbles: true });
+      Object.defineProperty(event, "clipboardData", { value: given });
+      document.dispatchEvent(event)""")
+    upload = [
+        {"upload": ["#file", str(path)]},
+        {"evaluate": "new Promise(done => setTimeout(() => done(0), 400))"},
+    ]
+    source = "#source"
+    steps = [{"idle": True}, *look(source)]
+    for way in ([{"evaluate": drop}], [{"evaluate": paste}], upload):
+        steps += [{"click": "#clear"}, *look(source), *way, {"idle": True}, *look(source)]
+    found = [each[0] for each in drive(page, *steps) if isinstance(each, list)]
+    first, *pairs = found
+    cleared, given_there = pairs[::2], pairs[1::2]
+    assert len(given_there) == 3
+    assert len(set(given_there)) == 1
+    assert not set(given_there) & {first, *cleared}
