@@ -2,6 +2,7 @@
 
     python benchmarks/plain_script.py             # what docs/plain_script.json lacks: hours
     python benchmarks/plain_script.py --seeds 2   # of the first two seeds only
+    python benchmarks/plain_script.py --side plain   # of one side only, beside the other
 
 The plain script: Sigmoid at the end of D and BCELoss, Adam as torch makes it, `torch.manual_seed`
 and torch's one stream of random numbers, G's graph kept on D's turn. zerosum's recipe: logits and
@@ -155,20 +156,27 @@ def by_seed(item: tuple[str, Any]) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=SEEDS, help="seeds 0 to one below this")
+    parser.add_argument("--side", choices=TITLES, help="train this one only")
     arguments = parser.parse_args()
     torch.set_flush_denormal(True)
     pixels = data.load("mnist").images.view(-1, 784).float().div(127.5).sub(1)
     for seed in range(arguments.seeds):
-        for side in TITLES:
-            known = json.loads(FOUND.read_text("utf-8")) if FOUND.exists() else {}
-            if str(seed) in known.get(side, {}):
+        for side in [arguments.side] if arguments.side else TITLES:
+            if str(seed) in read_found().get(side, {}):
                 continue
             samples = recipe(seed=seed) if side == "zerosum" else plain_script(pixels, seed=seed)
             found = {weights: judged(images) for weights, images in samples.items()}
+            known = read_found()  # anew: the other side may have been written meanwhile
             known.setdefault(side, {})[str(seed)] = found
             FOUND.write_text(json.dumps(known, indent=1) + "\n", "utf-8")
             print(f"{TITLES[side]}, seed {seed}: {found}", flush=True)
-    print("\n".join(table(json.loads(FOUND.read_text("utf-8")))))
+    print("\n".join(table(read_found())))
+
+
+def read_found() -> dict[str, dict[str, dict[str, dict[str, float]]]]:
+    """What is known: side, seed, weights, metric."""
+    known: dict[str, Any] = json.loads(FOUND.read_text("utf-8")) if FOUND.exists() else {}
+    return known
 
 
 if __name__ == "__main__":
