@@ -2,13 +2,14 @@
 
     python benchmarks/results.py                  # every row that is not complete yet: hours
     python benchmarks/results.py vanilla-mnist    # one row
+    python benchmarks/results.py --seeds 1        # only the first seed of each
     python benchmarks/results.py --pace           # images a second of every recipe, a minute in all
 
 Each row is `zerosum train --seeds N`, in runs/results/, and `zerosum evaluate` of each run's best
 and newest checkpoint: 10,000 samples of the average of G against the 10,000 test images, in the
 features of the classifier that knows the data's classes, or in random ones. A run that was begun
-goes on, one that is complete is judged from what is kept. Metrics go to docs/results.json, from
-which all tables are made anew: a row more leaves the others as they are. The picture of a row is
+goes on. The metrics of a seed go to docs/results.json as soon as it is judged, and a seed that is
+there is not trained again; all tables are made anew from this file. The picture of a row is
 `zerosum sample -n 32` of the last checkpoint of its first seed.
 
 The pace is measured apart from the training, which may have shared the machine: run it alone.
@@ -49,7 +50,7 @@ PICTURES = Path("images") / "recipes"  # within the docs
 BEGIN, END = "<!-- made by benchmarks/results.py, {}: begin -->", "<!-- end -->"
 METRICS = "fid,kid,precision,recall,density,coverage"
 BY_CLASSIFIER = ",classifier_score,modes"
-GALLERIES = ("mnist", "cifar10")
+GALLERIES = ("mnist", "fashion-mnist", "cifar10")
 PACE_SECONDS = 5
 SAMPLES, COLUMNS = 32, 8
 
@@ -60,7 +61,7 @@ class Row:
 
     recipe: str
     settings: Mapping[str, Any] = field(default_factory=dict)
-    seeds: int = 1
+    seeds: int = 3
 
     @property
     def data(self) -> str:
@@ -101,12 +102,19 @@ ROWS = {
             *("sagan", "cgan", "acgan", "dragan", "r3gan"),
         )
     },
+    **{
+        f"{recipe}-fashion-mnist": Row(
+            recipe=recipe, settings={"data": "fashion-mnist", "precision": "bf16"}
+        )
+        for recipe in ("dcgan", "cgan", "wgan-gp", "r3gan")
+    },
     # Whether what collapses late elsewhere does so here (StudioGAN's logs: DCGAN's best FID of 49
     # ends at 137, LSGAN's of 67 at 331), as far as two cores get: the default budget, narrow nets.
     **{
         f"{recipe}-cifar10": Row(
             recipe=recipe,
             settings={"data": "cifar10", "width": 32, "precision": "bf16"},
+            seeds=1,
         )
         for recipe in ("dcgan", "lsgan")
     },
@@ -117,6 +125,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}")
     parser.add_argument("--pace", action="store_true", help="measure the pace, train nothing")
+    parser.add_argument("--seeds", type=int, default=10, help="no more of each row than so many")
     arguments = parser.parse_args()
     names = arguments.rows or list(ROWS)
     if unknown := set(names) - ROWS.keys():
@@ -125,7 +134,9 @@ def main() -> None:
         if arguments.pace:
             keep(PACES, name, pace(ROWS[name]))
         else:
-            keep(RESULTS, name, judged(name, ROWS[name]))
+            for seed in range(min(ROWS[name].seeds, arguments.seeds)):
+                if str(seed) not in read(RESULTS).get(name, {}).get("seeds", {}):
+                    judge(name, ROWS[name], seed)
         write_tables()
 
 
@@ -162,28 +173,27 @@ def pace(row: Row) -> float:
     return dealt / (time.monotonic() - began)
 
 
-def judged(name: str, row: Row) -> dict[str, Any]:
-    """Train a row's runs, or go on with them, and compute the metrics of every seed."""
-    config = config_of(row)
-    runs = train_seeds(row.recipe, config, count=row.seeds, out=Path("runs") / "results" / name)
-    pixels = runs[0].sample(SAMPLES)
-    picture = grid(pixels, columns=COLUMNS, scale=2)
-    (DOCS / PICTURES).mkdir(parents=True, exist_ok=True)
-    picture.save(DOCS / PICTURES / f"{name}.png", optimize=True)
-    trained = open_runs([run.path for run in runs])
-    found: dict[str, Any] = {
+def judge(name: str, row: Row, seed: int) -> None:
+    """Train one seed of a row, or go on with it, and keep its metrics."""
+    config = config_of(row).model_copy(update={"seed": seed})
+    (run,) = train_seeds(row.recipe, config, count=1, out=Path("runs") / "results" / name)
+    if seed == 0:
+        (DOCS / PICTURES).mkdir(parents=True, exist_ok=True)
+        picture = grid(run.sample(SAMPLES), columns=COLUMNS, scale=2)
+        picture.save(DOCS / PICTURES / f"{name}.png", optimize=True)
+    (trained,) = open_runs([run.path])
+    best = best_record(run.log())
+    found = {
+        "best_epoch": best["epoch"] if best else None,
+        **{checkpoint: metrics(trained, row, checkpoint) for checkpoint in ("best", "newest")},
+    }
+    about = {
         "recipe": row.recipe,
         "settings": dict(row.settings),
-        "images": runs[0].log()[-1]["seen"],
-        "seeds": {},
+        "images": run.log()[-1]["seen"],
     }
-    for run in trained:
-        best = best_record(run.run.log())
-        found["seeds"][run.seed] = {
-            "best_epoch": best["epoch"] if best else None,
-            **{checkpoint: metrics(run, row, checkpoint) for checkpoint in ("best", "newest")},
-        }
-    return found
+    before = read(RESULTS).get(name, {}).get("seeds", {})  # only now: other rows may be trained too
+    keep(RESULTS, name, about | {"seeds": before | {str(seed): found}})
 
 
 def metrics(run: Trained, row: Row, checkpoint: str) -> dict[str, Any]:
@@ -217,11 +227,11 @@ def write_tables() -> None:
         shown = {
             name: row
             for name, row in known.items()
-            if ROWS[name].data == data_name and len(row["seeds"]) == 1
+            if ROWS[name].data == data_name and row["recipe"] != "vanilla"
         }
         gallery = [
-            "| recipe | 32 samples, not chosen | Fréchet distance, last (best, epoch) | precision "
-            "| recall | trained on | at this pace |",
+            "| recipe | 32 samples, not chosen | Fréchet distance, last (best, epoch), every seed "
+            "| precision | recall | trained on | at this pace |",
             "|---|---|---|---|---|---|---|",
             *(gallery_row(name, row) for name, row in shown.items()),
         ]
@@ -237,17 +247,21 @@ def insert(page: Path, name: str, lines: list[str]) -> None:
 
 
 def gallery_row(name: str, row: Mapping[str, Any]) -> str:
-    """The line of a recipe that was trained once, with its picture."""
-    (seed,) = row["seeds"].values()
-    newest, best = seed["newest"], seed["best"]
-    distance = next(key for key in newest if key.startswith(("frechet_", "fid")))
+    """The line of a recipe, with the picture of its first seed."""
+    seeds = list(row["seeds"].values())
+    newest = [seed["newest"] for seed in seeds]
+    distance = next(key for key in newest[0] if key.startswith(("frechet_", "fid")))
+    distances = ", ".join(
+        f"{seed['newest'][distance]['value']:.2f} "
+        f"({seed['best'][distance]['value']:.2f}, {seed['best_epoch']})"
+        for seed in seeds
+    )
     speed = read(PACES).get(name)
     time_taken = f"{row['images'] / speed / 60:.0f} min at {speed:,.0f}/s" if speed else ""
     picture = f'<img src="{PICTURES / name}.png" width="246" alt="Samples of {row["recipe"]}">'
     return (
-        f"| `{ROWS[name].command}` | {picture} | {newest[distance]['value']:.2f} "
-        f"({best[distance]['value']:.2f}, {seed['best_epoch']}) "
-        f"| {newest['precision']['value']:.2f} | {newest['recall']['value']:.2f} "
+        f"| `{ROWS[name].command}` | {picture} | {distances} "
+        f"| {means(newest, 'precision', digits=2)} | {means(newest, 'recall', digits=2)} "
         f"| {row['images']:,} images | {time_taken} |"
     )
 
@@ -273,10 +287,10 @@ def table_rows(name: str, row: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def means(results: list[Mapping[str, Any]], metric: str) -> str:
+def means(results: list[Mapping[str, Any]], metric: str, *, digits: int = 3) -> str:
     """A metric's mean over the seeds, where there is such a metric."""
     values = [result[metric]["value"] for result in results if metric in result]
-    return f"{sum(values) / len(values):.3g}" if values else ""
+    return f"{sum(values) / len(values):.{digits}g}" if values else ""
 
 
 if __name__ == "__main__":
