@@ -291,7 +291,9 @@ class TestFiles:
         monkeypatch.setattr(evaluation, "PACE_SECONDS", 0)
         figures_asked = ("--reference", "mnist", "-n", "60", "--metrics", "fid")
         assert run(["evaluate", "digits.npz", *figures_asked]) == 0
-        assert "digits has seen 180 images" in capsys.readouterr().err
+        messages = capsys.readouterr().err
+        assert "digits is shown 180 images" in messages
+        assert "digits has seen 180 of 180 images" in messages
 
 
 class TestProtocols:
@@ -509,7 +511,7 @@ class TestPace:
         assert others == ["slow has seen 70 of 1,000 images: about 8 minutes to go."]
 
     def test_is_not_told_of_what_is_soon_done(self, told):
-        assert told(total=70, looks=7) == []
+        assert told(total=60, looks=6) == []
 
     @pytest.mark.parametrize(
         ("seconds", "words"),
