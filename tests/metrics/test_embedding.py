@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from zerosum.errors import UserError
-from zerosum.metrics.embedding import BATCH, embed, embed_reference, fingerprint
-from zerosum.metrics.features import FeatureNet
+from zerosum.metrics.embedding import embed, embed_reference, fingerprint, unseen
+from zerosum.metrics.features import BATCH, FeatureNet
 
 
 @pytest.fixture
@@ -45,6 +45,17 @@ def test_moments_do_not_depend_on_the_parts(net, looks, images):
     torch.testing.assert_close(seen.moments.scatter / (len(images) - 1), expected.double().T.cov())
 
 
+def test_a_net_is_shown_as_many_as_it_wants_and_the_moments_are_the_same(net, looks, images):
+    expected = embed(net, images, keep_features=True)
+    looks.clear()
+    seen = embed(replace(net, batch=40), images, keep_features=True)
+    assert looks == [40, 40, 20, 40, 40, 20, 5]
+    assert torch.equal(seen.kept_features, expected.kept_features)
+    assert torch.equal(seen.logits, expected.logits)
+    assert torch.equal(seen.moments.mean, expected.moments.mean)
+    assert torch.equal(seen.moments.scatter, expected.moments.scatter)
+
+
 def test_what_nobody_asks_for_is_not_kept(net, images):
     seen = embed(net, images, keep_features=False, keep_logits=False)
     assert (seen.features, seen.logits) == (None, None)
@@ -63,6 +74,20 @@ def test_the_same_images_are_looked_at_once(net, looks, images, cache):
     assert torch.equal(again.logits, first.logits)
     embed_reference(net, images[1:], keep_features=True)
     assert len(looks) == 6
+
+
+def test_a_net_that_rounds_otherwise_is_asked_anew(net, looks, images, cache):
+    embed_reference(net, images[:3], keep_features=True)
+    embed_reference(replace(net, version="2"), images[:3], keep_features=True)
+    assert looks == [3, 3]
+
+
+def test_how_many_images_are_still_to_be_seen(net, images, cache):
+    assert unseen(net, images, keep_features=True) == len(images)
+    embed_reference(net, images, keep_features=True)
+    assert unseen(net, images, keep_features=True) == 0
+    assert unseen(net, images, keep_features=False) == len(images)
+    assert unseen(replace(net, sha256=None), images, keep_features=True) == len(images)
 
 
 def test_a_net_of_ones_own_is_asked_each_time(net, looks, images):

@@ -176,6 +176,26 @@ def test_the_second_time_only_the_samples_are_looked_at(net, mnist, monkeypatch)
     assert len(looked) == 1
 
 
+def test_a_net_is_told_how_many_images_it_will_be_shown(net, mnist):
+    """Of real images only those that are not remembered: neither the reference nor its floor."""
+    told = []
+    shown = []
+
+    def look(images):
+        shown.append(len(images))
+        return net.look(images)
+
+    counting = replace(net, version="for this test", expect=told.append, look=look)
+    images = [subject(each[:120]) for each in mnist]
+    how = {"net": counting, "names": ["fid"], "seed": 0}
+    evaluate(*images, **how)
+    assert told == [240]
+    evaluate(*images, others=images[0], **how)
+    evaluate(*images, others=images[0], **how)
+    assert told == [240, 240, 120]
+    assert sum(shown) == sum(told)
+
+
 def test_images_resized_in_another_way_are_looked_at_anew(net, mnist):
     """The same weights see other features."""
     looked = []

@@ -352,21 +352,51 @@ def choose_net(
 
 
 def telling_pace(net: FeatureNet, notice: Notice) -> FeatureNet:
-    """A net that says now and then how far it is: Inception on a CPU takes its time."""
-    began = said = time.monotonic()
-    seen = 0
+    """A net that says how long it will take, and then how far it is: Inception takes its time.
+
+    The first images warm up, and the pace of the next ones tells; a net that is done within
+    `PACE_SECONDS` says nothing.
+    """
+    total = seen = warm_up = 0
+    began = said = 0.0
+    announced = False
+
+    def expect(num_images: int) -> None:
+        nonlocal total, seen, announced
+        total, seen, announced = num_images, 0, False
 
     def look(images: Tensor) -> Answer:
-        nonlocal said, seen
+        nonlocal began, said, seen, warm_up, announced
         answer = net.look(images)
-        seen += len(images)
         now = time.monotonic()
-        if now - said >= PACE_SECONDS:
+        seen += len(images)
+        if seen == len(images):
+            began, said, warm_up = now, now, seen
+            return answer
+        each = (now - began) / (seen - warm_up)
+        remaining = (total - seen) * each
+        if not announced and remaining >= PACE_SECONDS:
+            notice(
+                f"{net.name} is shown {total:,} images, {1 / each:,.1f} a second: about "
+                f"{in_words(remaining)}."
+            )
+        elif now - said >= PACE_SECONDS:
             said = now
-            notice(f"{net.name} has seen {seen:,} images, {seen / (now - began):,.1f} a second.")
+            notice(
+                f"{net.name} has seen {seen:,} of {total:,} images: about {in_words(remaining)} "
+                "to go."
+            )
+        announced = True
         return answer
 
-    return replace(net, look=look)
+    return replace(net, look=look, expect=expect)
+
+
+def in_words(seconds: float) -> str:
+    """A stretch of time, such as "40 seconds", "12 minutes" or "3.5 hours"."""
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
 def draw_sides(

@@ -13,7 +13,7 @@ from torch import Tensor
 from zerosum.errors import UserError
 from zerosum.evaluation.images import Notice, RealImages, draw
 from zerosum.metrics.channels import with_channels
-from zerosum.metrics.embedding import embed, embed_reference
+from zerosum.metrics.embedding import embed, embed_reference, unseen
 from zerosum.metrics.evaluate import ImageCollection, MetricResult, circumstances
 from zerosum.metrics.features import FeatureNet
 from zerosum.metrics.memorization import NEAR, Memorization, memorization
@@ -94,10 +94,12 @@ def judge_copies(
     """
     samples, held_out = thinned(samples), thinned(held_out)
     sets = [each.images for each in (samples, training, held_out)]
+    keep = {"keep_features": True, "keep_logits": False}
+    real = [training.images, held_out.images]
+    net.expect(len(samples.images) + sum(unseen(net, images, **keep) for images in real))
     seen = (
         embed(net, samples.images, keep_features=True),
-        embed_reference(net, training.images, keep_features=True, keep_logits=False),
-        embed_reference(net, held_out.images, keep_features=True, keep_logits=False),
+        *(embed_reference(net, images, **keep) for images in real),
     )
     by_features = memorization(*(each.kept_features for each in seen))
     card = circumstances(samples, training, held_out, net=net, seed=seed)

@@ -18,7 +18,7 @@ from zerosum.evaluation.images import Notice, draw
 from zerosum.evaluation.translation import HELD_OUT, Targets
 from zerosum.hardware import choose_device, tuned_processor
 from zerosum.inference.run import Run
-from zerosum.metrics.embedding import embed, embed_reference
+from zerosum.metrics.embedding import embed, embed_reference, unseen
 from zerosum.metrics.evaluate import ImageCollection, MetricResult, evaluate
 from zerosum.metrics.features import feature_net, net_for_data
 from zerosum.metrics.inception import RESIZES
@@ -118,8 +118,13 @@ def save_statistics(config: EvalConfig, *, notice: Notice) -> dict[str, MetricRe
         net = telling_pace(feature_net(name, device=device, resize=config.resize), notice)
         most = config.count or (None if run is None else DEFAULT_COUNT)
         images = samples_of(config, run, notice, most=most)
-        see = embed if run is not None else embed_reference  # which remembers real images
-        moments = see(net, images.images, keep_features=False, keep_logits=False).moments
+        keep = {"keep_features": False, "keep_logits": False}
+        if run is not None:
+            net.expect(len(images.images))
+            moments = embed(net, images.images, **keep).moments
+        else:  # real images, which are remembered
+            net.expect(unseen(net, images.images, **keep))
+            moments = embed_reference(net, images.images, **keep).moments
     write_statistics(out, moments, net)
     split = f", split {images.split}" if images.split else ""
     notice(

@@ -35,6 +35,11 @@ def read_tensors(key: str) -> dict[str, Tensor] | None:
     return None if content is None else safetensors.torch.load(content)
 
 
+def keeps_tensors(key: str) -> bool:
+    """Whether an entry of tensors is there; only reading it tells whether it is whole."""
+    return (folder() / f"{key}.safetensors").is_file()
+
+
 def write_tensors(key: str, tensors: dict[str, Tensor]) -> None:
     """Keep tensors under a key."""
     write(f"{key}.safetensors", safetensors.torch.save(tensors))

@@ -9,14 +9,9 @@ import torch
 from torch import Tensor
 
 from zerosum.errors import UserError
-from zerosum.metrics.cache import content_key, read_tensors, write_tensors
-from zerosum.metrics.features import FeatureNet
+from zerosum.metrics.cache import content_key, keeps_tensors, read_tensors, write_tensors
+from zerosum.metrics.features import BATCH, FeatureNet
 from zerosum.metrics.frechet import Moments
-
-BATCH = 100
-"""Images shown at a time; Inception needs half a gigabyte for them."""
-VERSION = "1"
-"""Raised when the same pixels and weights come to give other features."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,16 +52,18 @@ def embed(
     moments: Moments | None = None
     kept: list[Tensor] = []
     scores: list[Tensor] = []
-    for start in range(0, len(images), BATCH):
-        answer = net.look(images[start : start + BATCH])
-        features = answer[0].float().cpu()
+    # Of a net that is shown fewer images at a time, the moments are still taken of `BATCH` at once:
+    # to add those of 2,048 features costs as much as half an image.
+    for group in torch.split(images, BATCH):
+        answers = [net.look(batch) for batch in torch.split(group, net.batch)]
+        features = torch.cat([answer[0].float().cpu() for answer in answers])
         if not features.isfinite().all():
             raise UserError(f"The feature net '{net.name}' returned NaN or infinity.")
         moments = Moments.of(features) if moments is None else moments + Moments.of(features)
         if keep_features:
             kept.append(features)
-        if keep_logits and answer[1] is not None:
-            scores.append(answer[1].float().cpu())
+        if keep_logits:
+            scores += [answer[1].float().cpu() for answer in answers if answer[1] is not None]
     assert moments is not None
     return Embedding(
         moments=moments,
@@ -84,8 +81,7 @@ def embed_reference(
     """
     if net.sha256 is None:
         return embed(net, images, keep_features=keep_features, keep_logits=keep_logits)
-    kept = (keep_features, keep_logits)
-    key = content_key(VERSION, net.sha256, net.resize, *kept, fingerprint(images))
+    key = reference_key(net, images, keep_features=keep_features, keep_logits=keep_logits)
     if (tensors := read_tensors(key)) is not None:
         moments = Moments(
             count=int(tensors["count"]), mean=tensors["mean"], scatter=tensors["scatter"]
@@ -104,6 +100,25 @@ def embed_reference(
     }
     write_tensors(key, tensors)
     return made
+
+
+def reference_key(
+    net: FeatureNet, images: Tensor, *, keep_features: bool, keep_logits: bool
+) -> str:
+    """Name what is kept of real images by all that decides it."""
+    kept = (keep_features, keep_logits)
+    return content_key(net.version, net.sha256, net.resize, *kept, fingerprint(images))
+
+
+def unseen(
+    net: FeatureNet, images: Tensor, *, keep_features: bool, keep_logits: bool = True
+) -> int:
+    """How many images `embed_reference` would show to a net: all of them or none."""
+    if net.sha256 is not None and keeps_tensors(
+        reference_key(net, images, keep_features=keep_features, keep_logits=keep_logits)
+    ):
+        return 0
+    return len(images)
 
 
 def fingerprint(images: Tensor) -> str:

@@ -19,7 +19,7 @@ from torch import Tensor
 from zerosum._version import __version__
 from zerosum.errors import UserError
 from zerosum.metrics.cache import content_key, read_json, write_json
-from zerosum.metrics.embedding import VERSION, Embedding, embed, embed_reference, fingerprint
+from zerosum.metrics.embedding import Embedding, embed, embed_reference, fingerprint, unseen
 from zerosum.metrics.features import FeatureNet
 from zerosum.metrics.lpips import RESIZE, Lpips
 from zerosum.metrics.registry import METRICS, Value, reported_name
@@ -153,6 +153,21 @@ def evaluate(
         "keep_features": "features" in needs,
         "keep_logits": not needs.isdisjoint({"logits", "gaussians"}),
     }
+    references = []
+    if isinstance(real, ImageCollection):
+        references = [real] if others is None else [real, others]
+    floors: dict[str, Value] = {}
+    floor_key = None
+    if len(references) == 2:
+        sets = [fingerprint(each.images) for each in reversed(references)]
+        # Of a net or a metric of the user's own nobody knows when it changes.
+        if net.sha256 is not None and all(metric.ours for metric in metrics):
+            floor_key = content_key(
+                "floor", net.version, __version__, net.sha256, net.resize, *sets, *names, seed
+            )
+            floors = read_json(floor_key) or {}
+    to_see = references[:1] if floors else references
+    net.expect(len(fake.images) + sum(unseen(net, each.images, **keep) for each in to_see))
     seen = embed(net, fake.images, **keep)
     counts = [len(seen)]
     if isinstance(real, Statistics):
@@ -163,21 +178,12 @@ def evaluate(
         reference = embed_reference(net, real.images, **keep)
         counts.append(len(reference))
     pair = Comparison(seen, reference, net=net, seed=seed)
-    floors: dict[str, Value] = {}
-    if others is not None and isinstance(real, ImageCollection):
-        sets = fingerprint(others.images), fingerprint(real.images)
-        key = content_key(
-            "floor", VERSION, __version__, net.sha256, net.resize, *sets, *names, seed
-        )
-        # Of a net or a metric of the user's own nobody knows when it changes.
-        lasting = net.sha256 is not None and all(metric.ours for metric in metrics)
-        floors = (read_json(key) if lasting else None) or {}
-        if not floors:
-            seen_others = embed_reference(net, others.images, **keep)
-            between = Comparison(seen_others, reference, net=net, seed=seed)
-            floors = {metric.name: metric.spread(between).mean for metric in metrics}
-            if lasting:
-                write_json(key, floors)
+    if len(references) == 2 and not floors:
+        seen_others = embed_reference(net, references[1].images, **keep)
+        between = Comparison(seen_others, reference, net=net, seed=seed)
+        floors = {metric.name: metric.spread(between).mean for metric in metrics}
+        if floor_key is not None:
+            write_json(floor_key, floors)
     common = circumstances(fake, real, others, net=net, seed=seed)
     results = {}
     for metric in metrics:
@@ -215,7 +221,7 @@ def evaluate_images(
     how: dict[str, Any] = {"seed": seed} if net is None else {"seed": seed, "net": net}
     floor = key = None
     if net is not None and metric.ours:
-        key = content_key(name, VERSION, net.sha256, RESIZE, fingerprint(real.images), seed)
+        key = content_key(name, net.version, net.sha256, RESIZE, fingerprint(real.images), seed)
         floor = read_json(key)
     if floor is None:
         floor = metric.spread(real.images, **how).mean

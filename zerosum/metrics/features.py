@@ -30,6 +30,8 @@ from zerosum.metrics.weight_files import INCEPTION, checked
 
 Answer = tuple[Tensor, Tensor | None]
 """Features (b, d) and logits (b, k), or None where the net is no classifier."""
+BATCH = 100
+"""Images to show at a time, where a net does not know better."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,9 @@ class FeatureNet:
     look: Callable[[Tensor], Answer]  # at images at rest, (b, c, h, w), on any device
     even_classes: bool = False  # whether the data was made to have each class as often
     gaussians: bool = False  # whether `plane.deviations` can read the logits
+    batch: int = BATCH  # images to show at a time, `BATCH` at most
+    version: str = "1"  # raised when the same pixels and weights come to give other last bits
+    expect: Callable[[int], None] = lambda num_images: None  # told how many it will be shown
 
 
 @dataclass(frozen=True)
@@ -196,7 +201,7 @@ def look_at_channels(look: Callable[[Tensor], Answer], images: Tensor) -> tuple[
 
 
 def inception_net(device: torch.device, resize: str = inception.DEFAULT_RESIZE) -> FeatureNet:
-    """Load the FID network, gray tiled to RGB; its TorchScript holds no logits."""
+    """Load the FID network, gray tiled to RGB; its file holds no logits."""
     description = inception.described(resize)
     ((file, sha256),) = INCEPTION.files.items()
     net = inception.load(INCEPTION.read(file), device)
@@ -205,7 +210,15 @@ def inception_net(device: torch.device, resize: str = inception.DEFAULT_RESIZE) 
         flat = images if images.shape[1] == 1 else with_channels(images, 3)
         return net(inception.prepare(flat.to(device), resize)), None
 
-    return FeatureNet(name="inception", sha256=sha256, resize=description, classes=(), look=look)
+    return FeatureNet(
+        name="inception",
+        sha256=sha256,
+        resize=description,
+        classes=(),
+        look=look,
+        batch=inception.BATCH if device.type == "cpu" else BATCH,
+        version="2",  # 0.1 did not fold its BatchNorms
+    )
 
 
 def random_net(device: torch.device) -> FeatureNet:

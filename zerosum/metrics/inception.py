@@ -1,7 +1,8 @@
-"""The network of the published FIDs, Inception v3 of 2015, as TorchScript; and how images reach it.
+"""The network of the published FIDs, Inception v3 of 2015; and how images reach it.
 
-It is not shipped, being 90 MB (`weight_files.INCEPTION`). TorchScript can run code of whoever made
-it, so the file is loaded only when its sha256 is the known one.
+It is not shipped, being 90 MB (`weight_files.INCEPTION`). Its file is TorchScript, which can run
+code of whoever made it, so it is loaded only when its sha256 is the known one. Only the weights are
+used, in a net of our own that a processor computes twice as fast (`inception_net`).
 
 How images are brought to its 299×299 pixels moves a metric by several points, and the packages by
 which metrics were published differ in it. `RESIZES` names them; each does, to the last bit on a
@@ -21,9 +22,12 @@ from PIL import Image
 from torch import Tensor
 
 from zerosum.errors import unknown_name
+from zerosum.metrics.inception_net import folded
 
 SIDE = 299
 DEFAULT_RESIZE = "torch-fidelity"
+BATCH = 16
+"""Images to show at a time on a processor: `benchmarks/feature_nets.py` tries how many."""
 
 
 def load(content: bytes, device: torch.device) -> Callable[[Tensor], Tensor]:
@@ -32,11 +36,25 @@ def load(content: bytes, device: torch.device) -> Callable[[Tensor], Tensor]:
     Returns:
         A function from `prepare`d images (b, 3, 299, 299) to features (b, 2048).
     """
+    held = as_published(content).named_parameters()
+    net = folded({name.removeprefix("net.layers."): value for name, value in held}).to(device)
+    # Convolutions are nearly twice as fast on a CPU when the channels come last.
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def features(images: Tensor) -> Tensor:
+        found: Tensor = net(images.contiguous(memory_format=torch.channels_last))
+        return found
+
+    return features
+
+
+def as_published(content: bytes) -> torch.jit.ScriptModule:
+    """Load the TorchScript itself, from the file's content, whose sha256 the caller has checked."""
     with warnings.catch_warnings():
         # torch would rather have another format, but this is what the weights exist in.
         warnings.simplefilter("ignore", DeprecationWarning)
-        net: Callable[[Tensor], Tensor] = torch.jit.load(  # type: ignore[no-untyped-call]
-            io.BytesIO(content), device
+        net: torch.jit.ScriptModule = torch.jit.load(  # type: ignore[no-untyped-call]
+            io.BytesIO(content), "cpu"
         )
     return net
 

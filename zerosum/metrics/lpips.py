@@ -125,6 +125,7 @@ class Lpips:
     sha256: str
     net: Perceptual
     device: torch.device
+    version: str = "1"  # raised when the same pixels and weights come to give other last bits
 
     def distance_of_floats(self, first: Tensor, second: Tensor) -> Tensor:
         """Compare images that are float (b, 1 or 3, h, w) in [-1, 1], with gradients: (b,)."""
