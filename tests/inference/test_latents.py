@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from zerosum.cli.main import run as command
 from zerosum.errors import UserError
 from zerosum.game.sampling import CHUNK, noise_inputs
 from zerosum.inference.latents import (
@@ -38,6 +39,26 @@ def test_and_so_is_one_of_a_G_that_is_told_classes(train_tiny, tmp_path, how):
     again = run.sample(z=latents.z, classes=latents.told(run.inputs, run.classes))
     with np.load(tmp_path / "a.npz") as arrays:
         assert np.array_equal(again, arrays["images"])
+
+
+def test_the_command_tells_the_classes_of_the_file_unless_it_is_told_others(
+    train_tiny, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    run = train_tiny(tmp_path / "told", conditioning="concat", epochs=1)
+    sample = ["sample", str(run.path), "--out"]
+    assert command([*sample, "a.npz", "-n", "3", "--label", "1"]) == 0
+    assert command([*sample, "again.npz", "--z", "a.npz"]) == 0
+    assert command([*sample, "other.npz", "--z", "a.npz", "--label", "0"]) == 0
+    again, other = (np.load(f"{name}.npz")["images"] for name in ("again", "other"))
+    expected = np.load("a.npz")["images"]
+    assert np.array_equal(again, expected)
+    assert np.array_equal(other, run.sample(z=np.load("a.npz")["z"], label=0))
+    np.savez("strange.npz", z=np.ones((1, 4)), labels=[0], classes=["owl\x1b[2J"])
+    assert command([*sample, "no.npz", "--z", "strange.npz"]) == 2
+    said = capsys.readouterr().err
+    assert "does not know: owl" in said
+    assert "\x1b" not in said
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from zerosum.data.names import printable
 from zerosum.data.npz import DAMAGE
 from zerosum.errors import UserError, and_more
 from zerosum.game.core import GeneratorInput
@@ -59,7 +60,8 @@ class Latents:
         strange = [self.names[column] for column in used if self.names[column] not in classes]
         if strange:
             raise UserError(
-                f"The latents are of classes that this G does not know: {and_more(strange)}. "
+                f"The latents are of classes that this G does not know: "
+                f"{printable(and_more(strange))}. "
                 "Expected those of a run with the same classes; or say with --label which class "
                 "G shall be told."
             )
@@ -85,7 +87,7 @@ def read_latents(path: Path) -> Latents:
                 return Latents(np.asarray(found))
             if "z" not in found.files:
                 held = ", ".join(found.files) or "nothing"
-                raise UserError(f"'{path}' holds {held}, and no z; {expected}.")
+                raise UserError(f"'{path}' holds {printable(held)}, and no z; {expected}.")
             z = np.asarray(found["z"])
             names = tuple(map(str, found["classes"].ravel())) if "classes" in found.files else ()
             weights = None
