@@ -14,6 +14,7 @@ PACKAGE = TESTS.parent / "zerosum"
 WITHOUT_A_TEST = {
     "__main__": "runs cli/main.py; tests/cli/test_main.py and tests/test_streams.py start it",
     "_version": "a number; tests/cli/test_main.py prints it",
+    "cli/directions": "flags; tests/inference/test_direction_files.py draws through them",
     "cli/evaluate": "flags; tests/evaluation/test_evaluate.py evaluates through them",
     "cli/invert": "flags; tests/inference/test_inversion_files.py inverts through them",
     "cli/export": "flags; tests/export/test_folder.py exports through them",

@@ -204,7 +204,7 @@ def python_page() -> str:
     from zerosum import callbacks, errors
     from zerosum.data import sources
     from zerosum.game import core, sampling
-    from zerosum.inference import model
+    from zerosum.inference import directions, inversion, model
     from zerosum.metrics import evaluate, features, registry
     from zerosum.recipes import table as recipe_table
     from zerosum.sweeps import results
@@ -225,6 +225,8 @@ def python_page() -> str:
     lines += ["## What they return and take"]
     for module, name in (
         (model, "Sampled"),
+        (directions, "Directions"),
+        (inversion, "Inverted"),
         (sampling, "Generator"),
         (core, "GeneratorInput"),
         (evaluate, "MetricResult"),

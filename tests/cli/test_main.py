@@ -232,12 +232,13 @@ class TestSample:
             assert arrays["labels"].tolist() == labels
             assert arrays["classes"].tolist() == ["0", "1", "2"]
             assert len(arrays["images"]) == 5
-        again = ["--z", "some.npz", "--label", "1", "--out", "again.npz"]
+        again = ["--z", "some.npz", "--out", "again.npz"]
         assert run(["sample", "told", *again]) == 0
         assert np.array_equal(np.load("again.npz")["images"], arrays["images"])
         mixed = ["-n", "2", "--class-mix", "0:0.5,2:0.5", "--truncation", "0", "--out", "mix.npz"]
         assert run(["sample", "told", *mixed]) == 0
-        assert list(np.load("mix.npz")) == ["images", "z"]
+        assert list(np.load("mix.npz")) == ["images", "z", "class_weights", "classes"]
+        assert np.load("mix.npz")["class_weights"].tolist() == [[0.5, 0, 0.5]] * 2
         assert not np.load("mix.npz")["z"].any()
 
     def test_a_folder(self, trained):

@@ -14,6 +14,8 @@ from zerosum.config.specs import (
     parse_augment,
     parse_loggers,
     parse_penalties,
+    read_mix,
+    read_steps,
 )
 from zerosum.errors import UserError
 from zerosum.game.augment import check_channels
@@ -183,3 +185,38 @@ def test_the_locale_decides(monkeypatch, variables, expected):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert language_here() == expected
+
+
+def test_steps_are_read_by_the_numbers_of_directions():
+    assert read_steps(["3:+2", " 1:-0.5 ", "12:1e-1"]) == {3: 2.0, 1: -0.5, 12: 0.1}
+    assert read_steps(None) is None
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["x"], "direction was 'x': expected its number and a step"),
+        (["3"], "direction was '3'"),
+        (["3:"], "direction was '3:'"),
+        (["-1:2"], "direction was '-1:2'"),
+        (["²:2"], "direction was '²:2'"),
+        (["1.5:2"], "direction was"),
+        (["1:nan"], "direction was '1:nan'"),
+        (["1:inf"], "direction was"),
+        (["1:2", "01:3"], "Direction 1 is there twice"),
+    ],
+)
+def test_what_is_no_step(texts, said):
+    with pytest.raises(UserError, match=said):
+        read_steps(texts)
+
+
+def test_a_mix_is_two_numbers():
+    assert read_mix("12:40") == (12, 40)
+    assert read_mix(None) is None
+
+
+@pytest.mark.parametrize("text", ["", "12", "12:", "-1:2", "1:2:3", "a:b", "1.0:2"])
+def test_what_is_no_mix(text):
+    with pytest.raises(UserError, match="expected the numbers of two samples"):
+        read_mix(text)

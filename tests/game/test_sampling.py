@@ -113,6 +113,31 @@ class TestDraw:
         assert half.equal(whole * 0.5)
         assert not none.any()
 
+    def test_z_is_moved_and_then_truncated(self):
+        move = torch.tensor([1.0, 0, -2, 0])
+        drawn = []
+        for how in ({}, {"move": move}, {"move": move, "truncation": 0.5}):
+            torch.manual_seed(3)
+            drawn.append(draw_inputs(self.CLASSES, 5, CPU, **how)[0])
+        whole, moved, truncated = drawn
+        assert moved.equal(whole + move)
+        assert truncated.equal((whole + move) * 0.5)
+
+    @pytest.mark.parametrize(
+        ("move", "said"),
+        [
+            (torch.zeros(3), "a z of 3 numbers: this G takes 4"),
+            (torch.tensor([0, 0, 0, torch.nan]), "NaN or infinity"),
+        ],
+    )
+    def test_a_move_that_is_none(self, move, said):
+        with pytest.raises(UserError, match=said):
+            draw_inputs(self.CLASSES, 5, CPU, move=move)
+
+    def test_classes_can_be_told_one_by_one(self):
+        told = torch.tensor([[0.5, 0.5, 0], [0, 0, 1]])
+        assert draw_inputs(self.CLASSES, 2, CPU, classes=told)[1].equal(told)
+
     def test_images_are_not_drawn(self):
         with pytest.raises(UserError, match="nothing of noise"):
             draw_inputs(image_inputs(3), 1, CPU)

@@ -3,8 +3,9 @@ import pytest
 import torch
 from torch import nn
 
-from zerosum.game.sampling import Generator, noise_inputs
-from zerosum.inference.directions import principal_directions
+from zerosum.errors import UserError
+from zerosum.game.sampling import Generator, image_inputs, noise_inputs
+from zerosum.inference.directions import Directions, principal_directions
 
 
 class Linear(nn.Module):
@@ -59,3 +60,34 @@ def test_a_G_with_classes_is_told_all_in_turn():
     torch.manual_seed(0)
     G = Generator(Linear(torch.randn(6, 4)), noise_inputs(4, 3)).eval()
     assert principal_directions(G, 2, num_samples=32).vectors.shape == (2, 4)
+
+
+def test_of_what_takes_no_z_there_are_none():
+    G = Generator(Linear(torch.randn(6, 4)), image_inputs(3)).eval()
+    with pytest.raises(UserError, match="makes images of images"):
+        principal_directions(G, 2)
+
+
+class TestMove:
+    FOUND = Directions(np.eye(3, 5, dtype=np.float32), np.ones(3, np.float32) / 3)
+
+    def test_steps_add_up_by_the_numbers_of_directions_from_1(self):
+        moved = self.FOUND.move({1: -1.0, 3: 2, np.int64(2): np.float32(0.5)})
+        assert moved.dtype == np.float32
+        assert moved.tolist() == [-1, 0.5, 2, 0, 0]
+        assert not self.FOUND.move({}).any()
+
+    @pytest.mark.parametrize(
+        ("steps", "said"),
+        [
+            ({0: 1.0}, "no direction 0: expected 1 to 3"),
+            ({4: 1.0}, "no direction 4: expected 1 to 3"),
+            ({"x": 1.0}, "direction: received 'x', expected a whole number"),
+            ({1.5: 1.0}, "expected a whole number"),
+            ({1: float("nan")}, "step along direction 1 was nan"),
+            ({1: "far"}, "step along direction 1 was far"),
+        ],
+    )
+    def test_what_is_no_step(self, steps, said):
+        with pytest.raises(UserError, match=said):
+            self.FOUND.move(steps)

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import safetensors.torch
+from PIL import Image
 
 import zerosum
 from zerosum.cli.main import run as command
@@ -63,6 +64,40 @@ def test_it_answers_as_the_run_does(master, train_once):
         assert "Exported" in repr(each)
         with pytest.raises(UserError, match="makes images of noise"):
             each.translate(np.zeros((1, 8, 8, 1), np.uint8))
+
+
+def test_its_directions_are_those_of_the_run(master, train_once, tmp_path):
+    found = train_once.directions(2)
+    folder, alone = zerosum.load(master), zerosum.load(master / "model.onnx")
+    assert folder.directions(2).vectors == pytest.approx(found.vectors, abs=1e-4)
+    out = tmp_path / "found"
+    assert command(["directions", str(master), "-n", "2", "--out", str(out)]) == 0
+    with np.load(out / "directions.npz") as arrays:
+        assert arrays["checkpoint"] == train_once.log()[-1]["seen"]
+    # An .onnx file has none of its own, and is moved along those of others.
+    moved = train_once.sample(4, directions={2: 1.5}).astype(int)
+    for each in (folder, alone):
+        made = each.sample(4, directions={2: 1.5}, along=found)
+        assert np.abs(made.astype(int) - moved).max() <= 1
+    for ask in (
+        alone.directions,
+        lambda: alone.sample(directions={2: 1.5}),
+        lambda: alone.invert(train_once.sample(1)),
+    ):
+        with pytest.raises(UserError, match=r"gives no gradients: expected the run.*--along"):
+            ask()
+
+
+def test_it_inverts_as_the_run_does(master, train_once, tmp_path):
+    image = train_once.sample(1, seed=5)
+    few = {"steps": 3, "starts": 2}
+    found = zerosum.load(master).invert(image, **few)
+    assert found.z == pytest.approx(train_once.invert(image, **few).z, abs=1e-3)
+    Image.fromarray(image[0, :, :, 0]).save(tmp_path / "one.png")
+    line = ["invert", str(master), str(tmp_path / "one.png"), "--out", str(tmp_path / "found")]
+    assert command([*line, "--steps", "2"]) == 0
+    again = ["sample", str(master), "--z", str(tmp_path / "found/latents.npz")]
+    assert command([*again, "--direction", "1:1", "--out", str(tmp_path / "moved.png")]) == 0
 
 
 @pytest.mark.parametrize("what", [{"checkpoint": "best"}, {"ema": False}])

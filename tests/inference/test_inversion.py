@@ -59,6 +59,16 @@ def test_what_is_told_is_what_sample_makes_of_the_z(run):
     )
 
 
+def test_a_run_inverts_by_itself_and_takes_what_was_found(train_tiny, tmp_path):
+    run = train_tiny(tmp_path / "told", conditioning="concat")
+    images = run.sample(2, seed=5)
+    found = run.invert(images, **FEW)
+    np.testing.assert_array_equal(found.z, invert(run, images, **FEW).z)
+    for index in range(2):
+        one = run.sample(z=found.z[index, None], classes=found.classes[index, None])
+        np.testing.assert_array_equal(one[0], found.samples[index])
+
+
 def test_the_callers_random_numbers_stay_as_they_were(run):
     torch.manual_seed(1)
     invert(run, run.sample(1), steps=2)

@@ -58,6 +58,65 @@ class TestGenerator:
             run.generator(reverse=True)
 
 
+class TestMix:
+    def test_leads_from_one_sample_to_another(self, run):
+        samples = run.sample(10, seed=5)
+        made = run.sample_with_inputs(mix=(2, 9), seed=5)
+        assert made.samples.shape == (9, 8, 8, 1)
+        assert np.array_equal(made.samples[[0, -1]], samples[[2, 9]])
+        between = made.z @ made.z.T
+        assert (
+            np.diff(np.arccos(between[0] / np.sqrt(between[0, 0] * np.diag(between)))).std() < 1e-3
+        )
+
+    def test_leads_between_latents_that_are_given(self, run):
+        z = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
+        made = run.sample(4, mix=(2, 0), z=z)
+        assert np.array_equal(made[[0, -1]], run.sample(z=z)[[2, 0]])
+
+    def test_of_samples_beyond_the_first_chunk(self, run):
+        made = run.sample(2, mix=(1, 300))
+        assert np.array_equal(made, run.sample(301)[[1, 300]])
+
+    def test_goes_from_class_to_class_too(self, train_tiny, tmp_path):
+        run = train_tiny(tmp_path / "told", conditioning="concat", epochs=1)
+        samples = run.sample(4)
+        made = run.sample_with_inputs(5, mix=(0, 3))  # of the classes 0 and 1
+        assert np.array_equal(made.samples[[0, -1]], samples[[0, 3]])
+        assert made.classes.tolist() == [[1 - part, part] for part in (0, 0.25, 0.5, 0.75, 1)]
+        alone = run.sample_with_inputs(5, mix=(0, 3), label=1)
+        assert alone.classes.tolist() == [[0, 1]] * 5
+        given = run.sample_with_inputs(3, mix=(1, 0), z=np.ones((2, 4)), classes=np.eye(2))
+        assert given.classes.tolist() == [[0, 1], [0.5, 0.5], [1, 0]]
+        with pytest.raises(UserError, match="expected one of them"):
+            run.sample(z=np.ones((2, 4)), classes=np.eye(2), label=1)
+
+    def test_is_truncated_and_moved_as_other_samples_are(self, run):
+        found = run.directions(2)
+        how = {"directions": {2: 1.5}, "along": found, "truncation": 0.5}
+        plain, moved = (
+            run.sample_with_inputs(3, mix=(0, 1)),
+            run.sample_with_inputs(3, mix=(0, 1), **how),
+        )
+        assert moved.z == pytest.approx((plain.z + 1.5 * found.vectors[1]) * 0.5, abs=1e-6)
+
+
+def test_a_walk_is_moved_along_directions(run, monkeypatch):
+    asked = []
+
+    def generated(G, inputs):
+        asked.append(inputs[0].numpy())
+        return generate(G, inputs)
+
+    monkeypatch.setattr("zerosum.inference.model.generate", generated)
+    found = run.directions(1)
+    for how in ({}, {"directions": {1: 2.0}}, {"directions": {1: 2.0}, "along": found}):
+        run.interpolate(1, count=3, device="cpu", truncation=0.5, **how)
+    plain, anew, along = asked
+    assert anew == pytest.approx(plain + 0.5 * 2 * found.vectors[0], abs=1e-6)
+    assert np.array_equal(anew, along)
+
+
 @pytest.mark.parametrize("name", recipes.RECIPES)
 def test_alone_it_is_the_g_of_the_game(name):
     """The same weights of the same random stream, and the inputs that the game draws."""

@@ -6,7 +6,7 @@ from PIL import Image
 
 from zerosum.errors import UserError
 from zerosum.inference.model import Sampled
-from zerosum.inference.sample_files import WALK_STEPS, class_parts, read_latents, write_samples
+from zerosum.inference.sample_files import MIX_STEPS, WALK_STEPS, class_parts, write_samples
 from zerosum.plots.grids import Presentation
 from zerosum.tasks.points import PointPresentation
 
@@ -56,7 +56,7 @@ class Made:
     [
         (Made(), Presentation(), {"images", "z", "labels", "classes"}),
         (Made(told=False), Presentation(), {"images", "z"}),
-        (Made(weight=0.7), Presentation(), {"images", "z"}),
+        (Made(weight=0.7), Presentation(), {"images", "z", "class_weights", "classes"}),
         (Made(told=False), PointPresentation(), {"points", "z"}),
     ],
 )
@@ -128,56 +128,38 @@ def test_a_single_image_is_itself_unless_a_grid_is_asked_for(tmp_path, count, as
         assert image.size == size
 
 
-class TestLatents:
-    """What is read from files, and that samples are made again of it."""
+class TestMix:
+    """From one sample to another, as a row or as a film."""
 
-    def test_an_array_of_samples_is_made_again_of_its_own_z(self, run, tmp_path):
-        write_samples(run, tmp_path / "a.npz", presentation=Presentation(), count=3, truncation=0.5)
-        with np.load(tmp_path / "a.npz") as arrays:
-            images = arrays["images"]
-        z = read_latents(tmp_path / "a.npz")
-        assert np.array_equal(run.sample(z=z), images)
-        assert np.array_equal(run.sample(z=z[2:]), images[2:])
-        np.save(tmp_path / "z.npy", z[1:2])
-        assert np.array_equal(run.sample(1, z=read_latents(tmp_path / "z.npy")), images[1:2])
+    def test_as_a_row(self, run, tmp_path):
+        write_samples(run, tmp_path / "row.png", presentation=Presentation(), mix=(2, 5))
+        with Image.open(tmp_path / "row.png") as image:
+            assert image.size == ((9 * 10 + 2) * 10, (10 + 2) * 10)
 
-    @pytest.mark.parametrize(
-        ("content", "said"),
-        [
-            (None, "No such file"),
-            (b"no array", "cannot be read"),
-            ({"images": np.ones(3)}, "holds images, and no z"),
-            (np.array([{}], object), "cannot be read"),
-        ],
-    )
-    def test_files_that_hold_none(self, tmp_path, content, said):
-        path = tmp_path / "z.npy"
-        if isinstance(content, bytes):
-            path.write_bytes(content)
-        elif isinstance(content, dict):
-            with path.open("wb") as file:
-                np.savez(file, **content)
-        elif content is not None:
-            np.save(path, content, allow_pickle=True)
-        with pytest.raises(UserError, match=said):
-            read_latents(path)
+    def test_as_a_film_it_goes_there_and_back(self, tmp_path, monkeypatch):
+        made, shown = Made(told=False, count=MIX_STEPS), []
+        pixels = np.arange(MIX_STEPS, dtype=np.uint8)[:, None, None, None] * np.ones(
+            (1, 4, 4, 1), np.uint8
+        )
+        given = {}
 
-    @pytest.mark.parametrize(
-        ("how", "said"),
-        [
-            ({"z": np.ones((2, 3))}, "have 3 numbers each: this G takes 4"),
-            ({"z": np.ones(4)}, r"are float64 of shape \(4,\): expected floats of the shape"),
-            ({"z": np.array([["a"] * 4])}, "expected floats"),
-            ({"z": np.full((1, 4), np.nan)}, "NaN or infinity"),
-            ({"z": np.ones((2, 4)), "count": 3}, "Asked for 3 images of 2 latents"),
-            ({"truncation": 1.5}, "truncation was 1.5: expected a number from 0 to 1"),
-            ({"truncation": float("nan")}, "truncation was nan"),
-            ({"class_mix": {"0": 1.0}}, "this G knows no classes. Leave --class-mix out"),
-        ],
-    )
-    def test_what_g_cannot_take(self, run, how, said):
-        with pytest.raises(UserError, match=said):
-            run.sample(**how)
+        def sample(count, **how):
+            given.update(how, count=count)
+            return Sampled(pixels, np.ones((MIX_STEPS, 5), np.float32), None)
+
+        made.sample_with_inputs = sample
+        monkeypatch.setattr(
+            "zerosum.inference.sample_files.save_film",
+            lambda frames, *_, **__: shown.extend(np.asarray(each).min() for each in frames),
+        )
+        write_samples(made, tmp_path / "mix.gif", presentation=Presentation(), mix=(2, 5))
+        assert (given["mix"], given["count"]) == ((2, 5), MIX_STEPS)
+        assert shown == [*range(MIX_STEPS), *reversed(range(MIX_STEPS - 1))]
+
+    def test_files_of_it_are_no_samples_of_a_seed(self, run, tmp_path):
+        write_samples(run, tmp_path / "out", presentation=Presentation(), mix=(2, 5), count=2)
+        names = sorted(path.name for path in (tmp_path / "out").iterdir())
+        assert names == ["000000.png", "000001.png"]
 
 
 class TestRefusals:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def invert(
-    run: Path,
+    run: str,
     images: str,
     *,
     out: Path = Path("inverted"),
@@ -26,7 +26,8 @@ def invert(
     generator makes, and a film of the search.
 
     Args:
-        run: The run directory, or the name of one in runs/.
+        run: The run directory, or the name of one in runs/; or an exported folder; or
+            hf://OWNER/NAME.
         images: An image file, or a folder of them.
         out: A folder that is empty or not there yet.
         label: The class that the generator is told, by name or number. [default: all are tried]
@@ -39,11 +40,12 @@ def invert(
         device: auto, cpu, cuda, cuda:N or mps.
         recipe: Of a run of your own recipe, the file that holds it, as FILE.py:RECIPE; it is run.
     """
+    from zerosum.export.opening import open_model
     from zerosum.inference.inversion_files import write_inversions
-    from zerosum.inference.run import Run, print_notice
+    from zerosum.inference.run import print_notice
 
     found, names = write_inversions(
-        Run(run, recipe=recipe),
+        open_model(run, recipe=recipe),
         images,
         out,
         notice=print_notice,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
@@ -190,6 +191,49 @@ def read_class_mix(text: str | None) -> dict[str, float] | None:
             )
         weights[name] = float(weight)
     return weights
+
+
+def read_steps(texts: Sequence[str] | None) -> dict[int, float] | None:
+    """Read what `--direction` says, each time "3:+2", as steps by the directions' numbers.
+
+    Raises:
+        UserError: one is no such pair, or there twice.
+    """
+    if not texts:
+        return None
+    steps: dict[int, float] = {}
+    for text in texts:
+        number, _, step = text.strip().partition(":")
+        try:
+            length = float(step)
+        except ValueError:
+            length = math.nan
+        if not re.fullmatch("[0-9]{1,9}", number) or not math.isfinite(length):
+            raise UserError(
+                f"The direction was '{text}': expected its number and a step along it, such as "
+                "3:+2 or 1:-0.5."
+            )
+        if int(number) in steps:
+            raise UserError(f"Direction {int(number)} is there twice: expected one step along it.")
+        steps[int(number)] = length
+    return steps
+
+
+def read_mix(text: str | None) -> tuple[int, int] | None:
+    """Read what `--mix` says, "12:40", as the numbers of two samples.
+
+    Raises:
+        UserError: it is no such pair.
+    """
+    if text is None:
+        return None
+    numbers = re.fullmatch("([0-9]{1,9}):([0-9]{1,9})", text.strip())
+    if numbers is None:
+        raise UserError(
+            f"The mix was '{text}': expected the numbers of two samples, counted from 0, such as "
+            "12:40."
+        )
+    return int(numbers[1]), int(numbers[2])
 
 
 def parse_range(text: str) -> tuple[float, float] | Literal["auto"]:

@@ -63,7 +63,9 @@ def draw_inputs(
     label: int | str | None = None,
     class_mix: ClassMix | None = None,
     names: Sequence[str] = (),
+    classes: Tensor | None = None,
     z: Tensor | None = None,
+    move: Tensor | None = None,
     truncation: float = 1.0,
 ) -> tuple[Tensor, ...]:
     """Draw what a G takes from the current random stream, but for images.
@@ -77,9 +79,12 @@ def draw_inputs(
         class_mix: the classes that all of them shall be between, with weights of at least 0, which
             are divided by their sum; in place of `label`.
         names: of the classes; by default their numbers.
+        classes: what G is told with each image, (count, num_classes), of rows that add up to 1;
+            in place of `label` and `class_mix`.
         z: the latents (count, latent_size), instead of drawing them.
-        truncation: in [0, 1], what z is multiplied by. Below 1 samples are more typical and less
-            varied; 1 leaves z as it is.
+        move: (latent_size,), what is added to each z.
+        truncation: in [0, 1], what z, moved, is multiplied by. Below 1 samples are more typical
+            and less varied; 1 leaves z as it is.
 
     Returns:
         Latents, float (count, latent_size), and one-hot classes, or mixtures of such, float (count,
@@ -105,10 +110,14 @@ def draw_inputs(
             noise = torch.randn(count, size, device=device)
             if z is not None:
                 noise = given_latents(z, count, size).to(device)
+            if move is not None:
+                noise = noise + given_move(move, size).to(device)
             drawn.append(noise if truncation == 1 else noise * truncation)
+        elif classes is not None:
+            drawn.append(classes.float().to(device))
         elif told is None:
-            classes = torch.arange(count, device=device) % num_classes
-            drawn.append(nn.functional.one_hot(classes, num_classes).float())
+            in_turn = torch.arange(count, device=device) % num_classes
+            drawn.append(nn.functional.one_hot(in_turn, num_classes).float())
         else:
             drawn.append(told.to(device).repeat(count, 1))
     return tuple(drawn)
@@ -194,6 +203,23 @@ def given_latents(z: Tensor, count: int, size: int) -> Tensor:
     if not z.isfinite().all():
         raise UserError("The latents hold NaN or infinity: expected numbers, as of N(0, 1).")
     return z
+
+
+def given_move(move: Tensor, size: int) -> Tensor:
+    """Check what shall be added to each z: float32 (size,).
+
+    Raises:
+        UserError: it is of another shape, or not finite.
+    """
+    if move.shape != (size,):
+        raise UserError(
+            f"The directions are of a z of {move.numel()} numbers: this G takes {size}. Expected "
+            "those of the same G, or of one whose z is as long."
+        )
+    move = move.float()
+    if not move.isfinite().all():
+        raise UserError("The directions hold NaN or infinity: expected numbers.")
+    return move
 
 
 @torch.no_grad()

@@ -70,6 +70,7 @@ class Exported(Model):
         self.facts: dict[str, Any] = {}
         self._net: nn.Module
         self._is_onnx = self.path.suffix.lower() == ".onnx"
+        self.has_gradients = not self._is_onnx
         if self._is_onnx:
             if recipe is not None:
                 raise UserError(f"'{self.path}' needs no recipe: leave out --recipe.")

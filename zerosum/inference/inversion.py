@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,10 +23,11 @@ from zerosum.data.arrays import Pixels
 from zerosum.data.images import to_array, to_float
 from zerosum.errors import UserError, whole_number
 from zerosum.game.sampling import CHUNK, Generator, draw_inputs, generate
-from zerosum.hardware import choose_device
-from zerosum.inference.run import Run
 from zerosum.metrics.lpips import lpips_net
 from zerosum.seeds import enter_stream, own_randomness
+
+if TYPE_CHECKING:
+    from zerosum.inference.model import Model
 
 STEPS, STARTS, DRAWS = 200, 8, 1024
 LEARNING_RATE = 0.1
@@ -62,7 +63,7 @@ class Inverted:
 
 
 def invert(
-    run: Run,
+    run: Model,
     images: Pixels,
     *,
     label: int | str | None = None,
@@ -81,7 +82,7 @@ def invert(
     gives the same z.
 
     Args:
-        run: whose G makes images of noise.
+        run: whose G makes images of noise; an exported one serves as well.
         images: uint8 (n, h, w, c), of the run's own size and channels.
         label: the class that G is told with all of them; None lets the starts try all classes.
         steps: of the descent.
@@ -101,7 +102,7 @@ def invert(
         if whole_number(name, value) < 1:
             raise UserError(f"The number of {name} was {value}: expected at least 1.")
     require_invertible(run, images)
-    where = choose_device(str(device))
+    where = run.choose_device(device)
     G = run.generator(ema=ema, checkpoint=checkpoint, device=where).requires_grad_(False)
     distance = perceptual_distance(where) if perceptual else None
     found = []
@@ -126,19 +127,20 @@ def invert(
     )
 
 
-def require_invertible(run: Run, images: Pixels) -> None:
+def require_invertible(run: Model, images: Pixels) -> None:
     """Refuse what has no z to be found.
 
     Raises:
         UserError: the run makes no images of noise, or the images are of another form.
     """
-    if run.source_channels or run.spec.are_points:
-        what = "translates images" if run.source_channels else "makes points in the plane"
+    if run.spec.source_channels or run.spec.are_points:
+        what = "translates images" if run.spec.source_channels else "makes points in the plane"
         raise UserError(
-            f"The run '{run.path}' {what}: expected one whose G makes images of noise, such as "
-            "vanilla or dcgan."
+            f"'{run.path}' {what}: expected a run whose G makes images of noise, such as vanilla "
+            "or dcgan."
         )
-    channels, height, width = run.image_shape
+    run.require_gradients()
+    channels, height, width = run.spec.shape
     expected = (height, width, channels)
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != expected:
         raise UserError(

@@ -18,7 +18,7 @@ from zerosum.data.names import printable
 from zerosum.errors import UserError
 from zerosum.files import cannot_write
 from zerosum.inference.inversion import Inverted, invert
-from zerosum.inference.run import Run
+from zerosum.inference.model import Model
 from zerosum.inference.translate_plan import files_of, names_folder
 from zerosum.plots.film import save_film
 from zerosum.plots.grids import comfortable_scale, grid, save_sheet
@@ -32,7 +32,7 @@ Notice = Callable[[str], None]
 
 
 def write_inversions(
-    run: Run, source: str, out: Path, *, notice: Notice, **how: Any
+    run: Model, source: str, out: Path, *, notice: Notice, **how: Any
 ) -> tuple[Inverted, list[str]]:
     """Find the z of an image, or of all images in a folder, and write what was found.
 
@@ -88,13 +88,13 @@ def require_empty_folder(out: Path) -> None:
         )
 
 
-def read_images(source: str, run: Run, notice: Notice) -> tuple[Pixels, list[str]]:
+def read_images(source: str, run: Model, notice: Notice) -> tuple[Pixels, list[str]]:
     """Read an image, or a folder of them, in the form of the run's own: uint8 (n, h, w, c).
 
     Raises:
         UserError: there is none, or none that can be decoded.
     """
-    channels, height, width = run.image_shape
+    channels, height, width = run.spec.shape
     wanted = Format(size=(height, width), channels=channels)
     in_folder = names_folder(source)
     files = files_of(Path(source)) if in_folder else [(Path(source).name, Path(source))]

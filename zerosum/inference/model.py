@@ -6,11 +6,11 @@ import math
 import shlex
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -21,13 +21,21 @@ from zerosum.data.images import to_array
 from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError, whole_number
 from zerosum.game.core import GeneratorInput
-from zerosum.game.sampling import CHUNK, ClassMix, Generator, draw_inputs, generate
+from zerosum.game.sampling import CHUNK, ClassMix, Generator, draw_inputs, generate, given_move
 from zerosum.hardware import choose_device
+from zerosum.inference.directions import Directions, principal_directions
+from zerosum.inference.latents import classes_of, latents_of, on_great_circle, whole_chunk
 from zerosum.inference.shown import shown
 from zerosum.inference.tiles import Translator
 from zerosum.seeds import enter_stream, own_randomness
 
+if TYPE_CHECKING:
+    from zerosum.inference.inversion import Inverted
+
 DEFAULT_COUNT = 16
+MIX_COUNT = 9
+"""Images from one sample to another."""
+NUM_DIRECTIONS = 10
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -74,12 +82,14 @@ class Model(ABC):
         data: what it was trained on, a data set's name or where it lay.
         classes: the names of the data's classes, () where it has no labels.
         spec: the form of the data.
+        has_gradients: whether torch computes G, so that gradients pass through it.
     """
 
     path: Path
     data: str
     classes: tuple[str, ...]
     spec: DataSpec
+    has_gradients: bool = True
 
     @property
     @abstractmethod
@@ -110,6 +120,19 @@ class Model(ABC):
         """
         return choose_device(str(name))
 
+    def require_gradients(self) -> None:
+        """Refuse a G that no gradient passes through.
+
+        Raises:
+            UserError: it is such a one.
+        """
+        if not self.has_gradients:
+            raise UserError(
+                f"'{self.path}' is computed by onnxruntime, which gives no gradients: expected the "
+                "run, or the exported folder with its model.safetensors. Along directions that "
+                "were found there it can be moved: --along FILE.npz."
+            )
+
     @takes_raw
     def sample(
         self,
@@ -119,6 +142,10 @@ class Model(ABC):
         label: int | str | None = None,
         class_mix: ClassMix | None = None,
         z: NDArray[Any] | torch.Tensor | None = None,
+        classes: NDArray[Any] | torch.Tensor | None = None,
+        mix: tuple[int, int] | None = None,
+        directions: Mapping[int, float] | None = None,
+        along: Directions | None = None,
         truncation: float = 1.0,
         ema: bool = True,
         checkpoint: str | int = "newest",
@@ -129,22 +156,30 @@ class Model(ABC):
         The same seed gives the same images, whatever the count: 64 images begin with the 16.
 
         Args:
-            count: how many; by default 16, or as many as `z` has rows.
+            count: how many; by default 16, or as many as `z` has rows, or 9 of a mix.
             seed: decides z.
             label: the class of all of them, by its name or counted from 0; None for all classes in
                 turn. A number that is the name of a class means that one.
             class_mix: classes between which all of them shall be, with their weights, such as
                 {"cat": 0.7, "dog": 0.3}; in place of `label`.
             z: the latents, (count, latent_size), instead of drawing them.
-            truncation: in [0, 1], what z is multiplied by: below 1 images are more typical and less
-                varied.
+            classes: the class of each, (count, num_classes), one-hot or weights that add up to 1,
+                as `sample_with_inputs` and `invert` tell them; in place of `label`.
+            mix: two of the images that would be made otherwise, counted from 0: `count` images
+                lead from the one to the other, on the great circle between their z.
+            directions: steps by which z is moved along principal directions, by their numbers,
+                from 1, such as {1: -1.0, 3: 2.0}.
+            along: which directions are meant, as `directions` gives them; by default they are
+                found anew.
+            truncation: in [0, 1], what z, moved, is multiplied by: below 1 images are more typical
+                and less varied.
             ema: as `generator` takes it, and so the others.
             checkpoint: "newest", "best", or the images seen at one of those kept.
             device: where G computes.
 
         Raises:
-            UserError: the count is not positive, there is no such class, checkpoint or device, or
-                G cannot take such latents.
+            UserError: the count is not positive, there is no such class, direction, checkpoint or
+                device, or G cannot take such latents.
         """
         return self.sample_with_inputs(
             count,
@@ -152,6 +187,10 @@ class Model(ABC):
             label=label,
             class_mix=class_mix,
             z=z,
+            classes=classes,
+            mix=mix,
+            directions=directions,
+            along=along,
             truncation=truncation,
             ema=ema,
             checkpoint=checkpoint,
@@ -164,37 +203,168 @@ class Model(ABC):
         *,
         seed: int = 0,
         z: NDArray[Any] | torch.Tensor | None = None,
+        classes: NDArray[Any] | torch.Tensor | None = None,
+        mix: tuple[int, int] | None = None,
+        directions: Mapping[int, float] | None = None,
+        along: Directions | None = None,
+        truncation: float = 1.0,
         ema: bool = True,
         checkpoint: str | int = "newest",
         device: str | torch.device = "auto",
-        **drawing: Any,
+        **told: Any,
     ) -> Sampled:
         """Do as `sample` does, whose arguments it takes, and tell what G was given too."""
-        latents = None if z is None else latents_of(z, count)
+        latents = None if z is None else latents_of(z, count if mix is None else None)
+        known = None if latents is None else len(latents)
         if count is None:
-            count = DEFAULT_COUNT if latents is None else len(latents)
+            count = (known or DEFAULT_COUNT) if mix is None else MIX_COUNT
         count, seed = whole_number("count", count), whole_number("seed", seed)
         if count < 1:
             raise UserError(f"The number of images was {count}: expected at least 1.")
+        weights = None
+        if classes is not None:
+            if any(each is not None for each in told.values()):
+                raise UserError(
+                    "Received the classes of each image, and a label or a mix of classes for all: "
+                    "expected one of them."
+                )
+            weights = classes_of(classes, count if mix is None else known, self.inputs)
+            known = len(weights)
         where = self.choose_device(device)
         G = self.generator(ema=ema, checkpoint=checkpoint, device=where)
+        move = self.move_of(G, directions, along)
+
+        def inputs_of(index: int, **how: Any) -> tuple[torch.Tensor, ...]:
+            """What G takes for one chunk; all are of one size, so that samples nest."""
+            enter_stream(where, "sample", seed, index)
+            return draw_inputs(
+                G.inputs,
+                CHUNK,
+                where,
+                names=self.classes,
+                z=None if latents is None else whole_chunk(latents, index),
+                classes=None if weights is None else whole_chunk(weights, index),
+                **how,
+            )
+
         made, given = [], []
         with own_randomness(where):
-            for index in range(-(-count // CHUNK)):  # of one size, so that samples nest
-                enter_stream(where, "sample", seed, index)
-                inputs = draw_inputs(
-                    G.inputs,
-                    CHUNK,
-                    where,
-                    names=self.classes,
-                    z=None if latents is None else whole_chunk(latents, index),
-                    **drawing,
-                )
+            if mix is not None:
+                ends = []
+                for end in ends_of(mix, known):
+                    inputs = inputs_of(end // CHUNK, **told)
+                    ends.append([each[end % CHUNK].cpu() for each in inputs])
+                latents, *others = mixed(ends, count)
+                weights, told = others[0] if others else None, {}
+            for index in range(-(-count // CHUNK)):
+                inputs = inputs_of(index, move=move, truncation=truncation, **told)
                 made.append(to_array(generate(G, inputs)))
                 given.append([each.cpu().numpy() for each in inputs])
-        z_used, *classes = (np.concatenate(each)[:count] for each in zip(*given, strict=True))
+        z_used, *told_with = (np.concatenate(each)[:count] for each in zip(*given, strict=True))
         samples = shown(np.concatenate(made)[:count])
-        return Sampled(samples, z_used, classes[0] if classes else None)
+        return Sampled(samples, z_used, told_with[0] if told_with else None)
+
+    def directions(
+        self,
+        count: int = NUM_DIRECTIONS,
+        *,
+        ema: bool = True,
+        checkpoint: str | int = "newest",
+        device: str | torch.device = "auto",
+    ) -> Directions:
+        """Find the directions of z along which G's images change most, for `sample` to go along.
+
+        They follow from G's weights alone. Of classes G is told all in turn.
+
+        Args:
+            count: how many; there are no more than z has entries.
+            ema: as `generator` takes it, and so the others.
+            checkpoint: "newest", "best", or the images seen at one of those kept.
+            device: where G computes.
+
+        Raises:
+            UserError: the count is not positive, there is no such checkpoint or device, G takes no
+                z, or no gradient passes through it, as through an .onnx file.
+        """
+        if whole_number("count", count) < 1:
+            raise UserError(f"The number of directions was {count}: expected at least 1.")
+        self.require_gradients()
+        G = self.generator(ema=ema, checkpoint=checkpoint, device=self.choose_device(device))
+        return principal_directions(G, count)
+
+    def move_of(
+        self, G: Generator, directions: Mapping[int, float] | None, along: Directions | None
+    ) -> torch.Tensor | None:
+        """What steps along directions add to z, (latent_size,); None where there are none.
+
+        Args:
+            G: whose directions they are, unless `along` says them.
+            directions: the steps.
+            along: the directions that are meant.
+
+        Raises:
+            UserError: there is no such direction, there are none, or no step along any.
+        """
+        if directions is None:
+            if along is not None:
+                raise UserError(
+                    "Received directions, and no step along any of them: say how far along which, "
+                    "such as --direction 3:+2."
+                )
+            return None
+        if along is None:
+            self.require_gradients()
+            latent_size = sum(each.shape[0] or 0 for each in G.inputs if each.kind == "latent")
+            along = principal_directions(G, latent_size)
+        return torch.from_numpy(along.move(directions))
+
+    def invert(
+        self,
+        images: Pixels,
+        *,
+        label: int | str | None = None,
+        steps: int = 200,
+        starts: int = 8,
+        seed: int = 0,
+        perceptual: bool = False,
+        ema: bool = True,
+        checkpoint: str | int = "newest",
+        device: str | torch.device = "auto",
+    ) -> Inverted:
+        """Find the z of which G makes given images, or the nearest to them.
+
+        `sample(z=found.z, classes=found.classes)` makes `found.samples` again.
+
+        Args:
+            images: uint8 (n, h, w, c), of the run's own size and channels.
+            label: the class that G is told with all of them; None lets the starts try all classes.
+            steps: of the descent.
+            starts: latents that are followed for each image.
+            seed: decides the first latents.
+            perceptual: whether LPIPS is minimised beside the squared error.
+            ema: as `generator` takes it, and so the others.
+            checkpoint: "newest", "best", or the images seen at one of those kept.
+            device: where G computes.
+
+        Raises:
+            UserError: G makes no images of noise or no gradient passes through it, the images are
+                not of its size, a number is not positive, there is no such class, checkpoint or
+                device, or LPIPS has no weights.
+        """
+        from zerosum.inference.inversion import invert
+
+        return invert(
+            self,
+            images,
+            label=label,
+            steps=steps,
+            starts=starts,
+            seed=seed,
+            perceptual=perceptual,
+            ema=ema,
+            checkpoint=checkpoint,
+            device=device,
+        )
 
     def labels(
         self, count: int = 16, *, label: int | str | None = None
@@ -219,6 +389,8 @@ class Model(ABC):
         seed: int = 0,
         label: int | str | None = None,
         class_mix: ClassMix | None = None,
+        directions: Mapping[int, float] | None = None,
+        along: Directions | None = None,
         truncation: float = 1.0,
         ema: bool = True,
         checkpoint: str | int = "newest",
@@ -238,6 +410,7 @@ class Model(ABC):
             raise UserError(f"Asked for {steps} steps of {count} images: expected at least 1.")
         where = self.choose_device(device)
         G = self.generator(ema=ema, checkpoint=checkpoint, device=where)
+        move = self.move_of(G, directions, along)
         with own_randomness(where):
             enter_stream(where, "interpolate", seed)
             (a, *others), (b, *_) = (
@@ -256,6 +429,8 @@ class Model(ABC):
         for step in range(steps):
             angle = 2 * math.pi * step / steps
             z = math.cos(angle) * a + math.sin(angle) * b
+            if move is not None:
+                z = z + given_move(move, z.shape[1]).to(where) * truncation
             frames.append(to_array(generate(G, (z, *others))))
         return np.stack(frames)
 
@@ -332,29 +507,38 @@ class Model(ABC):
         )
 
 
-def latents_of(z: NDArray[Any] | torch.Tensor, count: int | None) -> torch.Tensor:
-    """Read latents that a user gives, one row an image, as floats (n, d).
+def ends_of(mix: tuple[int, int], known: int | None) -> tuple[int, int]:
+    """Take the numbers of the two samples of a mix.
 
     Raises:
-        UserError: they are no such array, or not as many as images were asked for.
+        UserError: they are none, or not of the latents that are given, which are `known` many.
     """
-    array = z.detach().cpu().numpy() if isinstance(z, torch.Tensor) else np.asarray(z)
-    if array.ndim != 2 or len(array) == 0 or array.dtype.kind not in "fiu":
+    if not isinstance(mix, tuple | list) or len(mix) != 2:
         raise UserError(
-            f"The latents are {array.dtype} of shape {array.shape}: expected floats of the shape "
-            "(n, latent_size), a row for each image."
+            f"The mix was {mix!r:.40}: expected the numbers of two samples, such as (12, 40)."
         )
-    if count not in (None, len(array)):
-        raise UserError(
-            f"Asked for {count} images of {len(array)} latents: expected as many, or no number."
-        )
-    return torch.tensor(array, dtype=torch.float32)
+    first, second = (whole_number("mix", each) for each in mix)
+    for end in (first, second):
+        if end < 0 or (known is not None and end >= known):
+            most = "" if known is None else f" to {known - 1}, of the {known} latents"
+            raise UserError(f"The mix names sample {end}: expected a number from 0{most}.")
+    return first, second
 
 
-def whole_chunk(latents: torch.Tensor, index: int) -> torch.Tensor:
-    """The latents (CHUNK, d) of one chunk of images, with zeros behind the last.
+def mixed(ends: Sequence[Sequence[torch.Tensor]], count: int) -> tuple[torch.Tensor, ...]:
+    """What G takes from one sample to another: z on a great circle, classes on a line.
 
-    A batch of another size could round otherwise, and give back another image of the same z.
+    Args:
+        ends: of both samples z (latent_size,), and (num_classes,) where G is told classes.
+        count: how many rows.
+
+    Returns:
+        z (count, latent_size), and (count, num_classes) where G is told classes.
     """
-    rows = latents[index * CHUNK : (index + 1) * CHUNK]
-    return torch.cat([rows, rows.new_zeros(CHUNK - len(rows), latents.shape[1])])
+    (a, *told_a), (b, *told_b) = ends
+    shares = torch.linspace(0, 1, count)[:, None]
+    lines = (
+        torch.lerp(one[None], other[None], shares)
+        for one, other in zip(told_a, told_b, strict=True)
+    )
+    return on_great_circle(a, b, count), *lines

@@ -1,4 +1,4 @@
-"""A run's samples as files: a picture, a folder, an array or a film; and latents out of a file."""
+"""A run's samples as files: a picture, a folder, an array or a film."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from zerosum.data.arrays import Samples
 from zerosum.data.decode import MODES
-from zerosum.data.npz import DAMAGE
 from zerosum.errors import UserError
 from zerosum.files import cannot_write
 from zerosum.inference.model import DEFAULT_COUNT, Model, Sampled
@@ -24,6 +23,10 @@ from zerosum.plots.grids import Presentation, save_sample, save_sheet, to_pictur
 
 WALK_STEPS = 60
 WALK_MILLISECONDS = 80
+MIX_STEPS = WALK_STEPS // 2 + 1
+"""Of a film that goes to another sample and back."""
+MIX_COLUMNS = 16
+"""Images that lead from a sample to another stand in one row, if there are no more of them."""
 MAX_PART = 48
 """Letters of a class in a file's name, which may have 255 bytes, up to four a letter."""
 ENDINGS = ".png, .npz, .gif, .webp or .mp4"
@@ -37,6 +40,8 @@ def write_samples(
     count: int | None = None,
     seed: int = 0,
     z: NDArray[Any] | None = None,
+    classes: NDArray[Any] | None = None,
+    mix: tuple[int, int] | None = None,
     as_grid: bool = False,
     **how: Any,
 ) -> None:
@@ -46,13 +51,16 @@ def write_samples(
         run: whose generator makes them; an exported one serves as well.
         out: `.png` for one picture of all, which of a single image is that image; `.gif`, `.webp`
             or `.mp4` for a walk through z that ends where it began; `.npz` for what `Run.sample`
-            gives, with the latents as `z`, and where G was told classes `labels`, int64 (n,), and
-            their names, `classes`; without a suffix, a folder of PNGs, named by index, seed and
-            class.
+            gives, with the latents as `z`, and where G was told classes `labels`, int64 (n,), or of
+            mixtures `class_weights`, float32 (n, num_classes), and their names, `classes`; without
+            a suffix, a folder of PNGs, named by index, seed and class.
         presentation: what the samples look like, of the run's task.
         count: how many images; for a walk, how many walk side by side. None as for `Run.sample`.
         seed: decides z.
         z: the latents, instead of drawing them.
+        classes: the class of each of these, as `Run.sample` takes them.
+        mix: the numbers of two samples. `count` images lead from one to the other; in a film one
+            image goes there and back.
         as_grid: whether a single image is laid out as several are, enlarged and with a border.
         how: what else `Run.sample` takes.
 
@@ -60,37 +68,46 @@ def write_samples(
         UserError: the suffix is none of these, the folder is not empty, nothing can be written
             there, the samples are no images, or the run cannot be sampled.
     """
-    require_out(out, presentation, walks_given=z is not None, as_grid=as_grid)
+    walks_given = z is not None and mix is None
+    require_out(out, presentation, walks_given=walks_given, as_grid=as_grid)
+    given: dict[str, Any] = {"seed": seed, "z": z, "classes": classes, "mix": mix, **how}
     suffix = out.suffix.lower()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
+        if suffix in FILMS and mix is not None:
+            made = run.sample_with_inputs(MIX_STEPS if count is None else count, **given)
+            there = [presentation.picture(each[None], data=run.data) for each in made.samples]
+            save_film([*there, *there[-2::-1]], out, frame_milliseconds=WALK_MILLISECONDS)
+            return
         if suffix in FILMS:
             number = DEFAULT_COUNT if count is None else count
             frames = run.interpolate(WALK_STEPS, count=number, seed=seed, **how)
             pictures = [presentation.picture(samples, data=run.data) for samples in frames]
             save_film(pictures, out, frame_milliseconds=WALK_MILLISECONDS)
             return
-        made = run.sample_with_inputs(count, seed=seed, z=z, **how)
+        made = run.sample_with_inputs(count, **given)
         if suffix == ".png":
             warn_of_channels(made.samples, presentation)
             one = len(made.samples) == 1 and not as_grid and not presentation.no_images
             if one:
                 save_sample(to_picture(made.samples[0]), out)
             else:
-                save_sheet(presentation.picture(made.samples, data=run.data), out)
+                columns = None if mix is None else min(len(made.samples), MIX_COLUMNS)
+                picture = presentation.picture(made.samples, data=run.data, columns=columns)
+                save_sheet(picture, out)
         elif suffix == ".npz":
             arrays: dict[str, Any] = arrays_of(made, run.classes, presentation.array)
             np.savez_compressed(out, **arrays)
         else:
             out.mkdir(exist_ok=True)
             warn_of_channels(made.samples, presentation)
-            classes = classes_of(made, run.classes)
-            drawn_by = "" if z is not None else f"_seed{seed}"
+            names = classes_of(made, run.classes)
+            drawn_by = f"_seed{seed}" if z is None and mix is None else ""
             parts = class_parts(run.classes)
             for index, image in enumerate(made.samples):
-                part = parts[classes[index]] if classes else ""
-                name = f"{index:06d}{drawn_by}{'_' * bool(part)}{part}.png"
-                save_sample(to_picture(image), out / name)
+                part = parts[names[index]] if names else ""
+                file = f"{index:06d}{drawn_by}{'_' * bool(part)}{part}.png"
+                save_sample(to_picture(image), out / file)
     except OSError as error:
         raise cannot_write(out, error) from None
 
@@ -164,8 +181,8 @@ def require_out(out: Path, presentation: Presentation, *, walks_given: bool, as_
     if suffix in FILMS:
         if walks_given:
             raise UserError(
-                "A film walks through z of its own: received --z too. Leave it out, or choose a "
-                "name that ends in .png or .npz."
+                "A film walks through z of its own: received --z too. Leave it out, say with --mix "
+                "between which of them it shall go, or choose a name that ends in .png or .npz."
             )
         require_film(out)
 
@@ -176,6 +193,9 @@ def arrays_of(made: Sampled, names: tuple[str, ...], array: str) -> dict[str, ND
     if classes_of(made, names):
         assert made.classes is not None
         arrays["labels"] = made.classes.argmax(axis=1).astype(np.int64)
+    elif made.classes is not None:
+        arrays["class_weights"] = made.classes
+    if made.classes is not None:
         arrays["classes"] = np.array(names)
     return arrays
 
@@ -185,26 +205,3 @@ def classes_of(made: Sampled, names: tuple[str, ...]) -> list[str]:
     if made.classes is None or made.classes.max(axis=1).min() < 1:
         return []
     return [names[index] for index in made.classes.argmax(axis=1)]
-
-
-def read_latents(path: Path) -> NDArray[Any]:
-    """Read latents (n, latent_size) from an .npy, or from an .npz under the name "z".
-
-    Raises:
-        UserError: there is no such file, or it holds none.
-    """
-    expected = "expected an .npy of shape (n, latent_size), or an .npz with such an array 'z'"
-    try:
-        with path.open("rb") as file:
-            found = np.load(file, allow_pickle=False)
-            if isinstance(found, np.lib.npyio.NpzFile):
-                if "z" not in found.files:
-                    held = ", ".join(found.files) or "nothing"
-                    raise UserError(f"'{path}' holds {held}, and no z; {expected}.")
-                found = found["z"]
-            return np.asarray(found)
-    except UserError:
-        raise
-    except DAMAGE as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"The latents '{path}' cannot be read: {reason}; {expected}.") from None

@@ -28,9 +28,9 @@ class Presentation:
     array = "images"
     no_images = ""
 
-    def picture(self, samples: Samples, *, data: str) -> Image.Image:
+    def picture(self, samples: Samples, *, data: str, columns: int | None = None) -> Image.Image:
         """Draw samples: uint8 (n, h, w, c) in a grid, whatever data G was trained on."""
-        return grid(samples, scale=comfortable_scale(*samples.shape[1:3]))
+        return grid(samples, columns=columns, scale=comfortable_scale(*samples.shape[1:3]))
 
 
 def grid(images: Pixels, *, columns: int | None = None, scale: int = 1) -> Image.Image:

@@ -18,8 +18,11 @@ class PointPresentation(Presentation):
     array = "points"
     no_images = "Points in the plane are no images"
 
-    def picture(self, samples: Samples, *, data: str) -> Image.Image:
-        """Draw points, float32 (n, 2), over the modes of the data where they are known."""
+    def picture(self, samples: Samples, *, data: str, columns: int | None = None) -> Image.Image:
+        """Draw points, float32 (n, 2), over the modes of the data where they are known.
+
+        All are in one chart, whatever the columns.
+        """
         return scatter(samples, mixture_of(data))
 
 
