@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 import torch
@@ -63,7 +63,7 @@ def test_two_routes_and_nothing_else(make_run):
         assert b"data-live" in content
         answer, content = ask(port, "/data")
         assert json.loads(content)["main"].count("<section") > 4
-        for path in ("/config.json", "/../a/log.jsonl", "/data/", "/%2e%2e/", "/data.png"):
+        for path in ("/config.json", "/data/", "/data.png"):
             assert ask(port, path)[0].status == 404, path
 
 
@@ -174,12 +174,215 @@ def test_a_port_that_is_none(port, tmp_path):
         server_on(port, tmp_path, language="en")
 
 
-def test_nonsense_and_silence_hurt_nobody(make_run):
+def talk(port, sent):
+    """What comes back before the connection ends, nothing where it is cut off."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        received = b""
+        with suppress(ConnectionError):
+            connection.sendall(sent)
+            while part := connection.recv(65536):
+                received += part
+        return received
+
+
+def asking(port, *lines, path="/"):
+    """A request by the server's name, with more lines."""
+    said = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Connection: close", *lines]
+    return "".join(f"{line}\r\n" for line in [*said, ""]).encode("latin-1")
+
+
+@pytest.mark.parametrize(
+    ("nonsense", "status"),
+    [
+        (b"\x00\xff\r\n\r\n", b"400"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\r\n", b"400"),  # TLS
+        (b"GET /\r\n\r\n", b"403"),
+        (b"GET / HTTP/1.0\r\n\r\n", b"403"),
+        (b"GET / HTTP/9.9\r\n\r\n", b"505"),
+        (b"GET / HTTP/x\r\n\r\n", b"400"),
+        (b"GET / extra words HTTP/1.1\r\n\r\n", b"400"),
+        (b"BREW\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n", b"431"),
+        (b"\r\n", b""),
+        (b"\n" * 100, b""),
+    ],
+)
+def test_malformed_requests_are_refused(make_run, nonsense, status):
     with serving(make_run("a").path) as port:
-        for nonsense in (b"\x00\xff\r\n\r\n", b"GET /\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b""):
-            with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-                connection.sendall(nonsense)
+        answer = talk(port, nonsense)
+        assert answer.split(b" ")[1:2] == ([status] if status else [])
+        assert b"section" not in answer
         assert ask(port)[0].status == 200
+
+
+def test_a_body_is_no_further_request(make_run):
+    with serving(make_run("a").path) as port:
+        inner = asking(port, path="/data")
+        for line in (f"Content-Length: {len(inner)}", "Transfer-Encoding: chunked"):
+            answer = talk(port, asking(port, line).replace(b"Connection: close\r\n", b"") + inner)
+            assert answer.count(b"HTTP/1.1 ") <= 1
+
+
+@pytest.mark.parametrize("large", ["path", "header", "headers"])
+def test_large_requests_are_refused(make_run, large):
+    with serving(make_run("a").path) as port:
+        size = watch.MOST_REQUEST_BYTES
+        sent = {
+            "path": asking(port, path="/" + "a" * size),
+            "header": asking(port, f"X: {'a' * size}"),
+            "headers": asking(port, *(f"X: {'a' * 200}" for _ in range(size // 200))),
+        }[large]
+        assert talk(port, sent).split(b" ")[1:2] in ([], [b"414"], [b"431"])
+        assert talk(port, asking(port, f"X: {'a' * (size - 200)}")).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/config.json", "/../a/log.jsonl", "//etc/passwd", "/%2e%2e/", "/..%2fconfig.json"),
+        *("/data/..", "/./", "/.", "/\\..\\config.json", "/data%00.png", "/data;a", "/\x00", "//["),
+        *("http://[/", "http://evil.example/", "file:///etc/passwd", "*", "config.json", "/DATA"),
+    ],
+)
+def test_no_path_leads_to_a_file(make_run, path):
+    with serving(make_run("a").path) as port:
+        answer = talk(port, asking(port, path=path))
+        assert answer.split(b" ")[1] in (b"404", b"400")
+        assert b"section" not in answer
+
+
+def test_no_page_elsewhere_may_ask(make_run):
+    with serving(make_run("a").path) as port:
+        for origin in (f"http://127.0.0.1:{port}", f"http://localhost:{port}"):
+            assert ask(port, "/data", Origin=origin)[0].status == 200
+        for origin in (
+            "null",
+            "http://evil.example",
+            f"https://127.0.0.1:{port}",
+            "http://127.0.0.1",
+        ):
+            answer, content = ask(port, "/data", Origin=origin)
+            assert answer.status == 403
+            assert b"section" not in content
+            assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_two_names_are_none(make_run):
+    with serving(make_run("a").path) as port:
+        for second in ("Host: evil.example", f"Host: 127.0.0.1:{port}"):
+            assert talk(port, asking(port, second)).split(b" ")[1] == b"403"
+
+
+def test_every_answer_has_the_security_headers(make_run):
+    with serving(make_run("a").path) as port:
+        answers = [ask(port), ask(port, "/data"), ask(port, "/x"), ask(port, method="POST")]
+        answers += [ask(port, host="evil.example")]
+        etag = answers[0][0].headers["ETag"]
+        answers.append(ask(port, If_None_Match=etag))
+        assert [answer.status for answer, _ in answers] == [200, 200, 404, 405, 403, 304]
+        for answer, _ in answers:
+            for name, value in watch.SECURITY_HEADERS.items():
+                assert answer.headers[name] == value
+        refused = talk(port, b"\xff\r\n\r\n").decode()
+        for name, value in watch.SECURITY_HEADERS.items():
+            assert f"\r\n{name}: {value}\r\n" in refused
+
+
+def test_an_answer_repeats_nothing_of_the_request(make_run):
+    with serving(make_run("a").path) as port:
+        for sent in (
+            asking(port, path="/<script>x7</script>"),
+            b"x7<script> y7 z7 HTTP/1.1\r\n\r\n",
+            asking(port, "X: x7", path="/data?have=x7%0d%0aSet-Cookie:x7"),
+            asking(port, 'If-None-Match: "x7"'),
+        ):
+            assert b"x7" not in talk(port, sent)
+
+
+def is_over(connection):
+    connection.settimeout(10)
+    with suppress(ConnectionError):
+        while connection.recv(65536):
+            pass
+    return True
+
+
+def test_slow_clients_are_cut_off(make_run, monkeypatch):
+    monkeypatch.setattr(watch, "IDLE_SECONDS", 0.3)
+    with serving(make_run("a").path) as port:
+        silent = socket.create_connection(("127.0.0.1", port))
+        dripping = socket.create_connection(("127.0.0.1", port))
+        with silent, dripping, suppress(ConnectionError):
+            dripping.sendall(b"GET / HTTP/1.1\r\nX: ")
+            for _ in range(200):  # a letter in time, but never a whole request
+                dripping.sendall(b"a")
+                time.sleep(0.05)
+            pytest.fail("it could drip for ever")
+        with socket.create_connection(("127.0.0.1", port)) as silent:
+            assert is_over(silent)
+
+
+def test_who_does_not_fetch_the_answer_is_cut_off(make_run, monkeypatch):
+    monkeypatch.setattr(watch, "ANSWER_SECONDS", 0.3)
+    large = watch.Answer(b"a" * 50_000_000, "text/plain", "etag")
+    monkeypatch.setattr(Watch, "page", lambda _: large)
+    with serving(make_run("a").path) as port, socket.socket() as lazy:
+        lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        lazy.connect(("127.0.0.1", port))
+        before = threading.active_count()
+        lazy.sendall(asking(port))
+        until = time.monotonic() + 20
+        while threading.active_count() <= before and time.monotonic() < until:
+            time.sleep(0.01)  # until its thread is there
+        while threading.active_count() > before and time.monotonic() < until:
+            time.sleep(0.01)
+        assert threading.active_count() <= before
+        assert ask(port, "/data")[0].status == 200
+
+
+@pytest.fixture
+def many_files():
+    """Let this process open 4,000 files."""
+    resource = pytest.importorskip("resource", reason="needs limits of open files")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 4000:
+        pytest.skip(f"needs 4000 open files, {hard} are allowed")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4000), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_thousand_connections_keep_nobody_out(make_run, many_files):
+    with serving(make_run("a").path) as port, ExitStack() as stack:
+        for _ in range(1000):
+            connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+            stack.enter_context(connection)
+            connection.sendall(b"GET / HTTP/1.1\r\nX: ")
+        assert ask(port)[0].status == 200
+        threads = [each for each in threading.enumerate() if "process_request" in each.name]
+        assert len(threads) <= watch.MOST_CONNECTIONS + 20  # some may be about to end
+    with serving(make_run("b").path) as port:
+        assert ask(port)[0].status == 200
+
+
+def test_it_listens_on_the_loopback_alone(make_run):
+    server = server_on(0, make_run("a").path, language="en")
+    assert server.socket.getsockname()[0] == "127.0.0.1"
+    server.server_close()
+
+
+def test_it_writes_nothing(make_run):
+    directory = make_run("a")
+
+    def stand():
+        return {path: path.stat().st_mtime_ns for path in directory.path.rglob("*")}
+
+    before = stand()
+    with serving(directory.path) as port:
+        for path in ("/", "/data", "/config.json"):
+            ask(port, path)
+            ask(port, path, method="PUT")
+    assert stand() == before
 
 
 def weights(run):

@@ -7,16 +7,19 @@ two routes, the page and its news; what a browser sends reaches no file.
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from typing import Any, BinaryIO
+from urllib.parse import parse_qs
 
 from zerosum.config.specs import Language
 from zerosum.errors import UserError
@@ -32,7 +35,22 @@ FRESH_SECONDS = 0.5
 STALE_SECONDS = 60
 """Without news for so long, the page says so: rounds and evaluations seldom take longer."""
 IDLE_SECONDS = 30
-"""A connection that says nothing for so long is closed."""
+"""For so long a connection may take to bring its next request whole."""
+ANSWER_SECONDS = 60
+"""For so long it may take to fetch an answer: a page of 5 MB at 85 KB a second."""
+MOST_CONNECTIONS = 256
+"""More at once, and the one that has waited longest gives way."""
+MOST_REQUEST_BYTES = 16_384
+"""A request line and its headers; a browser's have about 1,000."""
+SECURITY_HEADERS = {
+    "Cache-Control": "no-cache",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "frame-ancestors 'none'",  # the page's own policy is in the page
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+}
 LOOPBACK = "127.0.0.1"
 
 
@@ -176,45 +194,119 @@ def status_of(directory: RunDirectory, words: Words) -> dict[str, Any]:
 
 
 class Server(ThreadingHTTPServer):
-    """Serves one watch."""
+    """Serves one watch, a thread a connection, to so many that none can be kept waiting."""
 
     daemon_threads = True
     request_queue_size = 512
 
     def __init__(self, port: int, watch: Watch) -> None:
         self.watch = watch
+        self._lock = threading.Lock()
+        self._deadlines: dict[socket.socket, float] = {}  # what was set first comes first
         super().__init__((LOOPBACK, port), Handler)
         names = (LOOPBACK, "localhost")
         self.hosts = {f"{name}:{self.server_port}" for name in names}
+        self.origins = {f"http://{host}" for host in self.hosts}
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Take a connection in, and where there are too many, part with the oldest."""
+        self.give(request, IDLE_SECONDS)
+        with self._lock:
+            if len(self._deadlines) > MOST_CONNECTIONS:
+                self._end(next(iter(self._deadlines)))
+        super().process_request(request, client_address)
+
+    def give(self, connection: socket.socket, seconds: float) -> None:
+        """Let a connection last for some seconds from now."""
+        with self._lock:
+            self._deadlines.pop(connection, None)
+            self._deadlines[connection] = time.monotonic() + seconds
+
+    def service_actions(self) -> None:
+        """End the connections whose time is over: called about twice a second."""
+        now = time.monotonic()
+        with self._lock:
+            for connection in [each for each, end in self._deadlines.items() if end < now]:
+                self._end(connection)
+
+    def _end(self, connection: socket.socket) -> None:
+        del self._deadlines[connection]
+        with suppress(OSError):  # the other side was quicker
+            connection.shutdown(socket.SHUT_RDWR)  # wakes its thread, which closes it
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection."""
+        with self._lock:
+            self._deadlines.pop(request, None)
+        super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of browsers that leave in the middle of an answer."""
+
+
+class Request:
+    """What a connection sends, of which a request may have only so many bytes."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.left = MOST_REQUEST_BYTES
+
+    def readline(self, size: int = -1) -> bytes:
+        """A line.
+
+        Raises:
+            http.client.LineTooLong: the request is too large.
+        """
+        line = self._stream.readline(self.left + 1)
+        self.left -= len(line)
+        if self.left < 0:
+            raise http.client.LineTooLong("request")
+        return line
+
+    def close(self) -> None:
+        """Close the stream."""
+        self._stream.close()
 
 
 class Handler(BaseHTTPRequestHandler):
     """Answers one connection: GET and HEAD of two routes, to whoever asks this very machine."""
 
     protocol_version = "HTTP/1.1"
-    timeout = IDLE_SECONDS
+    default_request_version = protocol_version  # what is no request has a whole answer as well
     server: Server
     disable_nagle_algorithm = True
     wbufsize = -1  # headers and content in one packet
     server_version, sys_version = "zerosum", ""
 
+    def setup(self) -> None:
+        """Begin to listen."""
+        super().setup()
+        self.rfile: Any = Request(self.rfile)
+
+    def handle_one_request(self) -> None:
+        """Answer what is asked next, in the time and room that a request has."""
+        self.rfile.left = MOST_REQUEST_BYTES
+        self.server.give(self.connection, IDLE_SECONDS)
+        self.command, self.requestline = "", ""
+        self.request_version = self.protocol_version
+        try:
+            super().handle_one_request()
+        except http.client.LineTooLong:  # where the headers did not even begin
+            self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG)
+
     def do_GET(self) -> None:
         """Answer."""
         if self.headers.get("Content-Length") or self.headers.get("Transfer-Encoding"):
             self.close_connection = True  # what would follow is no request
-        # A page elsewhere could reach this one under a name that it makes lead here.
-        if self.headers.get("Host", "").lower() not in self.server.hosts:
+        if not self._comes_from_here():
             self._refuse(HTTPStatus.FORBIDDEN)
             return
-        asked = urlsplit(self.path)
+        path, _, query = self.path.partition("?")
         try:
-            if asked.path == "/":
+            if path == "/":
                 answer = self.server.watch.page()
-            elif asked.path == "/data":
-                answer = self.server.watch.news(parse_qs(asked.query).get("have", [""])[0])
+            elif path == "/data":
+                answer = self.server.watch.news(parse_qs(query).get("have", [""])[0])
             else:
                 self._refuse(HTTPStatus.NOT_FOUND)
                 return
@@ -231,15 +323,34 @@ class Handler(BaseHTTPRequestHandler):
         """Answer without the content."""
         self.do_GET()
 
+    def _comes_from_here(self) -> bool:
+        """Whether a request names this server, and a page that asks is this server's.
+
+        A page elsewhere could reach this one under a name that it makes lead here.
+        """
+        hosts = [host.lower() for host in self.headers.get_all("Host", [])]
+        origins = [origin.lower() for origin in self.headers.get_all("Origin", [])]
+        return (
+            len(hosts) == 1
+            and set(hosts) <= self.server.hosts
+            and set(origins) <= self.server.origins
+        )
+
     def parse_request(self) -> bool:
         """Refuse other methods here, whatever they are, and read nothing of what they bring."""
         if not super().parse_request():
             return False
+        self.server.give(self.connection, ANSWER_SECONDS)
         if self.command in ("GET", "HEAD"):
             return True
         self.close_connection = True
         self._refuse(HTTPStatus.METHOD_NOT_ALLOWED)
         return False
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse what is no request, in our own words: it is told nothing of what it sent."""
+        self.close_connection = True
+        self._refuse(HTTPStatus(code))
 
     def _refuse(self, status: HTTPStatus) -> None:
         self._send(status, f"{status.value} {status.phrase}\n".encode(), kind="text/plain")
@@ -255,9 +366,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("ETag", etag)
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
             self.send_header("Allow", "GET, HEAD")
-        self.send_header("Cache-Control", "no-cache")
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.send_header("Cross-Origin-Resource-Policy", "same-origin")
+        for name, value in SECURITY_HEADERS.items():
+            self.send_header(name, value)
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
