@@ -53,6 +53,7 @@ WITHOUT_A_MODULE = {
     "recipes/every_setting": "every setting of every recipe: read, or refused",
     "recipes/pix2pix": "half of recipes/translation.py",
     "recipes/vanilla": "the recipe of recipes/gan.py that must be exact",
+    "supply": "what comes with zerosum and what it is built of; tools/lock.py and others",
 }
 
 
