@@ -6,6 +6,9 @@
 # make lint                       sets up and checks style and types
 # make browsers                   installs what the tests of pages need: browsers, node, packages
 # make docs                       sets up and builds the docs site into build/site
+# make verify-hashes              fetches what constraints.txt pins, but for torch, and checks its sha256s
+# make audit                      asks for known vulnerabilities of what is pinned
+# make release                    builds, checks and lists a release in dist/; publishes nothing
 
 PYTHON ?= python3
 BROWSERS := chromium firefox-esr nodejs npm
@@ -17,7 +20,7 @@ SETTING_UP = "Setting up in $(VENV), once: a minute with a fast network, of whic
 (200 MB for a CPU; with pip's default on Linux, the CUDA build, several GB and longer)."
 SETUP_FILES := pyproject.toml constraints.txt zerosum/_version.py
 
-.PHONY: train play test lint browsers docs clean
+.PHONY: train play test lint browsers docs verify-hashes audit release clean
 
 train: $(VENV)/.runs
 	@echo "Training. The default takes about eleven minutes on two fast cores; Ctrl-C saves and stops."
@@ -42,6 +45,19 @@ lint: $(VENV)/.develops
 
 docs: $(VENV)/.documents
 	$(BIN)/python tools/docs_site.py $(ARGS)
+
+# The files go: they are looked at, not kept. --only-binary, since building one would run its code.
+verify-hashes: $(BIN)/python
+	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(BIN)/python -m pip download \
+	  --disable-pip-version-check --require-hashes --no-deps --only-binary :all: --quiet \
+	  --dest "$$folder" --requirement requirements-hashed.txt && echo "All files are as pinned."
+
+# --strict: a package that could not be looked up is a failure.
+audit: $(VENV)/.develops
+	$(BIN)/python -m pip_audit --strict --no-deps --disable-pip --requirement requirements-hashed.txt
+
+release: $(VENV)/.develops
+	$(BIN)/python tools/release.py $(ARGS)
 
 clean:
 	rm -rf $(VENV)
