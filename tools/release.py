@@ -105,14 +105,18 @@ def find(version: str) -> str | None:
 def try_out(python: str, wheel: Path, folder: Path) -> None:
     """Install a wheel where nothing is, and use it."""
     environment = folder / "environment"
-    run(python, "-m", "venv", environment)
-    here = environment / ("Scripts" if os.name == "nt" else "bin")
-    install = (here / "python", "-m", "pip", "install", "--disable-pip-version-check", "--quiet")
-    run(*install, "--constraint", ROOT / "constraints.txt", wheel)
-    run(here / "python", "-m", "pip", "check")
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+    def do(name: str, *arguments: str | Path) -> None:
+        program = environment / ("Scripts" if os.name == "nt" else "bin") / name
+        run(program, *arguments, cwd=folder, env=variables)
+
+    run(python, "-m", "venv", environment, env=variables)
+    pip = ("python", "-m", "pip", "--disable-pip-version-check", "--quiet")
+    do(*pip, "install", "--constraint", ROOT / "constraints.txt", wheel)
+    do(*pip, "check")
     for command in COMMANDS:
-        run(here / "zerosum", *command, cwd=folder, env=variables)
+        do("zerosum", *command)
 
 
 def main() -> None:
