@@ -33,6 +33,7 @@ WITHOUT_A_TEST = {
     "tasks/tasks": "what a task is; tests/tasks/ tests each of them",
 }
 WITHOUT_A_MODULE = {
+    "browser/hostile_pages": "all pages with hostile names, in real browsers",
     "browser/play_pages": "the pages of export/playground.py, in real browsers",
     "cuda": "everything on a GPU",
     "docs": "the documents: their links and command lines",

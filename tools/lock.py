@@ -5,8 +5,8 @@
 It needs a network. uv resolves all extras under constraints.txt, for CPython on Linux, macOS and
 Windows at once, so that each file that an index offers of a version is listed, with a marker where
 a package is for one system only, and what asked for it. Left out are torch, whose builds for CPU
-and CUDA come from indexes of their own and differ in bytes, with what its CUDA build brings; and pip,
-which is in an environment from the start.
+and CUDA come from indexes of their own and differ in bytes, with what its CUDA build brings; and
+pip, which is in an environment from the start.
 """
 
 from __future__ import annotations

@@ -45,11 +45,12 @@ def drive(browser):
     """Make a function that opens a page and does steps there, as drive.mjs describes them.
 
     It gives what `drive.mjs` tells, and fails on an error in the page, but for
-    those that have `allowed` in them, or a request to anywhere.
+    those that have `allowed` in them, or a request to anywhere but the page's own server, if it
+    has one, and what begins with `also`.
     """
     executable = next(filter(None, map(shutil.which, BROWSERS[browser])))
 
-    def do(page, *steps, allowed=None, **how):
+    def do(page, *steps, allowed=None, also=None, **how):
         job = {"browser": browser, "executable": executable, "page": str(page), "steps": steps}
         done = subprocess.run(
             ["node", str(HERE / "drive.mjs")],
@@ -61,8 +62,10 @@ def drive(browser):
         assert done.returncode == 0, done.stderr
         told = json.loads(done.stdout)
         assert told["failure"] is None
-        assert [each for each in told["errors"] if not (allowed and allowed in each)] == []
-        local = ("file:", "blob:", "data:")
+        errors = [each for each in told["errors"] if allowed is None or allowed not in each]
+        assert errors == []
+        own = str(page) if str(page).startswith("http:") else also
+        local = ("file:", "blob:", "data:", *([own] if own else []))
         assert [each for each in told["requests"] if not each.startswith(local)] == []
         return told["results"]
 

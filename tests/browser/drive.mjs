@@ -2,6 +2,7 @@
 //
 //   { browser, executable, page, width, height, dark, timeout, steps: [step, ...] }
 //
+// The page is a file, or an address that begins with http:.
 // A step is one of { click }, { set: [selector, value] }, { press: [selector, key] },
 // { drag: [selector, [[x, y], ...]] } in shares of the element's sides, { upload: [selector, file] },
 // { evaluate: "expression" }, { idle: true }, { axe: true }, { screenshot: file, selector },
@@ -110,7 +111,8 @@ try {
     const value = job.dark ? "dark" : "light";
     await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value }]);
   }
-  await page.goto(pathToFileURL(job.page).href, { timeout: limit, waitUntil: "load" });
+  const address = job.page.startsWith("http:") ? job.page : pathToFileURL(job.page).href;
+  await page.goto(address, { timeout: limit, waitUntil: "load" });
   for (const step of job.steps) {
     const [name] = Object.keys(step).filter((key) => key in doings);
     if (!name) throw new Error(`no such step: ${JSON.stringify(step)}`);

@@ -44,6 +44,13 @@ class TestCaveats:
             "its budget."
         ) in text
 
+    @pytest.mark.parametrize("entry", [{}, [], 7, {"at": "<b>", "back_to": 0, "seed": 1}])
+    def test_damaged_restarts_are_left_out(self, make_run, entry):
+        directory = make_run("a", seed=3)
+        directory.write_config({**directory.read_config(), "restarts": [entry]})
+        make_run("b", seed=4)
+        assert "restarted" not in caveats_of("a", "b")
+
     def test_alarms_that_were_over_in_the_end(self, make_run):
         make_run("a")
         directory = make_run("b", seed=1)
