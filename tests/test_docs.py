@@ -24,7 +24,16 @@ SPELT = {f"--{name.replace('_', '-')}" for name in SPELLINGS}
 RUNS_COMMANDS = ("rm", "prune")
 """Of `zerosum runs`, behind which a folder may stand as well."""
 OF_RECIPES = {"train": train_app, "sweep": sweep_app}
-OF_OTHERS = {"--no-deps", "--bf16", "--pace", "--rounds", "--repeats", "--logdir", "--project"}
+OF_OTHERS = {
+    "--no-deps",
+    "--require-hashes",
+    "--bf16",
+    "--pace",
+    "--rounds",
+    "--repeats",
+    "--logdir",
+    "--project",
+}
 """Flags of pip, tensorboard and trackio, and of the scripts in benchmarks/."""
 
 

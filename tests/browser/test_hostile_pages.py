@@ -37,7 +37,8 @@ EVIL = (
     "<a href=javascript:window.fell=4 autofocus onfocus=window.fell=5>\u2028\u202e]]>"
 )
 BAD = "img[src='x'], img[src^='http'], iframe, link[rel='stylesheet'], base, a[href^='javascript']"
-LOOK = f"""({{ fell: window.fell ?? null, scripts: document.querySelectorAll("script:not([type])").length,
+LOOK = f"""({{ fell: window.fell ?? null,
+  scripts: document.querySelectorAll("script:not([type])").length,
   bad: document.querySelectorAll("{BAD}, [onerror], [onload], [onfocus]").length,
   refresh: document.querySelectorAll("meta[http-equiv='refresh' i]").length,
   said: document.documentElement.textContent.split("window.fell=1").length - 1 }})"""

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from zerosum.comparison.compare import compare
 from zerosum.comparison.tables import seed_shown
 
