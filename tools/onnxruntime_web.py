@@ -2,9 +2,11 @@
 
     python tools/onnxruntime_web.py [VERSION]
 
-It needs npm and a network. npm checks the package against the registry's own hash; the files are
-taken out of it as they are, compressed so that equal files give equal bytes, and their sha256 is
-written down in `onnxruntime.json`, which `zerosum play` holds them to.
+It needs npm, pip and a network. npm checks the package against the registry's own hash; the files
+are taken out of it as they are, compressed so that equal files give equal bytes, and their sha256
+is written down in `onnxruntime.json`, which `zerosum play` holds them to. The notices of the
+libraries that are compiled in come from the Python package of the same version, since npm's has
+none. Then LICENSES.md needs the new files' sha256; its test says so.
 """
 
 from __future__ import annotations
@@ -16,11 +18,21 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
 from pathlib import Path
 
 VERSION = "1.30.0"
 FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 HOME = Path(__file__).resolve().parent.parent / "zerosum" / "pages" / "onnxruntime"
+
+
+def notices(version: str, folder: Path) -> bytes:
+    """What ONNX Runtime says of the libraries inside it."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]
+    subprocess.run([*command, f"onnxruntime=={version}"], check=True)
+    (wheel,) = folder.glob("onnxruntime-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.read("onnxruntime/ThirdPartyNotices.txt")
 
 
 def main(version: str) -> None:
@@ -44,6 +56,7 @@ def main(version: str) -> None:
                 content = member.read()
                 sums[name] = hashlib.sha256(content).hexdigest()
                 (HOME / f"{name}.gz").write_bytes(gzip.compress(content, 9, mtime=0))
+        (HOME / "ThirdPartyNotices.txt").write_bytes(notices(version, Path(folder)))
     about = {"package": "onnxruntime-web", "version": version, "licence": "MIT", "sha256": sums}
     (HOME / "onnxruntime.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     print(f"Wrote {len(FILES)} files of onnxruntime-web {version} into {HOME}.")
