@@ -267,6 +267,11 @@ def test_no_page_elsewhere_may_ask(make_run):
             assert "Access-Control-Allow-Origin" not in answer.headers
 
 
+def test_browsers_leave_out_the_usual_port():
+    assert watch.names_of(8600) == {"127.0.0.1:8600", "localhost:8600"}
+    assert watch.names_of(80) == {"127.0.0.1:80", "localhost:80", "127.0.0.1", "localhost"}
+
+
 def test_two_names_are_none(make_run):
     with serving(make_run("a").path) as port:
         for second in ("Host: evil.example", f"Host: 127.0.0.1:{port}"):

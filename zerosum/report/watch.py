@@ -193,8 +193,14 @@ def status_of(directory: RunDirectory, words: Words) -> dict[str, Any]:
     }
 
 
+def names_of(port: int) -> set[str]:
+    """What browsers may call a server on a port; they leave out the usual one."""
+    ending = f":{port}" if port != http.client.HTTP_PORT else ""
+    return {f"{name}{end}" for name in (LOOPBACK, "localhost") for end in (ending, f":{port}")}
+
+
 class Server(ThreadingHTTPServer):
-    """Serves one watch, a thread a connection, to so many that none can be kept waiting."""
+    """Serves one watch, a thread a connection, to no more of them than `MOST_CONNECTIONS`."""
 
     daemon_threads = True
     request_queue_size = 512
@@ -204,8 +210,7 @@ class Server(ThreadingHTTPServer):
         self._lock = threading.Lock()
         self._deadlines: dict[socket.socket, float] = {}  # what was set first comes first
         super().__init__((LOOPBACK, port), Handler)
-        names = (LOOPBACK, "localhost")
-        self.hosts = {f"{name}:{self.server_port}" for name in names}
+        self.hosts = names_of(self.server_port)
         self.origins = {f"http://{host}" for host in self.hosts}
 
     def process_request(self, request: Any, client_address: Any) -> None:
