@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
-from rich.markup import escape
 
 from zerosum.cli.show import show
 from zerosum.config.specs import Fit
@@ -137,6 +136,8 @@ def cache(*, prune: bool = False) -> None:
 
 def cache_table(found: list[Entry]) -> Table:
     """One row an entry of the cache, what was used last first."""
+    from rich.markup import escape
+
     from zerosum.data.loader import in_bytes
     from zerosum.data.names import printable
     from zerosum.plots.tables import table

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -43,7 +42,7 @@ from zerosum.data.matching import match_folders
 from zerosum.data.named_pairs import load_named_pairs
 from zerosum.data.names import natural_key, printable
 from zerosum.data.report import Note, Report, ValueRange
-from zerosum.data.store import Images, Stacked, subset
+from zerosum.data.store import Images, Stacked, in_memory, subset
 from zerosum.errors import UserError, and_more
 from zerosum.hardware import memory_bytes, require_memory
 
@@ -335,7 +334,7 @@ def _match(reader: PairReader, source: Path, target: Path) -> Pairs:
         f"{reader.name(target if path.is_relative_to(source) else source)}"
         for path in match.alone
     ]
-    pairs = _stack(sources, targets, rows, skipped=(*skipped, *alone))
+    pairs = _stack(sources, targets, rows, skipped=(*skipped, *alone), tier=reader.wanted.tier)
     if alone:
         lone = Note(what="images without a partner", count=len(alone), example=alone[0])
         pairs = replace(pairs, report=pairs.report.with_more(left_out=[lone]))
@@ -369,7 +368,8 @@ def _cycle(reader: PairReader, source: Path, target: Path, *, split: str, hold_o
     targets = _side(reader, target, split=split, hold_out=hold_out)
     num_sources, num_targets = len(sources.names), len(targets.names)
     rows = [(row % num_sources, row % num_targets) for row in range(max(num_sources, num_targets))]
-    pairs = _stack(sources, targets, rows, skipped=(*sources.skipped, *targets.skipped))
+    skipped = (*sources.skipped, *targets.skipped)
+    pairs = _stack(sources, targets, rows, skipped=skipped, tier=reader.wanted.tier)
     if num_sources == num_targets:
         return pairs
     fewer = min((num_sources, source), (num_targets, target))
@@ -405,16 +405,22 @@ def _stack(
     rows: Sequence[tuple[int, int]],
     *,
     skipped: tuple[str, ...],
+    tier: Tier,
 ) -> Pairs:
     """Stack targets on sources, by pairs of their rows."""
     size, target_size = sources.images.shape[2:], targets.images.shape[2:]
     if size != target_size:
         raise size_mismatch(sources.names[0], size, targets.names[0], target_size)
-    images: Images
+    images: Images = Stacked(sources.images, targets.images, torch.tensor(rows))
     if isinstance(sources.images, Tensor) and isinstance(targets.images, Tensor):
-        images = _copied(sources.images, targets.images, rows)
-    else:
-        images = Stacked(sources.images, targets.images, torch.tensor(rows))
+        # Both copies, for a moment.
+        needed = images.shape.numel() + sources.images.numel() + targets.images.numel()
+        memory = memory_bytes()
+        if tier != "auto":
+            what = f"{len(rows):,} pairs of images of {size[0]}×{size[1]} pixels"
+            require_memory(needed, memory=memory, what=what)
+        if memory is None or needed <= memory:
+            images = in_memory(images)
     return Pairs(
         images=images,
         source_channels=sources.images.shape[1],
@@ -425,20 +431,3 @@ def _stack(
             for one, other in rows
         ),
     )
-
-
-def _copied(sources: Tensor, targets: Tensor, rows: Sequence[tuple[int, int]]) -> Tensor:
-    """Pairs of images in memory, by their rows, in memory too."""
-    num_pairs, source_channels = len(rows), sources.shape[1]
-    size = sources.shape[2:]
-    shape = (num_pairs, source_channels + targets.shape[1], *size)
-    require_memory(
-        math.prod(shape) + sources.numel() + targets.numel(),  # both copies, for a moment
-        memory=memory_bytes(),
-        what=f"{num_pairs:,} pairs of images of {size[0]}×{size[1]} pixels",
-    )
-    images = torch.empty(shape, dtype=torch.uint8)
-    for pair, (source_row, target_row) in enumerate(rows):
-        images[pair, :source_channels] = sources[source_row]
-        images[pair, source_channels:] = targets[target_row]
-    return images

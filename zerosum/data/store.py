@@ -125,7 +125,8 @@ class Stacked(ImageStore):
         """
         self._sides = first, second
         self._pairs = pairs
-        self.kept = next(side.kept for side in self._sides if isinstance(side, ImageStore))
+        elsewhere = [side.kept for side in self._sides if isinstance(side, ImageStore)]
+        self.kept = elsewhere[0] if elsewhere else "in memory, each side by itself"
         channels = first.shape[1] + second.shape[1]
         self._shape = torch.Size((len(pairs), channels, *first.shape[2:]))
 
@@ -162,5 +163,12 @@ def chunks(images: Images) -> Iterator[Tensor]:
 
 
 def in_memory(images: Images) -> Tensor:
-    """Bring all images into memory, which the caller knows to suffice."""
-    return images if isinstance(images, Tensor) else images[:]
+    """Bring all images into memory, which the caller knows to suffice, without a second copy."""
+    if isinstance(images, Tensor):
+        return images
+    whole = torch.empty(images.shape, dtype=images.dtype)
+    start = 0
+    for chunk in chunks(images):
+        whole[start : start + len(chunk)] = chunk
+        start += len(chunk)
+    return whole
