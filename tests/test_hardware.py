@@ -54,7 +54,7 @@ def test_images_too_large_are_refused_before_they_are_made(tiny_images, tmp_path
     if kind == "folder":
         to_picture(np.zeros((8, 8, 1), np.uint8)).save(tmp_path / "a.png")
         source = tmp_path
-    with pytest.raises(UserError, match=r"images of 1000000×1000000 pixels would take"):
+    with pytest.raises(UserError, match=r"images of 1000000×1000000 pixels.* would take"):
         load(source, size=(10**6, 10**6))
 
 

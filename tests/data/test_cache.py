@@ -353,6 +353,10 @@ def test_a_disk_on_which_they_would_not_fit_is_said_before_they_are_decoded(
     with pytest.raises(UserError, match=r"would take 0\.0 GiB.*are free.*ZEROSUM_CACHE"):
         load(photos, tier="disk")
     assert len(decoded) < 30
+    decoded.clear()
+    with pytest.raises(UserError, match=r"would take 0\.3 GiB.*are free.*ZEROSUM_CACHE"):
+        load(photos, size=(2000, 2000), channels=3, tier="disk")
+    assert decoded == []
 
 
 def test_what_does_not_fit_in_memory_goes_to_disk_by_itself(photos, monkeypatch):

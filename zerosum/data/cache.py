@@ -256,6 +256,8 @@ class DiskCanvas:
                     f"damaged ({problem}). They are decoded anew."
                 )
                 shutil.rmtree(self._entry)
+        if self._wanted.size is not None:  # before the first one is decoded
+            self._require_room((self._wanted.channels or 1) * math.prod(self._wanted.size))
         self._building.mkdir(exist_ok=True)
         self._pixels = os.open(self._building / PIXELS, os.O_RDWR | os.O_CREAT, 0o666)
         self._resume()
@@ -297,18 +299,28 @@ class DiskCanvas:
         # As long as nobody knows whether all are gray there is room for colours; `keep` takes it
         # away again.
         channels = self._wanted.channels or max(c, 3)
-        needed = len(self.names) * k * channels * h * w
+        self._require_room(k * channels * h * w)
         assert self._pixels is not None
-        free = shutil.disk_usage(self._building).free
+        reserve(self._pixels, len(self.names) * k * channels * h * w)
+        self._note({"row": [k, channels, h, w], "first": name})
+        self._first = name
+        self._row = (k, channels, h, w)  # last: from now on other threads write
+
+    def _require_room(self, num_bytes: int) -> None:
+        """Refuse images of so many bytes each that the disk cannot hold.
+
+        Raises:
+            UserError: it cannot.
+        """
+        needed = len(self.names) * num_bytes
+        free = shutil.disk_usage(folder()).free
+        if self._building.exists():  # what was reserved for it is no longer free
+            free += sum(file.stat().st_blocks * 512 for file in self._building.iterdir())
         if needed > free:
             raise UserError(
                 f"The decoded images of '{self._source}' would take {needed / GIB:,.1f} GiB in "
                 f"'{folder()}', where {free / GIB:,.1f} GiB are free. {MAKE_ROOM}"
             )
-        reserve(self._pixels, needed)
-        self._note({"row": [k, channels, h, w], "first": name})
-        self._first = name
-        self._row = (k, channels, h, w)  # last: from now on other threads write
 
     def _note(self, line: dict[str, Any]) -> None:
         assert self._journal is not None

@@ -329,6 +329,13 @@ def gather_pixels(
             pass
     if stamp is None or not DiskCanvas.possible():
         raise no_disk_tier(source)
+    if wanted.size is not None:  # however many there are, a few are in memory at a time
+        (height, width), held = wanted.size, 2 * processor_share()
+        require_memory(
+            held * (wanted.channels or 1) * height * width,
+            memory=memory_bytes(),
+            what=f"Decoding {held} images of {height}×{width} pixels at a time",
+        )
     stamped = partial(_stamps, ordered, stamp)
     with DiskCanvas(ordered, source=source, stamp=stamped, wanted=wanted, kind=kind) as canvas:
         return onto(canvas)
