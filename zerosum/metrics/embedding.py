@@ -56,7 +56,8 @@ def embed(
     scores: list[Tensor] = []
     # Of a net that is shown fewer images at a time, the moments are still taken of `BATCH` at once:
     # to add those of 2,048 features costs as much as half an image.
-    for group in torch.split(images, BATCH):
+    for start in range(0, len(images), BATCH):
+        group = images[start : start + BATCH]
         answers = [net.look(batch) for batch in torch.split(group, net.batch)]
         features = torch.cat([answer[0].float().cpu() for answer in answers])
         if not features.isfinite().all():
