@@ -49,7 +49,7 @@ from zerosum.hardware import SMALLER, memory_bytes, processor_share, require_mem
 HEIF_ADVICE = " (convert them to JPEG, or pip install 'zerosum[heif]')"
 ADVICE = {".heic": HEIF_ADVICE, ".heif": HEIF_ADVICE}
 """What makes files readable that may well be meant, by their suffix."""
-MAX_THREADS = 16  # beyond it Python's own lock leaves little to gain
+MAX_THREADS = 16  # photographs keep so many busy; of 256×256 Python's own lock lets about 4 work
 SHARE = 0.5  # of the memory that images may take before they lie on disk instead
 MAX_FILE_BYTES = 256 * 2**20  # more than an uncompressed image of the largest safe pixel count
 
