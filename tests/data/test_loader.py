@@ -165,8 +165,11 @@ def test_a_batch_needs_an_image():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_every_device_is_dealt_the_same():
-    gpu = Loader(numbered(50), batch_size=7, seed=0, device=torch.device("cuda"))
-    assert deal(gpu, 20) == deal(make(50, 7), 20)
+    for resident in (True, False):
+        gpu = Loader(
+            numbered(50), batch_size=7, seed=0, device=torch.device("cuda"), resident=resident
+        )
+        assert deal(gpu, 20) == deal(make(50, 7), 20)
 
 
 class Elsewhere(ImageStore):
