@@ -9,6 +9,7 @@ from zerosum.data import load
 from zerosum.errors import UserError
 from zerosum.hardware import (
     available_devices,
+    cgroup_memory,
     cgroup_quota,
     choose_device,
     device_identity,
@@ -242,3 +243,15 @@ def test_a_training_makes_them_so(train_tiny, tmp_path, monkeypatch):
     train_tiny(tmp_path / "run", epochs=1)
     assert seen
     assert all(seen)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [("max\n", 1 << 60), ("536870912\n", 2**29), ("", 1 << 60), (None, 1 << 60)],
+)
+def test_a_container_may_have_less_memory_than_its_machine(tmp_path, content, expected):
+    path = tmp_path / "memory.max"
+    if content is not None:
+        path.write_text(content)
+    assert cgroup_memory(path) == expected
+    assert memory_bytes() <= cgroup_memory()

@@ -32,7 +32,7 @@ from zerosum.errors import UserError, did_you_mean, unknown_name
 
 
 class LoadFunction(Protocol):
-    """What loads a source, whole and into memory."""
+    """What loads a source, into memory or as an `ImageStore` of what is not."""
 
     def __call__(self, path: Path, /, *, split: str, wanted: Format, strict: bool) -> ImageSet:
         """Load one split of a source that is there.
