@@ -100,6 +100,7 @@ def all_flags():
     """Every flag of every command."""
     commands = [name for name in app if not name.startswith("-") and name not in OF_RECIPES]
     found = [flags_of(name) for name in commands] + [flags_of("train", name) for name in RECIPES]
+    found += [flags_of("data", name) for name in app["data"] if not name.startswith("-")]
     found.append(flags_of("sweep"))
     found += [flags_of("runs", name) for name in RUNS_COMMANDS]
     return set().union(*found, SPELT, OF_OTHERS, {"--help"})

@@ -9,6 +9,7 @@ from zerosum.data import load
 from zerosum.errors import UserError
 from zerosum.hardware import (
     available_devices,
+    cgroup_memory,
     cgroup_quota,
     choose_device,
     device_identity,
@@ -54,7 +55,7 @@ def test_images_too_large_are_refused_before_they_are_made(tiny_images, tmp_path
     if kind == "folder":
         to_picture(np.zeros((8, 8, 1), np.uint8)).save(tmp_path / "a.png")
         source = tmp_path
-    with pytest.raises(UserError, match=r"images of 1000000×1000000 pixels would take"):
+    with pytest.raises(UserError, match=r"images of 1000000×1000000 pixels.* would take"):
         load(source, size=(10**6, 10**6))
 
 
@@ -242,3 +243,15 @@ def test_a_training_makes_them_so(train_tiny, tmp_path, monkeypatch):
     train_tiny(tmp_path / "run", epochs=1)
     assert seen
     assert all(seen)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [("max\n", 1 << 60), ("536870912\n", 2**29), ("", 1 << 60), (None, 1 << 60)],
+)
+def test_a_container_may_have_less_memory_than_its_machine(tmp_path, content, expected):
+    path = tmp_path / "memory.max"
+    if content is not None:
+        path.write_text(content)
+    assert cgroup_memory(path) == expected
+    assert memory_bytes() <= cgroup_memory()

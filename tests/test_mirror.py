@@ -36,6 +36,7 @@ WITHOUT_A_MODULE = {
     "browser/hostile_pages": "all pages with hostile names, in real browsers",
     "browser/play_pages": "the pages of export/playground.py, in real browsers",
     "cuda": "everything on a GPU",
+    "data_tiers": "trainings from the disk and from memory, and how much memory they take",
     "docs": "the documents: their links and command lines",
     "docs_code": "the code in the documents, which is run",
     "docs_site": "tools/docs_site.py and tools/reference.py",

@@ -275,3 +275,23 @@ class TestPatience:
 
     def test_two_digits_count(self):
         assert [rounded_down(count) for count in (43_210.9, 99, 7.5)] == [43_000, 99, 7]
+
+
+@pytest.mark.parametrize(
+    ("tier", "device", "free", "fits"),
+    [
+        ("auto", "cpu", None, True),
+        ("auto", "cuda", 2 * 40 * 64, True),
+        ("auto", "cuda", 2 * 40 * 64 - 1, False),
+        ("device", "cuda", 0, True),
+        ("memory", "cuda", 10**9, False),
+        ("disk", "cuda", 10**9, False),
+    ],
+)
+def test_images_lie_on_the_device_where_they_fit(
+    tiny_images, monkeypatch, tier, device, free, fits
+):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10**12))
+    config = RECIPES["vanilla"].configure({"data": tiny_images, "data_tier": tier})
+    images = load(config.data)
+    assert preparation.fits_device(config, images, torch.device(device)) is fits

@@ -35,7 +35,7 @@ from zerosum.inference.run import Run
 from zerosum.plots.curves import draw_curve
 from zerosum.plots.film import FRAME_MILLISECONDS, read_frame, save_film
 from zerosum.plots.grids import save_sheet
-from zerosum.preparation import build_game, needs_less
+from zerosum.preparation import build_game, fits_device, needs_less
 from zerosum.report.page import report
 from zerosum.tasks import Task, task_on
 from zerosum.tasks.inspection import contact_sheet, facts, understanding
@@ -121,7 +121,13 @@ def run_loop(
     started = directory.read_config().get("started_from") or {}
     head_start = started.get("ema_seen", 0)
     state = State(game, EMA(game.G.net, half_life=config.ema_half_life, head_start=head_start))
-    loader = Loader(images, batch_size=config.batch_size, seed=config.seed, device=game.device)
+    loader = Loader(
+        images,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        device=game.device,
+        resident=fits_device(config, images, game.device),
+    )
     budget, ticks = config.budget(len(images)), config.ticks(len(images))
 
     if fit is not None:
@@ -177,7 +183,7 @@ def run_loop(
 
     held_out = task.held_out(config, images, callback.notice)
     others = None if held_out is images else held_out  # of pairs all may have to serve
-    understood = understanding(task, config, images, others)
+    understood = [*understanding(task, config, images, others), f"  kept      {loader.kept}"]
     callback.notice("\n".join([header(recipe, task, config, images, game), *understood]))
     if progress.seen and (told := config.beyond_annealing(progress.seen, budget)):
         callback.notice(told)

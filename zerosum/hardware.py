@@ -134,10 +134,20 @@ def processor_facts(path: Path = Path("/proc/cpuinfo")) -> dict[str, str]:
 
 
 def memory_bytes() -> int | None:
-    """The machine's memory, where the system tells."""
+    """The machine's memory, or what its container may use of it, where the system tells."""
     if not hasattr(os, "sysconf"):
         return None
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), cgroup_memory())
+
+
+def cgroup_memory(path: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
+    """Bytes of memory that a Linux container may use, or a number beyond any machine's."""
+    unlimited = 1 << 60
+    try:
+        limit = path.read_text().strip()
+        return unlimited if limit == "max" else int(limit)
+    except (OSError, ValueError):
+        return unlimited
 
 
 def require_memory(needed: float, *, memory: int | None, what: str, advice: str = SMALLER) -> None:

@@ -50,6 +50,8 @@ FEW_IMAGES = 1000
 LARGE = 256
 """Sides beyond which the memory of a round is told before the first one."""
 LEAST_BATCH = 4
+DEVICE_SHARE = 0.5
+"""Of a GPU's free memory, up to which the images lie there."""
 FAST = 2
 """How many times the pace of a day's training need not be measured any better."""
 MUCH_FASTER = 4
@@ -129,6 +131,17 @@ def require_room(
     if device.type == "cuda":
         memory = torch.cuda.mem_get_info(device)[0]
     require_memory(needed, memory=memory, what=what, advice=needs_less(config))
+
+
+def fits_device(config: Settings, images: ImageSet, device: torch.device) -> bool:
+    """Whether the images shall lie on the device, once and for all.
+
+    By itself they do where they take no more than half of what is free there.
+    """
+    if config.data_tier != "auto" or device.type != "cuda":
+        return config.data_tier in ("auto", "device")
+    free, _ = torch.cuda.mem_get_info(device)
+    return math.prod(images.shape) * len(images) <= DEVICE_SHARE * free
 
 
 def require_size(recipe: str, config: Settings) -> None:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from zerosum.cli.main import run
-from zerosum.data import DATASETS
+from zerosum.data import DATASETS, load
 from zerosum.data.catalog import folders
 from zerosum.metrics.weight_files import ON_REQUEST
 
@@ -80,3 +80,28 @@ def test_what_came_with_zerosum_and_is_lost_says_so(capsys, monkeypatch, tmp_pat
     monkeypatch.setattr("zerosum.data.catalog.folders", lambda name: (tmp_path,))
     assert run(["data", "get", "mnist"]) == 2
     assert "install zerosum again" in capsys.readouterr().err
+
+
+def test_what_is_decoded_on_disk_is_listed_and_removed(capsys, monkeypatch, tmp_path, write_images):
+    monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path / "cache"))
+    assert run(["data", "cache"]) == 0
+    assert "There are no decoded images in " in capsys.readouterr().out
+    write_images(tmp_path / "a [red]set", 3)
+    load(tmp_path / "a [red]set", tier="disk")
+    assert run(["data", "cache"]) == 0
+    out = capsys.readouterr().out
+    assert "a [red]set" in out
+    assert "3 of 3×16×16" in out
+    assert run(["data", "cache", "--prune"]) == 0
+    assert "Removed 1, " in capsys.readouterr().out
+    assert run(["data", "cache", "--prune"]) == 0
+    assert capsys.readouterr().out == "Removed 0, 0 bytes.\n"
+
+
+def test_what_is_in_use_is_not_removed(capsys, monkeypatch, tmp_path, write_images):
+    monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path / "cache"))
+    write_images(tmp_path / "photos", 3)
+    images = load(tmp_path / "photos", tier="disk")
+    assert run(["data", "cache", "--prune"]) == 0
+    assert "Removed 0, 0 bytes; 1 in use is kept." in capsys.readouterr().out
+    assert len(images) == 3

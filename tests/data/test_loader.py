@@ -1,3 +1,4 @@
+from collections import deque
 from itertools import chain
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from zerosum.data.images import ImageSet, to_uint8
 from zerosum.data.loader import Loader, Position
+from zerosum.data.store import ImageStore
 from zerosum.errors import UserError
 
 CPU = torch.device("cpu")
@@ -163,5 +165,89 @@ def test_a_batch_needs_an_image():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_every_device_is_dealt_the_same():
-    gpu = Loader(numbered(50), batch_size=7, seed=0, device=torch.device("cuda"))
-    assert deal(gpu, 20) == deal(make(50, 7), 20)
+    for resident in (True, False):
+        gpu = Loader(
+            numbered(50), batch_size=7, seed=0, device=torch.device("cuda"), resident=resident
+        )
+        assert deal(gpu, 20) == deal(make(50, 7), 20)
+
+
+class Elsewhere(ImageStore):
+    """Images that a loader has to read."""
+
+    def __init__(self, images):
+        self.images = images
+        self.lost = False
+
+    @property
+    def shape(self):
+        return self.images.shape
+
+    def take(self, rows):
+        if self.lost:
+            raise UserError("the disk is gone")
+        return self.images[rows]
+
+
+@pytest.mark.parametrize("matched", [True, False])
+def test_what_is_read_ahead_is_dealt_as_from_memory(matched):
+    pixels = torch.randint(0, 256, (23, 2, 3, 3), generator=torch.Generator().manual_seed(1))
+    pixels = pixels.to(torch.uint8)
+    loaders = [
+        Loader(
+            ImageSet(
+                images=images,
+                labels=torch.arange(23),
+                classes=("",) * 23,
+                name="set",
+                source_channels=1,
+                matched=matched,
+            ),
+            batch_size=5,
+            seed=3,
+            device=CPU,
+        )
+        for images in (pixels, Elsewhere(pixels))
+    ]
+
+    def compare(num_batches):
+        for _ in range(num_batches):
+            (images, labels), (others, other_labels) = (each.next_batch() for each in loaders)
+            assert torch.equal(images, others)
+            assert torch.equal(labels, other_labels)
+            assert loaders[0].position == loaders[1].position
+
+    compare(12)
+    for position in (Position(seed=3, epoch=1, offset=7), Position(seed=9, epoch=0, offset=0)):
+        for loader in loaders:
+            loader.seek(position)
+        compare(7)
+
+
+def test_images_that_cannot_be_read_any_more_are_an_error_where_they_are_due():
+    pixels = torch.zeros(64, 1, 2, 2, dtype=torch.uint8)
+    store = Elsewhere(pixels)
+    loader = Loader(
+        ImageSet(images=store, labels=None, classes=(), name="set"),
+        batch_size=1,
+        seed=0,
+        device=CPU,
+    )
+    loader.next_batch()
+    store.lost = True
+    with pytest.raises(UserError, match="the disk is gone"):
+        deque(iter(loader.next_batch, None), maxlen=0)
+
+
+def test_it_says_where_images_are_kept():
+    images = torch.zeros(1500, 1, 2, 2, dtype=torch.uint8)
+    kept = [
+        Loader(
+            ImageSet(images=each, labels=None, classes=(), name="set"),
+            batch_size=2,
+            seed=0,
+            device=CPU,
+        ).kept
+        for each in (images, Elsewhere(images))
+    ]
+    assert kept == ["in memory (6 kB)", "on disk (6 kB), read ahead"]

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from zerosum.data import gather, pairs
 from zerosum.data.domains import has_validation
 from zerosum.data.pairs import load_pairs
+from zerosum.data.store import Stacked
 from zerosum.errors import UserError
 from zerosum.plots.grids import save_sample
 
@@ -169,9 +171,9 @@ class TestSideBySide:
         write_both(root / "1.png", 1, 2)
         monkeypatch.setattr(gather, "memory_bytes", lambda: 2 * 4 * 4 - 1)
         with pytest.raises(UserError, match="would take about"):
-            load(root)
+            load(root, tier="memory")
         monkeypatch.setattr(gather, "memory_bytes", lambda: 2 * 4 * 4)
-        assert len(load(root)) == 1
+        assert len(load(root, tier="memory")) == 1
 
 
 class TestTwoFolders:
@@ -268,9 +270,12 @@ class TestTwoFolders:
         write(root / "B" / "1.png", 2)
         monkeypatch.setattr(pairs, "memory_bytes", lambda: 4 * 4 * 4 - 1)
         with pytest.raises(UserError, match="1 pairs of images of 4×4 pixels would take about"):
-            load(root)
+            load(root, tier="memory")
+        apart = load(root)
         monkeypatch.setattr(pairs, "memory_bytes", lambda: 4 * 4 * 4)
-        assert len(load(root)) == 1
+        whole = load(root, tier="memory")
+        assert isinstance(apart.images, Stacked)
+        assert torch.equal(whole.images, apart.images[:])
 
 
 class TestUnmatched:

@@ -20,6 +20,7 @@ OF_THE_RUN = {
         "fit",
         "range",
         "hold_out",
+        "data_tier",
         "all_frames",
         "strict",
         "direction",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,8 @@ from zerosum.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from zerosum.data.cache import Entry
 
 data = App(
     name="data", help="List the named data sets, and say which are on this machine; or get one."
@@ -102,6 +105,53 @@ def inspect(
     }
     given = {name: value for name, value in asked.items() if value is not None}
     print("\n".join(inspect_data(path, recipe=recipe, split=split, given=given, out=out)))
+
+
+@data.command
+def cache(*, prune: bool = False) -> None:
+    """List the decoded images that are kept on disk, with their size and when they were used last.
+
+    They lie in ~/.cache/zerosum/decoded, or in the folder in the environment variable
+    ZEROSUM_CACHE. Removing them loses nothing: they are decoded anew when they are needed.
+
+    Args:
+        prune: Remove all that no process uses.
+    """
+    from zerosum.data import cache as decoded  # with torch, which takes a while
+    from zerosum.data.loader import in_bytes
+
+    if prune:
+        removed, kept = decoded.prune()
+        freed = in_bytes(sum(entry.num_bytes for entry in removed))
+        in_use = f"; {len(kept)} in use {'is' if len(kept) == 1 else 'are'} kept" if kept else ""
+        print(f"Removed {len(removed)}, {freed}{in_use}.")
+        return
+    found = decoded.entries()
+    if not found:
+        print(f"There are no decoded images in {decoded.folder()}.")
+        return
+    show(cache_table(found))
+    print(f"{in_bytes(sum(entry.num_bytes for entry in found))} in {decoded.folder()}")
+
+
+def cache_table(found: list[Entry]) -> Table:
+    """One row an entry of the cache, what was used last first."""
+    from rich.markup import escape
+
+    from zerosum.data.loader import in_bytes
+    from zerosum.data.names import printable
+    from zerosum.plots.tables import table
+
+    made = table("decoded", "images", "size", "last used")
+    for entry in found:
+        shape = "×".join(map(str, entry.shape[1:]))
+        made.add_row(
+            escape(printable(entry.source)) or "(not finished)",
+            f"{entry.shape[0]:,} of {shape}" if entry.shape else "",
+            in_bytes(entry.num_bytes),
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used)),
+        )
+    return made
 
 
 def get_with_bar(name: str) -> None:

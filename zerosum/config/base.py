@@ -25,7 +25,15 @@ from pydantic import (
     model_validator,
 )
 
-from zerosum.config.specs import Fit, parse_loggers, parse_range, parse_size, read_range, read_size
+from zerosum.config.specs import (
+    Fit,
+    Tier,
+    parse_loggers,
+    parse_range,
+    parse_size,
+    read_range,
+    read_size,
+)
 from zerosum.errors import UserError, shown, unknown_name
 
 
@@ -104,6 +112,11 @@ class Settings(BaseModel):
         description="Share of the images to keep from training, such as 0.1, where no folder does.",
     )
     strict: bool = Field(False, description="Stop at an undecodable image instead of skipping it.")
+    data_tier: Tier = Field(
+        "auto",
+        description="Where images are kept: on the device, in memory, decoded on disk, or auto, "
+        "the first in which they fit. It changes no result.",
+    )
     epochs: Count | None = Field(100, description="Passes over the data set.")
     images: Count | None = Field(
         None, description="Real images to train on in all, instead of --epochs."
@@ -167,6 +180,7 @@ class Settings(BaseModel):
             "fit": self.fit,
             "value_range": read_range(self.range),
             "hold_out": self.hold_out,
+            "tier": self.data_tier,
         }
 
     def budget(self, num_images: int) -> int:
@@ -238,8 +252,9 @@ class Ticks:
 
 
 # What a resumed run may change: how often it reports; where the images are, since a checksum sees
-# to it that they are the same; and the device, whose arithmetic differs in the last bits. The
-# budget, `epochs` or `images`, may be raised as well, which `conflicts` sees to.
+# to it that they are the same, and where they are kept meanwhile; and the device, whose arithmetic
+# differs in the last bits. The budget, `epochs` or `images`, may be raised as well, which
+# `conflicts` sees to.
 FREE_ON_RESUME = frozenset(
     {
         "sample_every",
@@ -250,6 +265,7 @@ FREE_ON_RESUME = frozenset(
         "restarts",
         "data",
         "strict",
+        "data_tier",
         "device",
         "log",
     }

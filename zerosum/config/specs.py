@@ -25,6 +25,10 @@ Penalty = Literal["gradient-penalty", "r1", "r2", "dragan"]
 Language = Literal["en", "zh"]
 """Of pages."""
 
+Tier = Literal["auto", "device", "memory", "disk"]
+"""Where images are kept while they are trained on: on the device, in memory, or decoded on disk.
+"auto" takes the first in which they fit."""
+
 Fit = Literal["crop", "pad", "squash", "short-side"]
 """How an image of another aspect is brought to a size, see `zerosum.data.decode.Format`."""
 

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from zerosum.data.decode import Format, fit_array
     from zerosum.data.images import ImageSet
     from zerosum.data.sources import Reader, has_splits, load, register_reader
+    from zerosum.data.store import ImageStore
 else:
-    HOMES = {"Format": "decode", "fit_array": "decode", "ImageSet": "images"}
+    HOMES = {"Format": "decode", "fit_array": "decode", "ImageSet": "images", "ImageStore": "store"}
     HOMES |= dict.fromkeys(("Reader", "has_splits", "load", "register_reader"), "sources")
 
     def __getattr__(name: str) -> object:
@@ -32,6 +33,7 @@ __all__ = [
     "Dataset",
     "Format",
     "ImageSet",
+    "ImageStore",
     "Reader",
     "fit_array",
     "has_splits",

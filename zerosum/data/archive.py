@@ -16,6 +16,7 @@ from pathlib import Path, PureWindowsPath
 from typing import IO
 
 from zerosum.data.decode import Format, Undecodable
+from zerosum.data.folder import stamp_of
 from zerosum.data.gather import MAX_FILE_BYTES, gather
 from zerosum.data.images import ImageSet
 from zerosum.data.names import printable
@@ -56,7 +57,15 @@ def load_zip(path: Path, *, split: str, wanted: Format, strict: bool) -> ImageSe
             return _read(lambda: archive.open(info), claimed=info.file_size)
 
         files = (name for name, info in members.items() if not info.filename.endswith(("/", "\\")))
-        return gather(files, read, source=path, split=split, wanted=wanted, strict=strict)
+        return gather(
+            files,
+            read,
+            source=path,
+            split=split,
+            wanted=wanted,
+            strict=strict,
+            stamp=lambda name: stamp_of(path),
+        )
 
 
 def load_tar(path: Path, *, split: str, wanted: Format, strict: bool) -> ImageSet:
@@ -75,7 +84,15 @@ def load_tar(path: Path, *, split: str, wanted: Format, strict: bool) -> ImageSe
 
         # In the archive's own order: going back in a compressed stream starts it again.
         files = (name for name, info in members.items() if info.isfile())
-        return gather(files, read, source=path, split=split, wanted=wanted, strict=strict)
+        return gather(
+            files,
+            read,
+            source=path,
+            split=split,
+            wanted=wanted,
+            strict=strict,
+            stamp=lambda name: stamp_of(path),
+        )
 
 
 def zip_has_splits(path: Path) -> bool:

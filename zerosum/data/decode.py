@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, get_args
 
@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from zerosum.config.specs import Fit
+from zerosum.config.specs import Fit, Tier
 from zerosum.data.arrays import Pixels
+from zerosum.data.names import printable
 from zerosum.data.report import Note, Report, Size, ValueRange
 from zerosum.errors import UserError, unknown_name
 from zerosum.hardware import memory_bytes, require_memory
@@ -72,6 +73,7 @@ class Format:
             "auto" for the lowest and the highest of the whole set, which readers put in its place;
             None for what their type can hold, 0 to 65535, and for floats 0 to 1.
         all_frames: whether each frame of an animation, or page of a stack, is an image.
+        tier: where they are kept, which changes none of them.
     """
 
     size: tuple[int, int] | None = None
@@ -79,6 +81,7 @@ class Format:
     fit: Fit = "crop"
     value_range: ValueRange | None = None
     all_frames: bool = False
+    tier: Tier = field(default="auto", compare=False)
 
     def __post_init__(self) -> None:
         if self.fit not in get_args(Fit):
@@ -265,6 +268,14 @@ def report_of_arrays(size: Size, count: int, wanted: Format) -> Report:
     """What there is to tell of images that came as one array, of one size."""
     changes = [Note(what=change, count=count, example="") for change in described(size, wanted)]
     return Report(sizes=(size,) if changes else (), changed=tuple(changes))
+
+
+def size_mismatch(one: str, size: Sequence[int], two: str, other: Sequence[int]) -> UserError:
+    """Build the error for two files, one and two, whose images differ in (height, width)."""
+    return UserError(
+        f"The images differ in size (height×width): {printable(one)} is {size[0]}×{size[1]}, "
+        f"{printable(two)} is {other[0]}×{other[1]}. Choose one size for all with --size N."
+    )
 
 
 def values_of(image: Image.Image) -> tuple[float, float, float] | None:

@@ -26,7 +26,15 @@ def load_folder(folder: Path, *, split: str, wanted: Format, strict: bool) -> Im
         return read_file(folder / name)
 
     files = list_files(folder)
-    return gather(files, read, source=folder, split=split, wanted=wanted, strict=strict)
+    return gather(
+        files,
+        read,
+        source=folder,
+        split=split,
+        wanted=wanted,
+        strict=strict,
+        stamp=lambda name: stamp_of(folder / name),
+    )
 
 
 def folder_has_splits(folder: Path) -> bool:
@@ -60,6 +68,18 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise Undecodable(error.strerror or type(error).__name__) from error
+
+
+def stamp_of(path: Path) -> str:
+    """What changes whenever a file does: its size, and when it and its name were written last.
+
+    A program can set the former of the two times to what it was, but not the latter.
+    """
+    try:
+        facts = path.stat()
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return f"{facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}"
 
 
 def _walk(folder: Path) -> Iterator[str]:

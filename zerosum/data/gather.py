@@ -1,27 +1,30 @@
 """Many image files to one `ImageSet`: what folders and archives share.
 
 Order, classes and what is skipped follow from the files' names and contents alone, so that a
-folder and an archive of it give the same set. Each image goes into the final array as soon as it
-is decoded: full-size photographs are never held but for the few being decoded.
+folder and an archive of it give the same set. Each image goes into its final place as soon as it
+is decoded, in memory or on disk: full-size photographs are never held but for the few being
+decoded.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from zerosum.data.arrays import Pixels
+from zerosum.data.cache import DiskCanvas
 from zerosum.data.decode import (
     Decoded,
     Format,
@@ -29,22 +32,29 @@ from zerosum.data.decode import (
     Undecodable,
     num_frames,
     read_image,
+    size_mismatch,
     values_in,
 )
 from zerosum.data.images import ImageSet, safe_name
 from zerosum.data.labels import LABEL_FILES, label_files, read_labels
 from zerosum.data.names import SUFFIXES, is_hidden, is_image, natural_key, printable
+from zerosum.data.outcome import Outcome
+from zerosum.data.progress import progress
 from zerosum.data.report import Note, Report, Size, Tally, few_levels, values_in_words
 from zerosum.data.splits import choose_split
+from zerosum.data.store import Images, subset
 from zerosum.errors import UserError, and_more
-from zerosum.hardware import memory_bytes, require_memory
+from zerosum.hardware import SMALLER, memory_bytes, processor_share, require_memory
 
 HEIF_ADVICE = " (convert them to JPEG, or pip install 'zerosum[heif]')"
 ADVICE = {".heic": HEIF_ADVICE, ".heif": HEIF_ADVICE}
 """What makes files readable that may well be meant, by their suffix."""
-MAX_THREADS = 4  # beyond it Python's own lock leaves little to gain
+MAX_THREADS = 16  # photographs keep so many busy; of 256×256 Python's own lock lets about 4 work
+SHARE = 0.5  # of the memory that images may take before they lie on disk instead
 MAX_FILE_BYTES = 256 * 2**20  # more than an uncompressed image of the largest safe pixel count
 
+Stamp = Callable[[str], str]
+"""A file's name -> what changes whenever the file does, such as its size and time."""
 Decoder = Callable[[str, bytes, Format], Decoded]
 """A file's name, its content and the shape to bring it to -> the k images in it, their pixels
 (k, c, h, w), or `Undecodable` is raised. Called in threads. Every file of a source has the same k;
@@ -55,7 +65,7 @@ c may be 1 for some, which become RGB."""
 class Gathered:
     """What could be decoded of a source's files, in their names' natural order."""
 
-    images: Pixels  # (n, k * c, h, w): the k images of a file stacked on the channels
+    images: Images  # (n, k * c, h, w): the k images of a file stacked on the channels
     names: tuple[str, ...]  # of the n files
     content: tuple[bytes, ...]  # a hash of each file
     sizes: Mapping[str, Size]  # of each before it was brought to its shape
@@ -71,6 +81,7 @@ def gather(
     split: str,
     wanted: Format,
     strict: bool,
+    stamp: Stamp | None = None,
 ) -> ImageSet:
     """Decode all image files of a source's split, skipping and noting what cannot be decoded.
 
@@ -83,6 +94,7 @@ def gather(
         split: which one, see `choose_split`.
         wanted: the shape to bring the images to.
         strict: whether a file that cannot be decoded is an error.
+        stamp: see `gather_pixels`.
 
     Raises:
         UserError: there is no image, sizes differ while none is wanted, or strict forbids.
@@ -109,7 +121,13 @@ def gather(
         return one_image(read_image(content, wanted, frame=frame))
 
     found = gather_pixels(
-        list(frames) or names, read_file_of, decode_one, source=source, wanted=wanted, strict=strict
+        list(frames) or names,
+        read_file_of,
+        decode_one,
+        source=source,
+        wanted=wanted,
+        strict=strict,
+        stamp=stamp and (lambda name: stamp(frames[name][0] if name in frames else name)),
     )
     require_range_read(wanted, found.report.values, source)
     files_of = [frames[name][0] if name in frames else name for name in found.names]
@@ -126,7 +144,7 @@ def gather(
         if names
     ]
     return ImageSet(
-        images=torch.from_numpy(found.images if not strays else found.images[rows]),
+        images=subset(found.images, torch.tensor(rows)) if strays else found.images,
         content=tuple(found.content[row] for row in rows),
         labels=torch.tensor(labels) if labelling.classes else None,
         classes=labelling.classes,
@@ -284,26 +302,84 @@ def gather_pixels(
     source: Path,
     wanted: Format,
     strict: bool,
+    stamp: Stamp | None = None,
+    kind: str = "",
 ) -> Gathered:
-    """Decode files, at least one and all of them images by name, into one array.
+    """Decode files, at least one and all of them images by name, to one array, or to the disk.
 
-    See `gather` for the arguments and for what is raised; `decode` brings to the wanted shape.
+    See `gather` for the other arguments and for what is raised.
+
+    Args:
+        names: of the files.
+        read: gives a file's content.
+        decode: brings a file's content to the wanted shape.
+        source: the folder or archive.
+        wanted: the shape, and where they are kept.
+        strict: whether a file that cannot be decoded is an error.
+        stamp: what tells whether a file has changed; without, nothing can be kept on disk.
+        kind: names the decoder, for the cache on disk, where a source has several.
     """
-    if wanted.size is not None:
-        # Before the first one is decoded: a single image of that size may be too much.
-        _require_memory(len(names), wanted.channels or 1, *wanted.size)
-    canvas = Canvas(sorted(names, key=natural_key))
+    ordered = sorted(names, key=natural_key)
+    onto = partial(_gather_onto, names, read, decode, source=source, wanted=wanted, strict=strict)
+    if wanted.tier != "disk":
+        may_spill = wanted.tier == "auto" and stamp is not None and DiskCanvas.possible()
+        try:
+            return onto(Canvas(ordered, wanted, may_spill=may_spill))
+        except DoesNotFit:
+            pass
+    if stamp is None or not DiskCanvas.possible():
+        raise no_disk_tier(source)
+    if wanted.size is not None:  # however many there are, a few are in memory at a time
+        (height, width), held = wanted.size, 2 * processor_share()
+        require_memory(
+            held * (wanted.channels or 1) * height * width,
+            memory=memory_bytes(),
+            what=f"Decoding {held} images of {height}×{width} pixels at a time",
+        )
+    stamped = partial(_stamps, ordered, stamp)
+    with DiskCanvas(ordered, source=source, stamp=stamped, wanted=wanted, kind=kind) as canvas:
+        return onto(canvas)
+
+
+def _stamps(names: Sequence[str], stamp: Stamp) -> list[tuple[str, str]]:
+    return [(name, stamp(name)) for name in names]
+
+
+def no_disk_tier(source: object) -> UserError:
+    """Build the error for images that cannot be kept on disk."""
+    return UserError(
+        f"--data-tier disk is for folders and archives of image files, on Linux and macOS; "
+        f"'{source}' is read as a whole. Leave it out."
+    )
+
+
+def _gather_onto(
+    names: Sequence[str],
+    read: Callable[[str], bytes],
+    decode: Decoder,
+    canvas: Canvas | DiskCanvas,
+    *,
+    source: Path,
+    wanted: Format,
+    strict: bool,
+) -> Gathered:
+    """Decode files onto a canvas, and say what came of them."""
     facts = Facts()
-    reasons = _fill(canvas, names, read=read, decode=decode, wanted=wanted, facts=facts)
+    for outcome in canvas.known():
+        facts.take(outcome)
+    new = [name for name in names if name not in facts.names]
+    _fill(canvas, new, read=read, decode=decode, wanted=wanted, facts=facts)
     skipped = tuple(
-        f"{printable(name)}: {reasons[name]}" for name in canvas.names if name in reasons
+        f"{printable(name)}: {facts.reasons[name]}"
+        for name in canvas.names
+        if name in facts.reasons
     )
     if skipped and (strict or len(skipped) == len(names)):
         raise UserError(
             f"{len(skipped)} of the {len(names)} images in {source} cannot be decoded: "
             f"{and_more(skipped)}."
         )
-    lacking, samples = {**reasons, **facts.sheets.names()}, facts.samples.names()
+    lacking, samples = {**facts.reasons, **facts.sheets.names()}, facts.samples.names()
     kept = [slot for slot, name in enumerate(canvas.names) if name not in {**lacking, **samples}]
     if samples and not kept:  # a folder of nothing else is meant, to be evaluated
         kept = [slot for slot, name in enumerate(canvas.names) if name not in lacking]
@@ -315,7 +391,7 @@ def gather_pixels(
         )
     images = canvas.keep(kept)
     used = {canvas.names[slot] for slot in kept}
-    report = facts.report(images, wanted, used)
+    report = facts.report(images.shape, canvas.levels, wanted, used)
     if skipped:
         unusable = Note(what="files that cannot be decoded", count=len(skipped), example=skipped[0])
         report = report.with_more(left_out=[unusable])
@@ -346,6 +422,8 @@ def find_range(names: Sequence[str], read: Callable[[str], bytes]) -> tuple[floa
 class Facts:
     """What is known of decoded files, taken one by one."""
 
+    names: set[str] = field(default_factory=set)
+    reasons: dict[str, str] = field(default_factory=dict)
     sizes: dict[str, Size] = field(default_factory=dict)
     content: dict[str, bytes] = field(default_factory=dict)
     samples: Tally = field(default_factory=Tally)
@@ -354,22 +432,38 @@ class Facts:
     sheets: Tally = field(default_factory=Tally)
     values: list[tuple[float, float, float]] = field(default_factory=list)
 
-    def take(self, name: str, decoded: Decoded) -> None:
+    def take(self, outcome: Outcome) -> None:
         """Take those of one more file."""
-        self.sizes[name] = decoded.size
-        self.of_eight_bits += decoded.values is None
-        if decoded.is_sample:
-            self.samples.add("samples that zerosum made", name)
-        for change in decoded.changes:
-            self.changes.add(change, name)
-        if decoded.values is not None:
-            self.values.append(decoded.values)
+        name, decoded = outcome.name, outcome.decoded
+        self.names.add(name)
+        if outcome.content:
+            self.content[name] = outcome.content
+        if decoded is None and outcome.reason:
+            self.reasons[name] = outcome.reason
+        elif decoded is None:
+            self.sheets.add("pictures of samples that zerosum made", name)
+        else:
+            self.sizes[name] = decoded.size
+            self.of_eight_bits += decoded.values is None
+            if decoded.is_sample:
+                self.samples.add("samples that zerosum made", name)
+            for change in decoded.changes:
+                self.changes.add(change, name)
+            if decoded.values is not None:
+                self.values.append(decoded.values)
 
-    def report(self, images: Pixels, wanted: Format, used: Collection[str]) -> Report:
+    def report(
+        self,
+        shape: Sequence[int],
+        levels: tuple[int, int],
+        wanted: Format,
+        used: Collection[str],
+    ) -> Report:
         """Say what is known of those that are used, of the pixels that they have become too.
 
         Args:
-            images: (n, c, h, w).
+            shape: of the images, (n, c, h, w).
+            levels: their lowest and their highest value.
             wanted: the shape that they were brought to.
             used: the names of their files.
         """
@@ -384,10 +478,9 @@ class Facts:
             values = values_in_words(lowest, highest, most, wanted.value_range)
             if self.of_eight_bits:
                 values += f"; {self.of_eight_bits:,} images have 8 bits, and 0 to 255"
-        brightest = int(images.max())
-        levels = brightest - int(images.min()) + 1
-        warning = few_levels(len(images), brightest, levels, values)
-        as_they_are = [(images.shape[2], images.shape[3])] == sizes
+        lowest_level, brightest = levels
+        warning = few_levels(shape[0], brightest, brightest - lowest_level + 1, values)
+        as_they_are = [(shape[2], shape[3])] == sizes
         return Report(
             sizes=() if as_they_are else tuple(dict.fromkeys((sizes[0], sizes[-1]))),
             values=values,
@@ -398,100 +491,138 @@ class Facts:
 
 
 def _fill(
-    canvas: Canvas,
+    canvas: Canvas | DiskCanvas,
     names: Sequence[str],
     *,
     read: Callable[[str], bytes],
     decode: Decoder,
     wanted: Format,
     facts: Facts,
-) -> dict[str, str]:
-    """Decode every file onto the canvas; return the reasons of those that cannot be."""
-    reasons: dict[str, str] = {}
-    pending: deque[tuple[str, Future[Decoded]]] = deque()
+) -> None:
+    """Decode every file onto the canvas, noting what came of it."""
+    pending: deque[Future[tuple[Outcome, str | None]]] = deque()
 
-    def settle_oldest() -> None:
-        name, decoded = pending.popleft()
+    def work(name: str, content: bytes) -> tuple[Outcome, str | None]:
+        digest = hashlib.sha256(content).digest()[:8]
         try:
-            canvas.put(name, decoded.result().pixels)
-            facts.take(name, decoded.result())
+            decoded = decode(name, content, wanted)
         except OwnSheet:
-            facts.sheets.add("pictures of samples that zerosum made", name)
+            return Outcome(name=name, content=digest, decoded=None), None
         except Undecodable as problem:
-            reasons[name] = printable(str(problem))
+            reason = printable(str(problem))
+            return Outcome(name=name, content=digest, decoded=None, reason=reason), None
+        written = canvas.write(name, decoded.pixels)
+        return Outcome(name=name, content=digest, decoded=decoded), written
+
+    def settle(outcome: Outcome, written: str | None) -> None:
+        canvas.put(outcome, written)
+        facts.take(outcome)
+        advance(1)
 
     num_threads = _num_threads()
     # Pillow's warnings are either about damage, which the reasons tell, or of no concern. The
     # filter is global to the process, so it is set here, once, around all threads.
-    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(num_threads) as pool:
-        for name in names:
-            try:
-                content = read(name)
-            except Undecodable as problem:
-                reasons[name] = printable(str(problem))
-                continue
-            facts.content[name] = hashlib.sha256(content).digest()[:8]
-            pending.append((name, pool.submit(decode, name, content, wanted)))
-            if len(pending) > num_threads:
-                settle_oldest()
-        while pending:
-            settle_oldest()
-    return reasons
+    with (
+        warnings.catch_warnings(action="ignore"),
+        progress("Decoding images", len(names)) as advance,
+        ThreadPoolExecutor(num_threads) as pool,
+    ):
+        try:
+            for name in names:
+                try:
+                    content = read(name)
+                except Undecodable as problem:
+                    reason = printable(str(problem))
+                    settle(Outcome(name=name, content=b"", decoded=None, reason=reason), None)
+                    continue
+                pending.append(pool.submit(work, name, content))
+                if len(pending) > num_threads:
+                    settle(*pending.popleft().result())
+            while pending:
+                settle(*pending.popleft().result())
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _num_threads() -> int:
     """Count the threads worth decoding on; more than the CPUs granted to us would be slower."""
-    granted = getattr(os, "sched_getaffinity", None)  # Linux only
-    return min(MAX_THREADS, len(granted(0)) if granted else os.cpu_count() or 1)
+    return min(MAX_THREADS, processor_share())
+
+
+class DoesNotFit(Exception):
+    """Images take more memory than they should, and may lie on disk."""
 
 
 class Canvas:
     """The final array (n, k, c, h, w), filled in any order, whose shape the first images decide."""
 
-    def __init__(self, names: list[str]) -> None:
+    def __init__(self, names: list[str], wanted: Format, *, may_spill: bool) -> None:
+        """Make sure that there is room, where the shape is known.
+
+        Args:
+            names: of the files, in the order of the images.
+            wanted: the shape of the images.
+            may_spill: whether they may lie on disk instead.
+
+        Raises:
+            DoesNotFit: they would take too much of the memory, and may.
+            UserError: they would take more than there is.
+        """
         self.names = names
+        self.levels = (0, 0)  # the lowest and the highest value of what is kept
+        self._may_spill = may_spill
         self._slots = {name: slot for slot, name in enumerate(names)}
         self._pixels: Pixels | None = None
         self._first = ""  # the image that decided the size
+        if wanted.size is not None:
+            # Before the first one is decoded: a single image of that size may be too much.
+            self._require_memory(wanted.channels or 1, *wanted.size)
 
-    def put(self, name: str, images: Pixels) -> None:
+    def known(self) -> Iterable[Outcome]:
+        """Nothing is known before it is read."""
+        return ()
+
+    def write(self, name: str, images: Pixels) -> None:
+        """Leave it to `put`."""
+
+    def put(self, outcome: Outcome, written: object) -> None:
         """Take a file's images (k, c, h, w); the first colour turns all gray ones into RGB."""
+        if outcome.decoded is None:
+            return
+        name, images = outcome.name, outcome.decoded.pixels
         if self._pixels is None:
             self._first = name
-            self._pixels = _allocate(len(self.names), *images.shape)
+            self._pixels = self._allocate(*images.shape)
         elif self._pixels.shape[3:] != images.shape[2:]:
             raise size_mismatch(self._first, self._pixels.shape[3:], name, images.shape[2:])
         if self._pixels.shape[2] < images.shape[1]:
             gray = self._pixels
-            self._pixels = _allocate(len(gray), *images.shape)
+            self._pixels = self._allocate(*images.shape)
             self._pixels[:] = gray
         self._pixels[self._slots[name]] = images
 
-    def keep(self, slots: list[int]) -> Pixels:
+    def keep(self, slots: list[int]) -> Tensor:
         """Close the gaps, in place; return the slots', which must ascend, as (n, k * c, h, w)."""
         assert self._pixels is not None
         for target, slot in enumerate(slots):
             if target != slot:
                 self._pixels[target] = self._pixels[slot]
-        return self._pixels[: len(slots)].reshape(len(slots), -1, *self._pixels.shape[3:])
+        images = self._pixels[: len(slots)].reshape(len(slots), -1, *self._pixels.shape[3:])
+        self.levels = int(images.min()), int(images.max())
+        return torch.from_numpy(images)
 
+    def _allocate(self, num_stacked: int, channels: int, height: int, width: int) -> Pixels:
+        self._require_memory(num_stacked * channels, height, width)
+        return np.empty((len(self.names), num_stacked, channels, height, width), np.uint8)
 
-def size_mismatch(one: str, size: Sequence[int], two: str, other: Sequence[int]) -> UserError:
-    """Build the error for two files, one and two, whose images differ in (height, width)."""
-    return UserError(
-        f"The images differ in size (height×width): {printable(one)} is {size[0]}×{size[1]}, "
-        f"{printable(two)} is {other[0]}×{other[1]}. Choose one size for all with --size N."
-    )
-
-
-def _allocate(num_images: int, num_stacked: int, channels: int, height: int, width: int) -> Pixels:
-    _require_memory(num_images, num_stacked * channels, height, width)
-    return np.empty((num_images, num_stacked, channels, height, width), np.uint8)
-
-
-def _require_memory(num_images: int, channels: int, height: int, width: int) -> None:
-    require_memory(
-        num_images * channels * height * width,
-        memory=memory_bytes(),
-        what=f"{num_images:,} images of {height}×{width} pixels",
-    )
+    def _require_memory(self, channels: int, height: int, width: int) -> None:
+        count, memory = len(self.names), memory_bytes()
+        needed = count * channels * height * width
+        if self._may_spill and memory is not None and needed > SHARE * memory:
+            raise DoesNotFit
+        require_memory(
+            needed,
+            memory=memory,
+            what=f"{count:,} images of {height}×{width} pixels",
+            advice=f"{SMALLER} Or keep them on disk with --data-tier disk.",
+        )

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from zerosum.data.images import ImageSet
+from zerosum.data.store import Images, chunks
 from zerosum.errors import UserError
 
 
@@ -52,10 +53,13 @@ def rows_held_out(content: Sequence[bytes], *, share: float) -> Tensor:
     return torch.tensor([int.from_bytes(number) < share * 2**64 for number in content])
 
 
-def contents(images: Tensor) -> list[bytes]:
+def contents(images: Images) -> list[bytes]:
     """Hash the pixels of each of the images (n, ...)."""
-    rows = images.contiguous().numpy()
-    return [hashlib.sha256(row.tobytes()).digest()[:8] for row in rows]
+    return [
+        hashlib.sha256(row.tobytes()).digest()[:8]
+        for chunk in chunks(images)
+        for row in chunk.contiguous().numpy()
+    ]
 
 
 def splits_already(source: object) -> UserError:

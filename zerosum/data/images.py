@@ -1,4 +1,4 @@
-"""A set of images in memory, and the one home of pixel scaling.
+"""A set of images, and the one home of pixel scaling.
 
 Pixels are uint8 in [0, 255] outside and at rest, floats in [-1, 1] inside nets. What has no pixels
 (`POINT`) is floats everywhere, and flat outside.
@@ -17,13 +17,14 @@ from torch import Tensor
 from zerosum.data.arrays import Samples
 from zerosum.data.report import Report
 from zerosum.data.spec import POINT, DataSpec
+from zerosum.data.store import Images, ImageStore, chunks, subset
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImageSet:
-    """Images of one shape, with labels where there are any. All of it fits in memory."""
+    """Images of one shape, with labels where there are any."""
 
-    images: Tensor  # on the CPU: uint8 (n, c, h, w), or without pixels float32 (n, c, 1, 1)
+    images: Images  # at rest: uint8 (n, c, h, w), or without pixels float32 (n, c, 1, 1)
     labels: Tensor | None  # int64 (n,), each an index into classes
     classes: tuple[str, ...]  # () when unlabelled
     name: str  # safe as a part of a file name: it becomes part of the run directory's
@@ -75,7 +76,7 @@ class ImageSet:
         """Some of the images, by their rows, int64 (m,)."""
         return replace(
             self,
-            images=self.images[rows],
+            images=subset(self.images, rows),
             labels=None if self.labels is None else self.labels[rows],
             content=tuple(self.content[row] for row in rows.tolist()) if self.content else (),
         )
@@ -94,11 +95,20 @@ class ImageSet:
             64 hexadecimal digits of a sha256.
         """
         digest = hashlib.sha256(repr(tuple(self.images.shape)).encode())
-        digest.update(self.images.contiguous().numpy().data)
+        hash_pixels(self.images, digest)
         if self.labels is not None:
             digest.update(b"labels")
             digest.update(self.labels.contiguous().numpy().data)
         return digest.hexdigest()
+
+
+def hash_pixels(images: Images, digest: hashlib._Hash) -> None:
+    """Hash all pixels in turn, or what stands for them where they take too long to read."""
+    if isinstance(images, ImageStore) and images.fingerprint is not None:
+        digest.update(images.fingerprint.encode())
+        return
+    for chunk in chunks(images):
+        digest.update(chunk.contiguous().numpy().data)
 
 
 def to_float(images: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from zerosum.data.decode import Format
 from zerosum.data.idx import load_idx_folder
 from zerosum.data.images import ImageSet, to_tensor
 from zerosum.data.mixture import Mixture
+from zerosum.data.store import in_memory
 from zerosum.errors import UserError
 from zerosum.hardware import memory_bytes, require_memory
 from zerosum.seeds import stream_seed
@@ -133,7 +134,7 @@ def stacked(base: ImageSet, *, channels: int, count: int, seed: int) -> ImageSet
     chosen = torch.from_numpy(drawn)
     assert base.labels is not None
     places = len(base.classes) ** torch.arange(channels).flip(0)  # 100, 10, 1
-    pixels = base.images.index_select(0, chosen.flatten())
+    pixels = in_memory(base.images).index_select(0, chosen.flatten())
     return replace(
         base,
         images=pixels.view(count, channels, height, width),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,9 +11,9 @@ from typing import Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from zerosum.config.specs import Fit
-from zerosum.data.arrays import Pixels
+from zerosum.config.specs import Fit, Tier
 from zerosum.data.catalog import DATASETS
 from zerosum.data.decode import (
     Decoded,
@@ -22,18 +21,19 @@ from zerosum.data.decode import (
     described,
     fit_array,
     read_image,
+    size_mismatch,
 )
 from zerosum.data.domains import EXPECTED, find_domains, find_root, held_out_folders
-from zerosum.data.folder import list_files, read_file
+from zerosum.data.folder import list_files, read_file, stamp_of
 from zerosum.data.gather import (
     Decoder,
     Gathered,
     Inventory,
     find_range,
     gather_pixels,
+    no_disk_tier,
     one_image,
     require_range_read,
-    size_mismatch,
     take_stock,
 )
 from zerosum.data.holdout import held_out_of, rows_held_out, splits_already
@@ -42,6 +42,7 @@ from zerosum.data.matching import match_folders
 from zerosum.data.named_pairs import load_named_pairs
 from zerosum.data.names import natural_key, printable
 from zerosum.data.report import Note, Report, ValueRange
+from zerosum.data.store import Images, Stacked, in_memory, subset
 from zerosum.errors import UserError, and_more
 from zerosum.hardware import memory_bytes, require_memory
 
@@ -60,6 +61,7 @@ def load_pairs(
     matched: bool = True,
     hold_out: float = 0,
     strict: bool = False,
+    tier: Tier = "auto",
 ) -> ImageSet:
     """Load images of two domains, each source with a target stacked on its channels.
 
@@ -96,6 +98,7 @@ def load_pairs(
         matched: whether a source and its target belong together.
         strict: whether a file that cannot be decoded is an error, and not skipped and noted. With
             a skipped file its partner is left out.
+        tier: where the images are kept, see `zerosum.data.load`.
 
     Returns:
         Images (n, source channels + target channels, h, w), in the natural order of their names.
@@ -104,10 +107,12 @@ def load_pairs(
         UserError: there is no such folder, it has none of the layouts, an image to cut is of odd
             width, sizes differ while none is wanted, no pair is left, or strict forbids.
     """
-    wanted = Format(size=size, channels=channels, fit=fit, value_range=value_range)
+    wanted = Format(size=size, channels=channels, fit=fit, value_range=value_range, tier=tier)
     if str(source) in DATASETS and DATASETS[str(source)].domains:
         if hold_out:
             raise splits_already(source)
+        if tier == "disk":
+            raise no_disk_tier(source)
         return load_named_pairs(
             str(source),
             split=split,
@@ -132,7 +137,7 @@ def load_pairs(
         pairs = _cycle(reader, *folders, split=split, hold_out=hold_out)
     require_range_read(wanted, pairs.report.values, root)
     loaded = ImageSet(
-        images=torch.from_numpy(pairs.images),
+        images=pairs.images,
         labels=None,
         classes=(),
         name=safe_name(root),
@@ -154,7 +159,7 @@ def load_pairs(
 class Pairs:
     """Both sides of one split, the target's channels behind the source's."""
 
-    images: Pixels  # (n, c, h, w)
+    images: Images  # (n, c, h, w)
     source_channels: int
     skipped: tuple[str, ...]
     report: Report
@@ -196,8 +201,17 @@ class PairReader:
         except UserError as error:
             raise UserError(f"{error} {EXPECTED}") from None
 
-    def gather(self, names: list[str], folder: Path, decoder: Decoder | None = None) -> Gathered:
-        """Decode files of a folder, each to one image unless a decoder says otherwise."""
+    def gather(
+        self, names: list[str], folder: Path, decoder: Decoder | None = None, kind: str = ""
+    ) -> Gathered:
+        """Decode files of a folder, each to one image unless a decoder says otherwise.
+
+        Args:
+            names: of the files.
+            folder: where they lie, for messages and the range of values.
+            decoder: brings a file to the wanted shape.
+            kind: names the decoder, for the cache on disk.
+        """
         return gather_pixels(
             names,
             lambda name: read_file(self.root / name),
@@ -205,6 +219,8 @@ class PairReader:
             source=folder,
             wanted=self.with_range_of(folder),
             strict=self.strict,
+            stamp=lambda name: stamp_of(self.root / name),
+            kind=kind,
         )
 
     def with_range_of(self, folder: Path) -> Format:
@@ -248,7 +264,7 @@ def _cut(reader: PairReader, folder: Path, *, step: int, matched: bool) -> Pairs
         changes = (*decoded.changes, *described((height, width // 2), wanted))
         return replace(decoded, pixels=fit_array(halves, wanted), changes=changes)
 
-    found = reader.gather(names, folder, decode_halves)
+    found = reader.gather(names, folder, decode_halves, kind=f"halves, {step}")
     sizes = [found.sizes[name] for name in found.names]
     odd = [name for name in found.names if found.sizes[name][1] != 2 * found.sizes[name][0]]
     if odd and not matched:
@@ -318,7 +334,7 @@ def _match(reader: PairReader, source: Path, target: Path) -> Pairs:
         f"{reader.name(target if path.is_relative_to(source) else source)}"
         for path in match.alone
     ]
-    pairs = _stack(sources, targets, rows, skipped=(*skipped, *alone))
+    pairs = _stack(sources, targets, rows, skipped=(*skipped, *alone), tier=reader.wanted.tier)
     if alone:
         lone = Note(what="images without a partner", count=len(alone), example=alone[0])
         pairs = replace(pairs, report=pairs.report.with_more(left_out=[lone]))
@@ -352,7 +368,8 @@ def _cycle(reader: PairReader, source: Path, target: Path, *, split: str, hold_o
     targets = _side(reader, target, split=split, hold_out=hold_out)
     num_sources, num_targets = len(sources.names), len(targets.names)
     rows = [(row % num_sources, row % num_targets) for row in range(max(num_sources, num_targets))]
-    pairs = _stack(sources, targets, rows, skipped=(*sources.skipped, *targets.skipped))
+    skipped = (*sources.skipped, *targets.skipped)
+    pairs = _stack(sources, targets, rows, skipped=skipped, tier=reader.wanted.tier)
     if num_sources == num_targets:
         return pairs
     fewer = min((num_sources, source), (num_targets, target))
@@ -377,7 +394,9 @@ def _side(reader: PairReader, folder: Path, *, split: str, hold_out: float) -> G
     note = f"{int(held.sum()):,} of {len(found.names):,} images of {folder}, by their content"
     report = found.report.with_more(held_out=note)
     content = tuple(each for each, taken in zip(found.content, chosen, strict=True) if taken)
-    return replace(found, images=found.images[chosen], names=names, content=content, report=report)
+    rows = torch.from_numpy(chosen.nonzero()[0])
+    images = subset(found.images, rows)
+    return replace(found, images=images, names=names, content=content, report=report)
 
 
 def _stack(
@@ -386,26 +405,25 @@ def _stack(
     rows: Sequence[tuple[int, int]],
     *,
     skipped: tuple[str, ...],
+    tier: Tier,
 ) -> Pairs:
     """Stack targets on sources, by pairs of their rows."""
     size, target_size = sources.images.shape[2:], targets.images.shape[2:]
     if size != target_size:
         raise size_mismatch(sources.names[0], size, targets.names[0], target_size)
-    num_pairs = len(rows)
-    source_channels = sources.images.shape[1]
-    shape = (num_pairs, source_channels + targets.images.shape[1], *size)
-    require_memory(
-        math.prod(shape) + sources.images.size + targets.images.size,  # both copies, for a moment
-        memory=memory_bytes(),
-        what=f"{num_pairs:,} pairs of images of {size[0]}×{size[1]} pixels",
-    )
-    images = np.empty(shape, np.uint8)
-    for pair, (source_row, target_row) in enumerate(rows):
-        images[pair, :source_channels] = sources.images[source_row]
-        images[pair, source_channels:] = targets.images[target_row]
+    images: Images = Stacked(sources.images, targets.images, torch.tensor(rows))
+    if isinstance(sources.images, Tensor) and isinstance(targets.images, Tensor):
+        # Both copies, for a moment.
+        needed = images.shape.numel() + sources.images.numel() + targets.images.numel()
+        memory = memory_bytes()
+        if tier != "auto":
+            what = f"{len(rows):,} pairs of images of {size[0]}×{size[1]} pixels"
+            require_memory(needed, memory=memory, what=what)
+        if memory is None or needed <= memory:
+            images = in_memory(images)
     return Pairs(
         images=images,
-        source_channels=source_channels,
+        source_channels=sources.images.shape[1],
         skipped=skipped,
         report=sources.report.joined(targets.report),
         content=tuple(

@@ -21,6 +21,7 @@ from zerosum.data.decode import MODES, Format, Undecodable, fit
 from zerosum.data.images import ImageSet, to_array
 from zerosum.data.labels import index_labels
 from zerosum.data.npz import CHANNELS_LAST, MAX_CHANNELS
+from zerosum.data.store import in_memory
 from zerosum.errors import UserError, shown
 from zerosum.files import cache_folder, cannot_write, write_whole
 
@@ -75,7 +76,7 @@ def arrays_of(data: Any) -> dict[str, NDArray[Any]]:
     labels: Any
     channels_last = True
     if isinstance(data, ImageSet):
-        images, labels, classes = to_array(data.images), data.labels, data.classes
+        images, labels, classes = to_array(in_memory(data.images)), data.labels, data.classes
     else:
         given, labels = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
         if isinstance(given, np.ndarray | Tensor):

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from zerosum.config.specs import Fit
+from torch import Tensor
+
+from zerosum.config.specs import Fit, Tier
 from zerosum.data.archive import TAR_SUFFIXES, load_tar, load_zip, tar_has_splits, zip_has_splits
 from zerosum.data.catalog import DATASETS
 from zerosum.data.cifar import is_cifar_folder, load_cifar_folder
 from zerosum.data.decode import Format
 from zerosum.data.folder import folder_has_splits, load_folder
+from zerosum.data.gather import no_disk_tier
 from zerosum.data.holdout import held_out_of, splits_already
 from zerosum.data.idx import has_both_splits, is_idx_folder, load_idx_folder
 from zerosum.data.images import ImageSet
@@ -29,7 +32,7 @@ from zerosum.errors import UserError, did_you_mean, unknown_name
 
 
 class LoadFunction(Protocol):
-    """What loads a source, whole and into memory."""
+    """What loads a source, into memory or as an `ImageStore` of what is not."""
 
     def __call__(self, path: Path, /, *, split: str, wanted: Format, strict: bool) -> ImageSet:
         """Load one split of a source that is there.
@@ -149,8 +152,9 @@ def load(
     all_frames: bool = False,
     hold_out: float = 0,
     strict: bool = False,
+    tier: Tier = "auto",
 ) -> ImageSet:
-    """Load images into memory.
+    """Load images into memory, or onto the disk.
 
     Args:
         source: a name in `DATASETS`, or a path: a folder of images (subfolders are classes), a
@@ -167,6 +171,10 @@ def load(
         hold_out: the share of a source without splits that is kept from "train" and is "val" and
             "test", chosen by the images' content.
         strict: whether a file that cannot be decoded is an error, and not skipped and noted.
+        tier: where the images are kept. "disk" decodes them once into a cache, which serves later
+            loads too, and brings only those into memory that are asked for; it is for folders and
+            archives of image files. "auto" does so where they would take more than half of the
+            memory. The images are the same.
 
     Raises:
         UserError: there is no such source, or it does not hold what was expected.
@@ -174,9 +182,16 @@ def load(
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
     wanted = Format(
-        size=size, channels=channels, fit=fit, value_range=value_range, all_frames=all_frames
+        size=size,
+        channels=channels,
+        fit=fit,
+        value_range=value_range,
+        all_frames=all_frames,
+        tier=tier,
     )
     if isinstance(source, str) and source in DATASETS:
+        if tier == "disk":
+            raise no_disk_tier(source)
         if hold_out:
             raise splits_already(source)
         return load_named(source, split=split, wanted=wanted, strict=strict)
@@ -193,6 +208,8 @@ def load(
         raise splits_already(source)
     split = split if split in reader.splits else "test"
     loaded = reader.load(path, split=split, wanted=wanted, strict=strict)
+    if tier == "disk" and isinstance(loaded.images, Tensor):
+        raise no_disk_tier(source)
     return held_out_of(loaded, split=split, share=hold_out) if hold_out else loaded
 
 

@@ -15,6 +15,7 @@ from zerosum.config.specs import Fit, read_range, read_size
 from zerosum.data.catalog import DATASETS
 from zerosum.data.images import to_array, to_tensor
 from zerosum.data.splits import no_split
+from zerosum.data.store import in_memory
 from zerosum.errors import UserError
 from zerosum.evaluation.images import (
     Notice,
@@ -459,7 +460,7 @@ def load_samples(
 def translated(config: EvalConfig, targets: Targets, sources: ImageCollection) -> ImageCollection:
     """Let a run that translates images translate sources."""
     outputs = targets.run.translate(
-        to_array(sources.images),
+        to_array(in_memory(sources.images)),
         seed=config.seed,
         ema=config.ema,
         checkpoint=config.checkpoint,

@@ -11,6 +11,7 @@ import torch
 
 from zerosum.data.images import ImageSet
 from zerosum.data.sources import has_splits, load
+from zerosum.data.store import subset
 from zerosum.errors import UserError
 from zerosum.metrics.evaluate import ImageCollection
 from zerosum.metrics.protocols import Protocol
@@ -137,4 +138,4 @@ def draw(
     order = torch.randperm(len(whole.images), generator=generator)
     # In the set's own order, so that all of its images are the set, whatever the seed.
     chosen = order[skip : skip + count].sort().values
-    return replace(whole, images=whole.images[chosen])
+    return replace(whole, images=subset(whole.images, chosen))

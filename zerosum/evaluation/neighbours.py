@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from zerosum.data.store import in_memory
 from zerosum.errors import UserError
 from zerosum.evaluation.images import Notice, RealImages, draw
 from zerosum.metrics.channels import with_channels
@@ -93,7 +94,7 @@ def judge_copies(
         `memorization_pixels` with a picture of the closest pairs in pixels.
     """
     samples, held_out = thinned(samples), thinned(held_out)
-    sets = [each.images for each in (samples, training, held_out)]
+    sets = [in_memory(each.images) for each in (samples, training, held_out)]
     keep = {"keep_features": True, "keep_logits": False}
     real = [training.images, held_out.images]
     net.expect(len(samples.images) + sum(unseen(net, images, **keep) for images in real))
@@ -109,7 +110,7 @@ def judge_copies(
     by_pixels = memorization(*sets)
     card = circumstances(samples, training, held_out, net=None, seed=seed)
     results["memorization_pixels"] = result(by_pixels, card)
-    return results, pairs_sheet(samples.images, training.images, by_pixels)
+    return results, pairs_sheet(sets[0], sets[1], by_pixels)
 
 
 def thinned(whole: ImageCollection) -> ImageCollection:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from torch import Tensor
+import torch
 
 from zerosum.config.translation import TranslationSettings
 from zerosum.data.images import ImageSet
+from zerosum.data.store import Images, changed, chunks, subset
 from zerosum.evaluation.images import Notice
 from zerosum.inference.run import Run
 from zerosum.metrics.evaluate import ImageCollection
@@ -81,7 +82,7 @@ class Targets:
         return config
 
     def _collection(self, split: str, channels: slice) -> ImageCollection:
-        images = self._pairs(split).images[:, channels]
+        images = changed(self._pairs(split).images, lambda images: images[:, channels])
         if not self.matched:
             images = distinct(images)
         return ImageCollection(
@@ -110,13 +111,14 @@ class Targets:
         return self._loaded[split]
 
 
-def distinct(images: Tensor) -> Tensor:
+def distinct(images: Images) -> Images:
     """Leave out what is there already: unmatched, the smaller domain's images come several times.
 
     Args:
         images: uint8 (n, c, h, w).
     """
     rows: dict[bytes, int] = {}
-    for row, image in enumerate(images):
+    each = (image for chunk in chunks(images) for image in chunk)
+    for row, image in enumerate(each):
         rows.setdefault(hashlib.sha256(image.contiguous().numpy().data).digest(), row)
-    return images[list(rows.values())]
+    return subset(images, torch.tensor(list(rows.values())))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from zerosum.data.arrays import Pixels
 from zerosum.data.images import to_array
@@ -35,8 +36,7 @@ def example_sources(run: Run, *, reverse: bool) -> Examples | str:
         found = data.load("val") if reverse else data.sources("val")
     except UserError as error:
         return str(error)
-    images = to_array(found.images)
-    places = np.linspace(0, len(images) - 1, min(NUM_EXAMPLES, len(images))).astype(int)
-    return Examples(
-        images=images[places], held_out=data.has_splits, domain=data.way[1 if reverse else 0]
-    )
+    count = len(found.images)
+    places = np.linspace(0, count - 1, min(NUM_EXAMPLES, count)).astype(int)
+    images = to_array(found.images[torch.from_numpy(places)])
+    return Examples(images=images, held_out=data.has_splits, domain=data.way[1 if reverse else 0])

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from zerosum.data.images import hash_pixels
+from zerosum.data.store import Images
 from zerosum.errors import UserError
 from zerosum.metrics.cache import content_key, keeps_tensors, read_tensors, write_tensors
 from zerosum.metrics.features import BATCH, FeatureNet
@@ -34,13 +36,13 @@ class Embedding:
 
 @torch.inference_mode()
 def embed(
-    net: FeatureNet, images: Tensor, *, keep_features: bool, keep_logits: bool = True
+    net: FeatureNet, images: Images, *, keep_features: bool, keep_logits: bool = True
 ) -> Embedding:
     """Show images to a net.
 
     Args:
         net: the feature net.
-        images: at rest, (n, c, h, w), n at least 1.
+        images: at rest, (n, c, h, w), n at least 1; what is not in memory is read batch by batch.
         keep_features: whether to keep each image's features. Without them the memory does not
             depend on n, but for the logits.
         keep_logits: whether to keep each image's logits, where the net is a classifier: ten of an
@@ -54,7 +56,8 @@ def embed(
     scores: list[Tensor] = []
     # Of a net that is shown fewer images at a time, the moments are still taken of `BATCH` at once:
     # to add those of 2,048 features costs as much as half an image.
-    for group in torch.split(images, BATCH):
+    for start in range(0, len(images), BATCH):
+        group = images[start : start + BATCH]
         answers = [net.look(batch) for batch in torch.split(group, net.batch)]
         features = torch.cat([answer[0].float().cpu() for answer in answers])
         if not features.isfinite().all():
@@ -73,7 +76,7 @@ def embed(
 
 
 def embed_reference(
-    net: FeatureNet, images: Tensor, *, keep_features: bool, keep_logits: bool = True
+    net: FeatureNet, images: Images, *, keep_features: bool, keep_logits: bool = True
 ) -> Embedding:
     """Do as `embed` does, but look first whether it was done before.
 
@@ -103,7 +106,7 @@ def embed_reference(
 
 
 def reference_key(
-    net: FeatureNet, images: Tensor, *, keep_features: bool, keep_logits: bool
+    net: FeatureNet, images: Images, *, keep_features: bool, keep_logits: bool
 ) -> str:
     """Name what is kept of real images by all that decides it."""
     kept = (keep_features, keep_logits)
@@ -111,7 +114,7 @@ def reference_key(
 
 
 def unseen(
-    net: FeatureNet, images: Tensor, *, keep_features: bool, keep_logits: bool = True
+    net: FeatureNet, images: Images, *, keep_features: bool, keep_logits: bool = True
 ) -> int:
     """How many images `embed_reference` would show to a net: all of them or none."""
     if net.sha256 is not None and keeps_tensors(
@@ -121,8 +124,8 @@ def unseen(
     return len(images)
 
 
-def fingerprint(images: Tensor) -> str:
+def fingerprint(images: Images) -> str:
     """The sha256 of shape and pixels of images at rest."""
     digest = hashlib.sha256(repr(tuple(images.shape)).encode())
-    digest.update(images.contiguous().numpy().data)
+    hash_pixels(images, digest)
     return digest.hexdigest()

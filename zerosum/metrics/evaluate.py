@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from zerosum._version import __version__
+from zerosum.data.store import Images, in_memory
 from zerosum.errors import UserError
 from zerosum.metrics.cache import content_key, read_json, write_json
 from zerosum.metrics.embedding import Embedding, embed, embed_reference, fingerprint, unseen
@@ -34,7 +35,7 @@ class ImageCollection:
 
     name: str
     split: str | None  # of a data set that has splits
-    images: Tensor  # at rest, (n, c, h, w), on the CPU
+    images: Images  # at rest, (n, c, h, w), on the CPU or not in memory
 
     def card(self) -> dict[str, Any]:
         """What a metric card says of it."""
@@ -224,10 +225,10 @@ def evaluate_images(
         key = content_key(name, net.version, net.sha256, RESIZE, fingerprint(real.images), seed)
         floor = read_json(key)
     if floor is None:
-        floor = metric.spread(real.images, **how).mean
+        floor = metric.spread(in_memory(real.images), **how).mean
         if key is not None:
             write_json(key, floor)
-    found = metric.spread(fake.images, **how)
+    found = metric.spread(in_memory(fake.images), **how)
     card = {
         **circumstances(fake, real, real, net=None, seed=seed),
         **(net.card() if net else {}),

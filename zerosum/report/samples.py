@@ -14,6 +14,7 @@ from PIL import Image
 
 from zerosum.data.arrays import Samples
 from zerosum.data.images import to_array
+from zerosum.data.store import in_memory, subset
 from zerosum.errors import UserError
 from zerosum.game.sampling import Generator, draw_inputs, generate
 from zerosum.inference.run import Run
@@ -132,13 +133,13 @@ def pairs(G: Generator, run: Run) -> Image.Image:
     images = training.images
     if len(images) > MOST_SEARCHED:
         enter_stream(CPU, "report", "searched")
-        images = images[torch.randperm(len(images))[:MOST_SEARCHED]]
+        images = subset(images, torch.randperm(len(images))[:MOST_SEARCHED])
     enter_stream(CPU, "report", "neighbours")
     inputs = draw_inputs(G.inputs, JUDGED, CPU)
     samples = torch.cat(
         [generate(G, chunk) for chunk in zip(*(torch.split(i, CHUNK) for i in inputs), strict=True)]
     )
-    distances, found = nearest(samples, images)
+    distances, found = nearest(samples, in_memory(images))
     order = distances.argsort(stable=True)[:PAIRS]
     both = torch.stack([samples[order], images[found[order]]], dim=1).flatten(0, 1)
     return sheet([to_array(both)], columns=6)

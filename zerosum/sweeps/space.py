@@ -31,7 +31,8 @@ NOT_SWEPT = {
     ),
     "seed": "the best of many seeds is luck. Give --seeds 3 to train the best settings with three",
     **dict.fromkeys(
-        ("device", "sample_every", "checkpoint_every", "strict"), "it changes no result"
+        ("device", "data_tier", "sample_every", "checkpoint_every", "strict"),
+        "it changes no result",
     ),
 }
 """Settings that a sweep leaves alone, and why."""

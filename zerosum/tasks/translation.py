@@ -15,6 +15,7 @@ from zerosum.config.translation import TranslationSettings
 from zerosum.data.domains import has_validation
 from zerosum.data.images import ImageSet, to_array, to_float, to_uint8
 from zerosum.data.pairs import load_pairs
+from zerosum.data.store import changed
 from zerosum.metrics.channels import with_channels
 from zerosum.metrics.embedding import embed
 from zerosum.metrics.features import FeatureNet, feature_net
@@ -158,14 +159,20 @@ def in_channels_of(pairs: ImageSet, *, source: int, target: int) -> ImageSet:
 
     Of one split all may be gray where of another some are not.
     """
-    sides = []
-    for where, wanted in (
-        (slice(pairs.source_channels), source),
-        (slice(pairs.source_channels, None), target),
-    ):
-        side = pairs.images[:, where]
-        sides.append(side if side.shape[1] == wanted else with_channels(side, wanted))
-    return replace(pairs, images=torch.cat(sides, dim=1), source_channels=source)
+
+    def brought(images: Tensor) -> Tensor:
+        sides = []
+        for where, wanted in (
+            (slice(pairs.source_channels), source),
+            (slice(pairs.source_channels, None), target),
+        ):
+            side = images[:, where]
+            sides.append(side if side.shape[1] == wanted else with_channels(side, wanted))
+        return torch.cat(sides, dim=1)
+
+    if pairs.source_channels == source and pairs.shape[0] == source + target:
+        return pairs
+    return replace(pairs, images=changed(pairs.images, brought), source_channels=source)
 
 
 def closeness(state: State, images: Tensor) -> dict[str, float]:

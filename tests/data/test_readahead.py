@@ -1,0 +1,59 @@
+"""Results come in the jobs' own order, however far threads are ahead."""
+
+import threading
+from functools import partial
+from itertools import count
+
+import pytest
+
+from zerosum.data.readahead import ReadAhead
+
+
+def test_results_come_in_order_and_no_further_ahead_than_asked():
+    taken = []
+
+    def jobs():
+        for number in count():
+            taken.append(number)
+            yield partial(int, number)
+
+    ahead = ReadAhead(depth=3)
+    ahead.start(jobs())
+    assert [next(ahead) for _ in range(20)] == list(range(20))
+    assert len(taken) == 20 + 3
+
+
+def test_a_slow_job_does_not_let_a_quick_one_pass():
+    gate = threading.Event()
+    ahead = ReadAhead(depth=2)
+
+    def slow():
+        gate.wait(10)
+        return "slow"
+
+    def quick():
+        gate.set()
+        return "quick"
+
+    ahead.start([slow, quick])
+    assert [next(ahead), next(ahead)] == ["slow", "quick"]
+
+
+def test_a_new_start_forgets_what_was_read():
+    ahead = ReadAhead(depth=4)
+    ahead.start(partial(int, number) for number in range(100))
+    assert next(ahead) == 0
+    ahead.start(partial(int, number) for number in range(50, 100))
+    assert [next(ahead), next(ahead)] == [50, 51]
+
+
+def test_an_error_is_raised_where_its_result_is_asked_for():
+    def fail():
+        raise OSError("gone")
+
+    ahead = ReadAhead(depth=4)
+    ahead.start([partial(int, 1), fail, partial(int, 3)])
+    assert next(ahead) == 1
+    with pytest.raises(OSError, match="gone"):
+        next(ahead)
+    assert next(ahead) == 3

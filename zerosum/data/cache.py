@@ -1,0 +1,596 @@
+"""Decoded images in a cache on disk, for sets that do not fit in memory.
+
+An entry is a folder of three files: the pixels, row by row; a line on each file that was read; and
+a manifest with checksums of both, which is written last. It is known by what decides the pixels:
+the names, sizes and times of the files and the shape that they were brought to. A changed file
+therefore means another entry, and no entry is ever written to once it has its name. What is being
+built has a name of its own and goes on where it was when it is begun again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import mmap
+import os
+import shutil
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import numpy as np
+import PIL
+import torch
+from torch import Tensor
+
+from zerosum.data.arrays import Pixels
+from zerosum.data.decode import Format, size_mismatch
+from zerosum.data.outcome import Outcome
+from zerosum.data.progress import progress, say
+from zerosum.data.store import ImageStore
+from zerosum.errors import UserError
+from zerosum.files import cache_folder, flush_folder, write_whole
+from zerosum.hardware import GIB, processor_share
+
+VERSION = 1
+"""Raised when entries come to be written otherwise, or the same files to give other pixels."""
+PIXELS, FILES, MANIFEST, USED = "pixels.bin", "files.jsonl", "manifest.json", "used"
+BUILDING, LOCK = ".building", ".lock"
+"""How the names of what is being built, and of its lock, end."""
+CHUNK = 16 * 2**20
+"""Bytes of pixels that have a checksum of their own."""
+FLUSH_SECONDS = 1.0
+"""What was noted of files is given to the system so often; a kill costs no more."""
+MAKE_ROOM = (
+    "Make room, such as with `zerosum data cache --prune`, or name a folder on a larger disk in "
+    "the environment variable ZEROSUM_CACHE, and give the same command again: what is decoded "
+    "already is kept."
+)
+
+
+class Damaged(Exception):
+    """An entry is not what was written; the message is why, in a few words."""
+
+
+def folder() -> Path:
+    """Where the entries lie."""
+    return cache_folder() / "decoded"
+
+
+def key_of(source: object, stamps: Sequence[tuple[str, str]], wanted: Format, *, kind: str) -> str:
+    """Name an entry by what decides its pixels.
+
+    Args:
+        source: the folder or archive, as it was named.
+        stamps: of each file its name and what changes whenever the file does, in the images' order.
+        wanted: the shape that the images are brought to.
+        kind: how a file becomes images, where there are several ways.
+    """
+    settings = (wanted.size, wanted.channels, wanted.fit, wanted.value_range)
+    digest = hashlib.sha256(repr((VERSION, PIL.__version__, settings, kind)).encode())
+    digest.update(os.path.realpath(str(source)).encode(errors="surrogateescape"))
+    for name, stamp in stamps:
+        digest.update(json.dumps([name, stamp]).encode())
+    return digest.hexdigest()[:20]
+
+
+class MappedImages(ImageStore):
+    """Images of an entry, mapped into memory, from where the system may drop them at any time."""
+
+    def __init__(self, entry: Path, shape: Sequence[int], lease: IO[bytes]) -> None:
+        """Map an entry that was verified.
+
+        Args:
+            entry: its folder.
+            shape: of all images, (n, c, h, w).
+            lease: keeps others from removing the entry for as long as it is open.
+        """
+        self._shape = torch.Size(shape)
+        file = (entry / PIXELS).open("rb")
+        self._file = file.fileno()
+        for opened in (file, lease):
+            weakref.finalize(self, opened.close)
+        mapped = mmap.mmap(self._file, 0, access=mmap.ACCESS_READ)
+        self._pixels = np.frombuffer(mapped, np.uint8).reshape(self._shape)
+        self.kept = f"on disk, in {entry}"
+
+    @property
+    def shape(self) -> torch.Size:
+        """Shape of all images, (n, c, h, w)."""
+        return self._shape
+
+    def take(self, rows: Tensor) -> Tensor:
+        """Copy images, from the disk where memory has them no more."""
+        if hasattr(os, "posix_fadvise"):
+            # The disk gets all wishes at once, which made cold reads 2.4 times as fast: faults
+            # would ask it for one piece after another.
+            size = self._shape[1:].numel()
+            for row in rows.tolist():
+                os.posix_fadvise(self._file, row * size, size, os.POSIX_FADV_WILLNEED)
+        # numpy rather than torch: it takes in the thread that asks, and starts no others.
+        return torch.from_numpy(np.take(self._pixels, rows.numpy(), axis=0))
+
+
+class DiskCanvas:
+    """Takes decoded images in any order, as `gather.Canvas` does, and keeps them in an entry.
+
+    Used as a context: inside it no other process builds the same.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        *,
+        source: object,
+        stamp: Callable[[], Sequence[tuple[str, str]]],
+        wanted: Format,
+        kind: str,
+    ) -> None:
+        """Say what is to be kept.
+
+        Args:
+            names: of all files, in the order of the images.
+            source: the folder or archive, for messages and for listing.
+            stamp: gives of each file its name and what changes whenever the file does.
+            wanted: the shape to bring the images to.
+            kind: how a file becomes images.
+        """
+        self.names = list(names)
+        self.levels = (0, 0)
+        self._source = source
+        self._stamp = stamp
+        self._wanted = wanted
+        self._kind = kind
+        self._slots = {name: slot for slot, name in enumerate(self.names)}
+        self._row: tuple[int, int, int, int] | None = None  # shape of a file's images on disk
+        self._widest = 1  # channels that an image needs
+        self._first = ""  # the image that decided the size
+        self._known: list[Outcome] = []
+        self._pixels: int | None = None  # the file's descriptor
+        self._journal: IO[bytes] | None = None
+        self._flushed = time.monotonic()
+        self._manifest: dict[str, Any] | None = None
+        self._lock: IO[bytes] | None = None
+        self._entry = Path()
+        self._building = Path()
+
+    @staticmethod
+    def possible() -> bool:
+        """Whether this system has what it takes: reading and writing at a place in a file."""
+        return hasattr(os, "pread")
+
+    def __enter__(self) -> Self:
+        """Open the entry where there is one, or go on building it.
+
+        Raises:
+            UserError: the cache cannot be written.
+        """
+        key = key_of(self._source, self._stamp(), self._wanted, kind=self._kind)
+        self._entry = folder() / key
+        self._building = folder() / f"{key}{BUILDING}"
+        with self._storage():
+            folder().mkdir(parents=True, exist_ok=True)
+            self._lock = locked(folder() / f"{key}{LOCK}")
+            try:
+                self._open()
+            except BaseException:
+                self.__exit__(None, None, None)
+                raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave what is not finished where the next one finds it."""
+        with contextlib.suppress(OSError):
+            if self._journal is not None:
+                self._journal.close()
+        with contextlib.suppress(OSError):
+            if self._pixels is not None:
+                os.close(self._pixels)
+        self._journal = self._pixels = None
+        if self._lock is not None:
+            self._lock.close()
+
+    def known(self) -> list[Outcome]:
+        """What came of files that need not be read again, in the order in which they were."""
+        return self._known
+
+    def write(self, name: str, images: Pixels) -> str | None:
+        """Write a file's images (k, c, h, w), in any thread, where their place is known already.
+
+        Returns:
+            A checksum for `put`; None where it has to write them.
+        """
+        if self._row is None or self._row[2:] != images.shape[2:]:
+            return None
+        content = np.ascontiguousarray(np.broadcast_to(images, self._row)).data.cast("B")
+        assert self._pixels is not None
+        with self._storage():
+            write_at(self._pixels, content, self._slots[name] * len(content))
+        return digest_of(content)
+
+    def put(self, outcome: Outcome, written: str | None) -> None:
+        """Note what came of a file, and write its images unless that was done.
+
+        Raises:
+            UserError: the disk is full; or the images differ in size from the others.
+        """
+        line = outcome.to_json()
+        with self._storage():
+            if outcome.decoded is not None:
+                images = outcome.decoded.pixels
+                if self._row is None:
+                    self._allocate(outcome.name, images.shape)
+                assert self._row is not None
+                if self._row[2:] != images.shape[2:]:
+                    raise size_mismatch(self._first, self._row[2:], outcome.name, images.shape[2:])
+                self._widest = max(self._widest, images.shape[1])
+                line["pixels"] = written or self.write(outcome.name, images)
+            self._note(line)
+
+    def keep(self, slots: list[int]) -> ImageStore:
+        """Finish the entry with the images of these slots, which must ascend.
+
+        Raises:
+            UserError: the disk is full, or files have changed in the meantime.
+        """
+        with self._storage():
+            if self._manifest is None:
+                self._finish(slots)
+            assert self._manifest is not None
+            lowest, highest = self._manifest["levels"]
+            self.levels = lowest, highest
+            return MappedImages(self._entry, self._manifest["shape"], leased(self._entry))
+
+    def _open(self) -> None:
+        if self._entry.exists():
+            try:
+                self._manifest = verified(self._entry)
+                self._known = outcomes(self._entry)
+                return
+            except Damaged as problem:
+                say(
+                    f"WARNING: The decoded images of '{self._source}' in '{self._entry}' are "
+                    f"damaged ({problem}). They are decoded anew."
+                )
+                shutil.rmtree(self._entry)
+        if self._wanted.size is not None:  # before the first one is decoded
+            self._require_room((self._wanted.channels or 1) * math.prod(self._wanted.size))
+        self._building.mkdir(exist_ok=True)
+        self._pixels = os.open(self._building / PIXELS, os.O_RDWR | os.O_CREAT, 0o666)
+        self._resume()
+
+    def _resume(self) -> None:
+        """Find what was done before, of which only what can be verified counts."""
+        journal = self._building / FILES
+        lines = whole_lines(journal)
+        kept = [line for line in lines if "row" in line]
+        if kept:
+            k, c, h, w = kept[0]["row"]
+            self._row, self._first = (k, c, h, w), kept[0]["first"]
+            assert self._pixels is not None
+            reserve(self._pixels, k * c * h * w * len(self.names))
+            with progress("Checking what is decoded already", len(lines)) as advance:
+                for line in lines:
+                    advance(1)
+                    if "row" not in line and self._is_there(line):
+                        kept.append(line)
+        write_whole(journal, b"".join(map(as_line, kept)))
+        self._journal = journal.open("ab")
+
+    def _is_there(self, line: dict[str, Any]) -> bool:
+        """Take up what was noted of a file, unless its pixels are not those that were noted."""
+        outcome = Outcome.from_json(line)
+        if outcome.decoded is not None:
+            assert self._row is not None
+            assert self._pixels is not None
+            num_bytes = math.prod(self._row)
+            found = os.pread(self._pixels, num_bytes, self._slots[outcome.name] * num_bytes)
+            if digest_of(found) != line["pixels"]:
+                return False
+            self._widest = max(self._widest, outcome.decoded.pixels.shape[1])
+        self._known.append(outcome)
+        return True
+
+    def _allocate(self, name: str, shape: Sequence[int]) -> None:
+        k, c, h, w = shape
+        # As long as nobody knows whether all are gray there is room for colours; `keep` takes it
+        # away again.
+        channels = self._wanted.channels or max(c, 3)
+        self._require_room(k * channels * h * w)
+        assert self._pixels is not None
+        reserve(self._pixels, len(self.names) * k * channels * h * w)
+        self._note({"row": [k, channels, h, w], "first": name})
+        self._first = name
+        self._row = (k, channels, h, w)  # last: from now on other threads write
+
+    def _require_room(self, num_bytes: int) -> None:
+        """Refuse images of so many bytes each that the disk cannot hold.
+
+        Raises:
+            UserError: it cannot.
+        """
+        needed = len(self.names) * num_bytes
+        free = shutil.disk_usage(folder()).free
+        if self._building.exists():  # what was reserved for it is no longer free
+            free += sum(file.stat().st_blocks * 512 for file in self._building.iterdir())
+        if needed > free:
+            raise UserError(
+                f"The decoded images of '{self._source}' would take {needed / GIB:,.1f} GiB in "
+                f"'{folder()}', where {free / GIB:,.1f} GiB are free. {MAKE_ROOM}"
+            )
+
+    def _note(self, line: dict[str, Any]) -> None:
+        assert self._journal is not None
+        self._journal.write(as_line(line))
+        if time.monotonic() > self._flushed + FLUSH_SECONDS:
+            self._journal.flush()
+            self._flushed = time.monotonic()
+
+    def _finish(self, slots: list[int]) -> None:
+        """Close the gaps, take checksums, and give the entry its name.
+
+        A kill in the middle costs what was moved: its old checksums hold no more.
+        """
+        assert self._journal is not None
+        assert self._pixels is not None
+        assert self._row is not None
+        self._journal.flush()
+        k, c, h, w = self._row
+        channels = self._wanted.channels or self._widest
+        before, after = k * c * h * w, k * channels * h * w
+        if slots != list(range(len(self.names))) or before != after:
+            for target, slot in enumerate(slots):
+                content = os.pread(self._pixels, before, slot * before)
+                images = np.frombuffer(content, np.uint8).reshape(self._row)[:, :channels]
+                write_at(self._pixels, images.tobytes(), target * after)
+        num_bytes = len(slots) * after
+        os.ftruncate(self._pixels, num_bytes)
+        os.fsync(self._pixels)
+        os.fsync(self._journal.fileno())
+        sums = checksums(self._pixels, num_bytes, "Taking checksums")
+        key = key_of(self._source, self._stamp(), self._wanted, kind=self._kind)
+        if key != self._entry.name:
+            raise UserError(
+                f"Files of '{self._source}' have changed while they were decoded. Give the same "
+                "command again once nobody writes there any more."
+            )
+        manifest = {
+            "version": VERSION,
+            "source": str(self._source),
+            "shape": [len(slots), k * channels, h, w],
+            "levels": [min(low for _, low, _ in sums), max(high for _, _, high in sums)],
+            "files": hashlib.sha256((self._building / FILES).read_bytes()).hexdigest(),
+            "chunk": CHUNK,
+            "pixels": [sha256 for sha256, _, _ in sums],
+        }
+        text = json.dumps(manifest)
+        sealed = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "manifest": text}
+        write_whole(self._building / MANIFEST, json.dumps(sealed), durable=True)
+        (self._building / USED).touch()
+        self._building.rename(self._entry)
+        flush_folder(folder())
+        self._manifest = manifest
+
+    @contextlib.contextmanager
+    def _storage(self) -> Iterator[None]:
+        """Turn the disk's failures into one message; what is decoded stays."""
+        try:
+            yield
+        except OSError as error:
+            raise UserError(
+                f"Could not write the decoded images of '{self._source}' to '{folder()}': "
+                f"{error.strerror or error}. {MAKE_ROOM}"
+            ) from error
+
+
+def verified(entry: Path) -> dict[str, Any]:
+    """Read an entry's manifest and hold all of the entry against it.
+
+    Raises:
+        Damaged: something is not as it was written.
+    """
+    try:
+        sealed = json.loads((entry / MANIFEST).read_bytes())
+        text = sealed["manifest"]
+        if hashlib.sha256(text.encode()).hexdigest() != sealed["sha256"]:
+            raise Damaged(f"the sha256 of {MANIFEST} is another")
+        manifest: dict[str, Any] = json.loads(text)
+        if hashlib.sha256((entry / FILES).read_bytes()).hexdigest() != manifest["files"]:
+            raise Damaged(f"the sha256 of {FILES} is another")
+        num_bytes = int(np.prod(manifest["shape"], dtype=np.int64))
+        with (entry / PIXELS).open("rb") as file:
+            if os.fstat(file.fileno()).st_size != num_bytes:
+                raise Damaged(f"{PIXELS} is of another size")
+            sums = checksums(file.fileno(), num_bytes, "Checking decoded images")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Damaged(str(error)) from None
+    if [sha256 for sha256, _, _ in sums] != manifest["pixels"]:
+        raise Damaged(f"the sha256 of {PIXELS} is another")
+    return manifest
+
+
+def outcomes(entry: Path) -> list[Outcome]:
+    """What came of the files of a finished entry."""
+    lines = map(json.loads, (entry / FILES).read_bytes().splitlines())
+    return [Outcome.from_json(line) for line in lines if "row" not in line]
+
+
+def as_line(facts: Mapping[str, Any]) -> bytes:
+    """A line of the file on what was read."""
+    return json.dumps(facts, separators=(",", ":")).encode() + b"\n"
+
+
+def whole_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file that was perhaps being written when its writer was killed."""
+    found: list[dict[str, Any]] = []
+    if not path.exists():
+        return found
+    for line in path.read_bytes().splitlines():
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            break
+    return found
+
+
+def checksums(file: int, num_bytes: int, what: str) -> list[tuple[str, int, int]]:
+    """Take the sha256, and the lowest and highest byte, of each chunk of a file, in all cores."""
+    starts = range(0, num_bytes, CHUNK)
+
+    def one(start: int) -> tuple[str, int, int]:
+        content = os.pread(file, min(CHUNK, num_bytes - start), start)
+        pixels = np.frombuffer(content, np.uint8)
+        found = hashlib.sha256(content).hexdigest(), int(pixels.min()), int(pixels.max())
+        advance(1)
+        return found
+
+    with (
+        progress(f"{what}, 16 MiB each", len(starts)) as advance,
+        ThreadPoolExecutor(processor_share()) as pool,
+    ):
+        return list(pool.map(one, starts))
+
+
+def digest_of(content: bytes | memoryview) -> str:
+    """A short checksum of the images of one file."""
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
+
+
+def write_at(file: int, content: bytes | memoryview, start: int) -> None:
+    """Write all of a content at a place in a file."""
+    view = memoryview(content)
+    while view:
+        count = os.pwrite(file, view, start)
+        view, start = view[count:], start + count
+
+
+def reserve(file: int, num_bytes: int) -> None:
+    """Make sure that a file can have so many bytes, before hours go by, where the system can."""
+    if hasattr(os, "posix_fallocate") and num_bytes:
+        os.posix_fallocate(file, 0, num_bytes)
+    else:
+        os.ftruncate(file, num_bytes)
+
+
+def locked(path: Path) -> IO[bytes]:
+    """Wait until nobody else holds a lock, and hold it for as long as the file is open."""
+    while True:
+        file = path.open("wb")
+        try:
+            import fcntl
+        except ImportError:  # Windows: two processes that build the same are the user's to avoid
+            return file
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("Another process is decoding the same images. Waiting for it.")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino:
+            return file
+        file.close()  # somebody removed it between the two: it locks nothing
+
+
+def leased(entry: Path) -> IO[bytes]:
+    """Note that an entry is used now, and keep it from being removed while the file is open."""
+    file = (entry / USED).open("wb")
+    os.utime(entry / USED)
+    with contextlib.suppress(ImportError):
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_SH)
+    return file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A line of the list of what the cache holds.
+
+    Attributes:
+        path: its folder.
+        source: what was decoded; "" of what is not finished.
+        shape: of all images, (n, c, h, w); () of what is not finished.
+        num_bytes: on disk.
+        used: when it was used last, in seconds since 1970.
+    """
+
+    path: Path
+    source: str
+    shape: tuple[int, ...]
+    num_bytes: int
+    used: float
+
+
+def entries() -> list[Entry]:
+    """What the cache holds, what was used last first; what is not finished too."""
+    found = []
+    for path in folder().iterdir() if folder().is_dir() else ():
+        if not path.is_dir():
+            continue
+        source = ""
+        shape: tuple[int, ...] = ()
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            manifest = json.loads(json.loads((path / MANIFEST).read_bytes())["manifest"])
+            source, shape = str(manifest["source"]), tuple(map(int, manifest["shape"]))
+        files = [file.stat() for file in path.iterdir()]
+        found.append(
+            Entry(
+                path=path,
+                source=source,
+                shape=shape,
+                num_bytes=sum(file.st_size for file in files),
+                used=max((file.st_mtime for file in files), default=path.stat().st_mtime),
+            )
+        )
+    return sorted(found, key=lambda entry: entry.used, reverse=True)
+
+
+def prune() -> tuple[list[Entry], list[Entry]]:
+    """Remove all entries that nobody uses or builds.
+
+    Returns:
+        Those that were removed, and those that are in use.
+
+    Raises:
+        UserError: one cannot be removed.
+    """
+    removed, kept = [], []
+    for entry in entries():
+        lock = folder() / f"{entry.path.name.removesuffix(BUILDING)}{LOCK}"
+        try:
+            if in_use(lock) or in_use(entry.path / USED):
+                kept.append(entry)
+                continue
+            shutil.rmtree(entry.path)
+            lock.unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"Could not remove '{entry.path}': {error.strerror}. Remove it by hand."
+            ) from None
+        removed.append(entry)
+    return removed, kept
+
+
+def in_use(path: Path) -> bool:
+    """Whether somebody holds a file's lock; False where the system cannot tell."""
+    try:
+        import fcntl
+
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (ImportError, FileNotFoundError):
+        return False
+    return False
