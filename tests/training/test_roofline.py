@@ -114,6 +114,16 @@ def test_work_is_counted_apart_forward_and_backward():
     assert work["convolutions"] == 2 * 2 * 8 * 9 * 7 * 4 * 6 * 9
 
 
+def test_a_gradient_penalty_is_counted_too():
+    """Three products in all: forward, the gradient of the images, and that of its square."""
+    linear = nn.Linear(24, 40, bias=False)
+    images = torch.zeros(8, 24, requires_grad=True)
+    with counting_work() as work:
+        (gradient,) = torch.autograd.grad(linear(images).sum(), images, create_graph=True)
+        gradient.square().sum().backward(inputs=[linear.weight])
+    assert work == {"products": 3 * 2 * 8 * 24 * 40, "convolutions": 0}
+
+
 def test_traffic_is_what_backward_needs_and_the_steps():
     recipe = recipes.get("vanilla")
     config = recipe.configure({"data": "mnist", "hidden": (16, 8), "latent_size": 4})

@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from zerosum.game.core import Batch, Game
 from zerosum.seeds import own_randomness
@@ -146,14 +148,30 @@ def computing_in(threads: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts by torch's own formulas; its FlopCounterMode cannot watch a gradient penalty."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.found = dict.fromkeys(("products", "convolutions"), 0.0)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Compute as torch would, and take note."""
+        result = func(*args, **(kwargs or {}))
+        if (formula := flop_registry.get(func.overloadpacket)) is not None:
+            kind = "convolutions" if "conv" in str(func) else "products"
+            self.found[kind] += formula(*args, **(kwargs or {}), out_val=result)
+        return result
+
+
 @contextmanager
 def counting_work() -> Iterator[dict[str, float]]:
     """Count the floating point operations of what is computed inside: products, convolutions."""
-    found = dict.fromkeys(("products", "convolutions"), 0.0)
-    with FlopCounterMode(display=False) as counter:
-        yield found
-    for operation, count in counter.get_flop_counts().get("Global", {}).items():
-        found["convolutions" if "conv" in str(operation) else "products"] += count
+    counter = WorkCounter()
+    with counter:
+        yield counter.found
 
 
 def traffic_of_round(outline: Game, batch: Batch) -> float:
