@@ -67,7 +67,7 @@ def test_the_tables_and_all_lines_fit_into_80_columns(capsys):
     assert "9,628*" in text
     assert "*: in smaller batches" in text
     assert "1,234 GFLOP/s" in text
-    assert "Other jobs ran (load average 3.0 before): alone it is faster." in text
+    assert "Other jobs ran (load average 3.0 before): alone it is faster," in text
 
 
 def test_a_quiet_machine_is_not_said_to_be_busy():

@@ -115,8 +115,9 @@ def explanation(found: Bench) -> list[str]:
     lines.append(f"{found.device}, {found.processors} processors; {found.seconds:.0f} s.")
     if found.busy:
         lines.append(
-            f"Other jobs ran (load average {found.others:.1f} before): alone it is faster."
+            f"Other jobs ran (load average {found.others:.1f} before): alone it is faster,"
         )
+        lines.append("and which number of threads is best may come out otherwise.")
     return lines
 
 
