@@ -11,7 +11,6 @@ class Levels:
     """In place of LPIPS: how far apart flat images are in gray, and which were compared."""
 
     sha256 = "0" * 64
-    version = "1"
 
     def __init__(self):
         self.pairs = []
