@@ -12,7 +12,17 @@ import zerosum
 
 PACKAGE = Path(zerosum.__file__).parent
 FLOORS = (
-    *("__main__", "cli", "sweeps", "__init__", "api", "experiment", "preparation", "comparison"),
+    *(
+        "__main__",
+        "cli",
+        "sweeps",
+        "__init__",
+        "api",
+        "experiment",
+        "bench",
+        "preparation",
+        "comparison",
+    ),
     "report",
     *("export", "evaluation", "tasks", "callbacks", "inference", "plots", "pages", "recipes"),
     *("training", "metrics", "game", "nets", "data", "config", "hardware", "files", "streams"),

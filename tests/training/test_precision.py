@@ -186,7 +186,7 @@ class Machine:
         monkeypatch.setattr(precision, "perf_counter", lambda: self.now)
         monkeypatch.setattr(precision, "stopwatch", self.stopwatch)
 
-    def stopwatch(self, piece, device):
+    def stopwatch(self, piece, device, *, channels_last=False):
         def repeat(bf16):
             self.runs.append((piece, bf16))
             seconds = piece.work / self.paces[bf16]
@@ -306,3 +306,25 @@ class TestMemory:
         assert json.loads(entry.read_text()) == 1.0
         entry.write_text("9.0")
         assert bf16_pace({LINEAR: 1}, CPU) == 2.0
+
+
+def test_a_single_thread_is_timed_without_what_others_take(monkeypatch):
+    monkeypatch.setattr(precision, "perf_counter", lambda: pytest.fail("the wall's clock"))
+    with precision.one_thread():
+        assert stopwatch(LINEAR, CPU)(False) > 0
+
+
+def test_channels_can_lie_last(monkeypatch):
+    seen = []
+
+    def convolve(batch, weight, **how):
+        seen.append(
+            [each.is_contiguous(memory_format=torch.channels_last) for each in (batch, weight)]
+        )
+        return F.conv2d(batch, weight, **how)
+
+    monkeypatch.setitem(precision.FUNCTIONS, "conv2d", convolve)
+    piece = STANDARD["convolutions"].within(1e7)
+    for last in (False, True):
+        stopwatch(piece, CPU, channels_last=last)(False)
+    assert seen == [[False, False], [True, True]]

@@ -25,6 +25,7 @@ from pydantic import ValidationError
 
 from zerosum._version import __version__
 from zerosum.cli.aliases import hint_for, modern_flags
+from zerosum.cli.bench import bench
 from zerosum.cli.compare import compare
 from zerosum.cli.data import data
 from zerosum.cli.directions import directions
@@ -83,6 +84,7 @@ app.command(export)
 app.command(play)
 app.command(data)
 app.command(runs)
+app.command(bench)
 app.command(log)
 app.command(report)
 app.command(watch)

@@ -22,7 +22,7 @@ from zerosum.errors import UserError
 from zerosum.metrics.cache import content_key, read_json, write_json
 from zerosum.metrics.embedding import Embedding, embed, embed_reference, fingerprint, unseen
 from zerosum.metrics.features import FeatureNet
-from zerosum.metrics.lpips import RESIZE, Lpips
+from zerosum.metrics.lpips import RESIZE, VERSION, Lpips
 from zerosum.metrics.registry import METRICS, Value, reported_name
 from zerosum.metrics.statistics import Statistics
 
@@ -222,7 +222,7 @@ def evaluate_images(
     how: dict[str, Any] = {"seed": seed} if net is None else {"seed": seed, "net": net}
     floor = key = None
     if net is not None and metric.ours:
-        key = content_key(name, net.version, net.sha256, RESIZE, fingerprint(real.images), seed)
+        key = content_key(name, VERSION, net.sha256, RESIZE, fingerprint(real.images), seed)
         floor = read_json(key)
     if floor is None:
         floor = metric.spread(in_memory(real.images), **how).mean

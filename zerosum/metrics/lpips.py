@@ -26,6 +26,8 @@ from zerosum.errors import unknown_name
 from zerosum.metrics.channels import with_channels
 from zerosum.metrics.weight_files import LPIPS
 
+VERSION = "1"
+"""Raised when the same pixels and weights come to give other distances."""
 LEAST_SIDE, SMALL_SIDE = 32, 64
 RESIZE = (
     f"gray tiled to RGB, size kept; where a side is below {LEAST_SIDE}, bilinear without "
@@ -125,7 +127,6 @@ class Lpips:
     sha256: str
     net: Perceptual
     device: torch.device
-    version: str = "1"  # raised when the same pixels and weights come to give other last bits
 
     def distance_of_floats(self, first: Tensor, second: Tensor) -> Tensor:
         """Compare images that are float (b, 1 or 3, h, w) in [-1, 1], with gradients: (b,)."""

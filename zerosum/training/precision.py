@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any
 
 import torch
@@ -206,7 +206,9 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def fastest(product: Product, device: torch.device, *, deadline: float) -> tuple[float, float]:
+def fastest(
+    product: Product, device: torch.device, *, deadline: float, channels_last: bool = False
+) -> tuple[float, float]:
     """How many seconds a product takes in fp32 and in bf16 when nothing disturbs it.
 
     They take turns, so that other jobs on the machine disturb both alike, and the fastest
@@ -217,11 +219,12 @@ def fastest(product: Product, device: torch.device, *, deadline: float) -> tuple
         product: the whole of it, to which the seconds refer whatever piece was run.
         device: where.
         deadline: by `perf_counter`, until which the last piece is repeated.
+        channels_last: whether images and weights lie in memory with the channels last.
     """
     work: float = FIRST_WORK
     while True:
         piece = product.within(work)
-        repeat = stopwatch(piece, device)
+        repeat = stopwatch(piece, device, channels_last=channels_last)
         repeat(False), repeat(True)  # the first ones warm up
         single = half = math.inf
         for _ in range(LEAST):
@@ -236,25 +239,33 @@ def fastest(product: Product, device: torch.device, *, deadline: float) -> tuple
     return single * whole, half * whole
 
 
-def stopwatch(product: Product, device: torch.device) -> Callable[[bool], float]:
+def stopwatch(
+    product: Product, device: torch.device, *, channels_last: bool = False
+) -> Callable[[bool], float]:
     """Make what runs a product forward and backward, in bf16 or not, and says its seconds.
 
     As in a net under autocast: what comes from the layer before is in bf16, the weight is not.
     """
-    weight = torch.ones(product.weight, device=device, requires_grad=True)
-    batches = [
-        torch.ones(product.batch, dtype=dtype, device=device, requires_grad=True)
-        for dtype in (torch.float32, torch.bfloat16)
-    ]
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+
+    def ones(shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
+        made = torch.ones(shape, dtype=dtype, device=device).contiguous(memory_format=layout)
+        return made.requires_grad_()
+
+    weight = ones(product.weight)
+    batches = [ones(product.batch, dtype) for dtype in (torch.float32, torch.bfloat16)]
+    # Of a single thread the system tells the time that it was computing, without that of others.
+    alone = device.type == "cpu" and torch.get_num_threads() == 1
+    clock = thread_time if alone else perf_counter
 
     def repeat(bf16: bool) -> float:
         wait(device)
-        start = perf_counter()
+        start = clock()
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             output = FUNCTIONS[product.function](batches[bf16], weight, **dict(product.shaping))
         torch.autograd.grad(output, [batches[bf16], weight], torch.ones_like(output))
         wait(device)
-        return perf_counter() - start
+        return clock() - start
 
     return repeat
 
