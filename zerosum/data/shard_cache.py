@@ -42,7 +42,6 @@ PAUSES = (1.0, 5.0, 25.0)
 """Seconds before a file is asked for once more, by which a server may have come back."""
 LOOK_SECONDS = 0.5
 """How often whoever waits for a shard looks whether the program is ending."""
-GO_ON = "A training that stopped here goes on with the same command."
 
 
 def folder() -> Path:
@@ -107,7 +106,7 @@ def fetch_index(base: str) -> tuple[Index, bytes]:
     except requests.RequestException as error:
         raise NotReached(
             f"The index of shards at '{url}' could not be got: {reason(error)}. Is the address "
-            f"that of a folder that `zerosum data pack` wrote, and is the server up? {GO_ON}"
+            f"that of a folder that `zerosum data pack` wrote, and is the server up?"
         ) from None
     return read_index(content, base), content
 
@@ -237,7 +236,7 @@ class Remote:
             return None
         return UserError(
             f"'{self.name}{about.file}' is damaged: {reason}, each time that it is got. Have the "
-            f"shards copied there again, or pack them again. {GO_ON}"
+            f"shards copied there again, or pack them again."
         )
 
     def _is_here(self, about: File) -> bool:
@@ -277,7 +276,7 @@ class Remote:
                 lock.unlink(missing_ok=True)
         except requests.RequestException as error:
             raise NotReached(
-                f"The shard '{self.name}{about.file}' could not be got: {reason(error)}. {GO_ON}"
+                f"The shard '{self.name}{about.file}' could not be got: {reason(error)}."
             ) from None
         except OSError as error:
             raise self._cannot_write(error) from None
@@ -316,5 +315,5 @@ class Remote:
             folder(),
             error,
             f"Make room, lower the limit in the environment variable {LIMIT}, or name a folder on "
-            f"a larger disk in ZEROSUM_CACHE. {GO_ON}",
+            f"a larger disk in ZEROSUM_CACHE.",
         )

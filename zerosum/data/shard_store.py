@@ -73,8 +73,7 @@ class Folder:
         """Build the error for a file that is not what it must be."""
         return UserError(
             f"'{self.path / about.file}' of the shards is damaged or missing: {reason}. Copy it "
-            "again from where it came, or pack the images again. A training that stopped here goes "
-            "on with the same command."
+            "again from where it came, or pack the images again."
         )
 
 
