@@ -196,7 +196,7 @@ def test_texts_may_be_classes_and_a_damaged_image_is_left_out(hub, pixels):
     hub.add(
         "owner/texts",
         {"image": hub.datasets.Image(), "label": hub.datasets.Value("string")},
-        all={"image": images, "label": ["b", "a", "a", "b", "a"]},
+        everything={"image": images, "label": ["b", "a", "a", "b", "a"]},
     )
     found = load("hf:owner/texts")
     assert found.classes == ("a", "b")

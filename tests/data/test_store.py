@@ -12,6 +12,7 @@ from zerosum.data.store import (
     changed,
     chunks,
     in_memory,
+    sample,
     subset,
 )
 
@@ -131,3 +132,11 @@ def test_a_part_has_a_fingerprint_of_its_own_where_the_whole_has_one(images):
     parts = [View(store), View(store, rows=torch.tensor([1])), View(store, rows=torch.tensor([2]))]
     assert len({store.fingerprint, *(part.fingerprint for part in parts)}) == 4
     assert View(store, change=lambda images: 255 - images).fingerprint is None
+
+
+def test_a_sample_is_drawn_at_random_but_where_far_images_are_dear(images):
+    generator = torch.Generator().manual_seed(5)
+    expected = torch.randperm(11, generator=torch.Generator().manual_seed(5))[:4]
+    assert torch.equal(sample(images, 4, generator), expected)
+    assert sample(Reversed(images), 4).tolist() == [0, 1, 2, 3]
+    assert len(sample(Reversed(images), 40)) == 11

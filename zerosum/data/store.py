@@ -161,6 +161,17 @@ class Stacked(ImageStore):
         return torch.cat([side[rows_of_side] for side, rows_of_side in sides], dim=1)
 
 
+def sample(images: Images, count: int, generator: torch.Generator | None = None) -> Tensor:
+    """Rows of some images that stand for all, int64, up to `count` of them.
+
+    At random; of a store with an order of its own, whose images are shuffled as they lie there, the
+    first ones, or each of them might be far from all others.
+    """
+    if isinstance(images, ImageStore) and images.has_own_order:
+        return torch.arange(min(count, len(images)))
+    return torch.randperm(len(images), generator=generator)[:count]
+
+
 def subset(images: Images, rows: Tensor) -> Images:
     """Some of the images, by their rows, int64 (m,); what is not in memory stays where it is."""
     return images[rows] if isinstance(images, Tensor) else View(images, rows=rows)
