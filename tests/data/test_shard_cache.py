@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import zerosum
+from zerosum.cli.main import run
 from zerosum.data import download, load, shard_cache
 from zerosum.data.download import NotReached
 from zerosum.data.shard_cache import LIMIT, Remote, base_of, limit_bytes
@@ -129,6 +130,17 @@ def test_all_of_a_window_and_of_the_next_come_before_they_are_asked_for(server, 
     while len(cached()) < 8 and time.monotonic() < deadline:
         time.sleep(0.01)
     assert len(cached()) == 8
+
+
+def test_what_is_kept_is_listed_and_removed_and_got_again(server, shards, capsys, cached):
+    images = load(server.url).images
+    in_memory(images)
+    assert run(["data", "cache"]) == 0
+    assert "123 kB of shards from other machines in" in capsys.readouterr().out
+    assert run(["data", "cache", "--prune"]) == 0
+    assert "Removed 123 kB of shards from other machines." in capsys.readouterr().out
+    assert cached() == set()
+    assert torch.equal(in_memory(images), in_memory(load(shards).images))
 
 
 class TestTheLimit:

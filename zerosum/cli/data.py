@@ -171,12 +171,14 @@ def cache(*, prune: bool = False) -> None:
     """List the decoded images that are kept on disk, with their size and when they were used last.
 
     They lie in ~/.cache/zerosum/decoded, or in the folder in the environment variable
-    ZEROSUM_CACHE. Removing them loses nothing: they are decoded anew when they are needed.
+    ZEROSUM_CACHE, and shards from other machines beside them. Removing them loses nothing: they
+    are decoded, or got, anew when they are needed.
 
     Args:
-        prune: Remove all that no process uses.
+        prune: Remove all that no process uses, and all shards from other machines.
     """
     from zerosum.data import cache as decoded  # with torch, which takes a while
+    from zerosum.data import shard_cache
     from zerosum.data.loader import in_bytes
 
     if prune:
@@ -184,7 +186,11 @@ def cache(*, prune: bool = False) -> None:
         freed = in_bytes(sum(entry.num_bytes for entry in removed))
         in_use = f"; {len(kept)} in use {'is' if len(kept) == 1 else 'are'} kept" if kept else ""
         print(f"Removed {len(removed)}, {freed}{in_use}.")
+        if num_bytes := shard_cache.clear():
+            print(f"Removed {in_bytes(num_bytes)} of shards from other machines.")
         return
+    if num_bytes := shard_cache.kept_bytes():
+        print(f"{in_bytes(num_bytes)} of shards from other machines in {shard_cache.folder()}")
     found = decoded.entries()
     if not found:
         print(f"There are no decoded images in {decoded.folder()}.")

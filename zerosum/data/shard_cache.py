@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import threading
 import time
 from collections import deque
@@ -66,6 +67,28 @@ def limit_bytes() -> float:
             f"be kept in {folder()}, such as 20."
         )
     return found * 1e9
+
+
+def kept_bytes() -> int:
+    """How large the cache is."""
+    return sum(path.stat().st_size for path in folder().glob("*/*.tar"))
+
+
+def clear() -> int:
+    """Remove all shards, which trainings that are under way get again, and say how many bytes.
+
+    Raises:
+        UserError: they cannot be removed.
+    """
+    num_bytes = kept_bytes()
+    try:
+        if folder().is_dir():
+            shutil.rmtree(folder())
+    except OSError as error:
+        raise UserError(
+            f"Could not remove '{folder()}': {error.strerror}. Remove it by hand."
+        ) from None
+    return num_bytes
 
 
 def base_of(url: str) -> str:
@@ -269,6 +292,7 @@ class Remote:
             )
 
         try:
+            self._folder.mkdir(parents=True, exist_ok=True)  # somebody may have cleared the cache
             with locked(lock, waiting=""):
                 if not self._is_here(about):
                     self._make_room(about.bytes)
