@@ -136,9 +136,9 @@ def test_what_is_kept_is_listed_and_removed_and_got_again(server, shards, capsys
     images = load(server.url).images
     in_memory(images)
     assert run(["data", "cache"]) == 0
-    assert "123 kB of shards from other machines in" in capsys.readouterr().out
+    assert "246 kB of shards from other machines in" in capsys.readouterr().out
     assert run(["data", "cache", "--prune"]) == 0
-    assert "Removed 123 kB of shards from other machines." in capsys.readouterr().out
+    assert "Removed 246 kB of shards from other machines." in capsys.readouterr().out
     assert cached() == set()
     assert torch.equal(in_memory(images), in_memory(load(shards).images))
 

@@ -16,7 +16,6 @@ from zerosum.data.gather import SHARE
 from zerosum.data.images import ImageSet, safe_name
 from zerosum.data.pack import JOURNAL
 from zerosum.data.report import Report
-from zerosum.data.shard_cache import Remote
 from zerosum.data.shard_store import Folder, Held, ShardImages, Shelf
 from zerosum.data.shards import (
     FORMAT,
@@ -81,6 +80,8 @@ def load_remote(url: str, *, split: str, wanted: Format, strict: bool) -> ImageS
 
     With "auto" they are streamed: read as they come, never all of them at once.
     """
+    from zerosum.data.shard_cache import Remote  # with requests, which takes a while
+
     remote = Remote(url)
     return set_of(
         remote.index,
@@ -94,6 +95,8 @@ def load_remote(url: str, *, split: str, wanted: Format, strict: bool) -> ImageS
 
 def remote_has_splits(url: str) -> bool:
     """Whether shards behind an address hold train and other images."""
+    from zerosum.data.shard_cache import Remote
+
     return len(Remote(url).index.splits) > 1
 
 
