@@ -113,13 +113,6 @@ def _ends_in(*suffixes: str) -> Callable[[Path], bool]:
 
 READERS = [
     Reader(
-        name="a folder of shards, or its index.json",
-        detects=is_shards,
-        load=load_shards,
-        has_splits=shards_have_splits,
-        splits=tuple(SPLITS),
-    ),
-    Reader(
         name="a .zip of images",
         detects=_ends_in(".zip"),
         load=load_zip,
@@ -151,6 +144,13 @@ READERS = [
         detects=is_cifar_folder,
         load=load_cifar_folder,
         has_splits=is_cifar_folder,
+    ),
+    Reader(
+        name="a folder of shards, or its index.json",
+        detects=is_shards,
+        load=load_shards,
+        has_splits=shards_have_splits,
+        splits=tuple(SPLITS),
     ),
     Reader(
         name="a folder of images (subfolders are classes)",
