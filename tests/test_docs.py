@@ -94,7 +94,6 @@ def all_flags():
     found += [flags_of("data", name) for name in app["data"] if not name.startswith("-")]
     found.append(flags_of("sweep"))
     found += [flags_of("runs", name) for name in RUNS_COMMANDS]
-    found += [flags_of("data", name) for name in app["data"] if not name.startswith("-")]
     return set().union(*found, SPELT, OF_OTHERS, {"--help"})
 
 
