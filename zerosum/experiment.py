@@ -24,6 +24,7 @@ from zerosum.callbacks.console import in_words
 from zerosum.callbacks.progress import ProgressCallback
 from zerosum.config.base import Settings
 from zerosum.config.specs import language_here
+from zerosum.data.addresses import is_address
 from zerosum.data.catalog import DATASETS
 from zerosum.data.images import ImageSet
 from zerosum.data.loader import Loader, Position
@@ -370,7 +371,7 @@ def describe(
         "classes": list(images.classes),
         "source_channels": images.source_channels,
         "num_images": len(images),
-        "data_path": None if config.data in DATASETS else str(Path(config.data).resolve()),
+        "data_path": path_of(config.data),
         "data_sha256": images.fingerprint(),
         "machine": {
             "python": platform.python_version(),
@@ -378,6 +379,12 @@ def describe(
         },
         "config": config.model_dump(mode="json"),
     }
+
+
+def path_of(data: str) -> str | None:
+    """Where data are, whatever folder one asks from; None of what is no path."""
+    named = data in DATASETS or is_address(data)
+    return None if named else str(Path(data).resolve())
 
 
 def never(history: History) -> Evaluation:

@@ -105,3 +105,22 @@ def test_what_is_in_use_is_not_removed(capsys, monkeypatch, tmp_path, write_imag
     assert run(["data", "cache", "--prune"]) == 0
     assert "Removed 0, 0 bytes; 1 in use is kept." in capsys.readouterr().out
     assert len(images) == 3
+
+
+def test_packing_says_what_it_wrote_and_how_to_go_on(tmp_path, write_images, capsys):
+    write_images(tmp_path / "my photos" / "cat", 3)
+    write_images(tmp_path / "my photos" / "dog", 2)
+    out = tmp_path / "my shards"
+    command = ["data", "pack", str(tmp_path / "my photos"), "--out", str(out), "--size", "8"]
+    assert run(command) == 0
+    told = capsys.readouterr().out
+    assert "train: 5 images of 8×8 RGB, 2 classes, in 1 shard (" in told
+    assert f"Train on it: zerosum train dcgan --data '{out}'" in told
+    assert run(command) == 2
+    assert "never overwritten" in capsys.readouterr().err
+
+
+def test_packing_wants_a_folder(tmp_path, capsys):
+    assert run(["data", "pack", str(tmp_path / "none"), "--out", str(tmp_path / "out")]) == 2
+    assert "There is no folder" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -4,6 +4,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from zerosum.data.decode import Format
+from zerosum.data.pack import pack
+
 
 @pytest.fixture
 def paint(tmp_path: Path) -> Callable[..., Path]:
@@ -19,3 +22,26 @@ def paint(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return write
+
+
+@pytest.fixture
+def small_shards(monkeypatch) -> None:
+    """Shards of 6 images, of which about 20 are mixed at a time."""
+    monkeypatch.setattr("zerosum.data.pack.SHARD_IMAGES", 6)
+    monkeypatch.setattr("zerosum.data.shard_store.WINDOW", 20)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, write_images: Callable[..., Path]) -> Path:
+    """70 images of 5×5 RGB in two classes, and 8 to test on."""
+    for split, counts in (("train", (40, 30)), ("test", (4, 4))):
+        for name, count in zip(("cats", "dogs"), counts, strict=True):
+            write_images(tmp_path / "pictures" / split / name, count, size=(5, 5))
+    return tmp_path / "pictures"
+
+
+@pytest.fixture
+def shards(tmp_path: Path, pictures: Path, small_shards: None) -> Path:
+    """Those in 12 shards and 2."""
+    pack(pictures, tmp_path / "shards", Format())
+    return tmp_path / "shards"

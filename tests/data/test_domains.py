@@ -151,3 +151,8 @@ class TestRoot:
         (root / "pairs.zip").touch()
         with pytest.raises(UserError, match=r"pairs\.zip is a file.*unpack.*Expected"):
             find_root(root / "pairs.zip")
+
+    @pytest.mark.parametrize("address", ["https://host/shards", "hf:owner/name"])
+    def test_an_address_is_refused(self, address):
+        with pytest.raises(UserError, match=r"is an address.*on this machine\. Expected a folder"):
+            find_root(address)

@@ -57,3 +57,22 @@ def test_an_error_is_raised_where_its_result_is_asked_for():
     with pytest.raises(OSError, match="gone"):
         next(ahead)
     assert next(ahead) == 3
+
+
+def test_waiting_takes_nothing_and_reads_as_far_as_it_waits():
+    ahead = ReadAhead(depth=2)
+    ahead.start(partial(int, number) for number in count())
+    ahead.wait(5)
+    assert [next(ahead) for _ in range(6)] == list(range(6))
+
+
+def test_waiting_raises_what_would_be_raised_later():
+    def fail():
+        raise OSError("gone")
+
+    ahead = ReadAhead(depth=2)
+    ahead.start([partial(int, 1), fail, partial(int, 3)])
+    ahead.wait(1)
+    with pytest.raises(OSError, match="gone"):
+        ahead.wait(2)
+    assert next(ahead) == 1

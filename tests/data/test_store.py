@@ -12,6 +12,7 @@ from zerosum.data.store import (
     changed,
     chunks,
     in_memory,
+    sample,
     subset,
 )
 
@@ -101,3 +102,41 @@ def test_a_store_may_stand_for_pixels_that_take_too_long_to_read(images):
         return ImageSet(images=store, labels=None, classes=(), name="set").fingerprint()
 
     assert name(Indexed(images)) == name(Indexed(images)) != name(Indexed(images[:5]))
+
+
+class Reversed(Elsewhere):
+    """Deals its rows from the last to the first."""
+
+    has_own_order = True
+    fingerprint = "0" * 64
+
+    def order(self, generator):
+        return torch.arange(len(self)).flip(0)
+
+
+def test_a_part_is_dealt_in_the_order_of_the_whole_where_that_has_one(images):
+    store = Reversed(images)
+    rows = torch.tensor([7, 2, 9])
+    generator = torch.Generator()
+    assert rows[View(store, rows=rows).order(generator)].tolist() == [9, 7, 2]
+    assert View(store).order(generator).tolist() == list(range(10, -1, -1))
+    twice = View(store, rows=torch.tensor([7, 2, 7]))
+    assert sorted(twice.order(generator).tolist()) == [0, 1, 2]
+    plain = View(Elsewhere(images), rows=rows)
+    expected = torch.randperm(3, generator=torch.Generator().manual_seed(5))
+    assert torch.equal(plain.order(torch.Generator().manual_seed(5)), expected)
+
+
+def test_a_part_has_a_fingerprint_of_its_own_where_the_whole_has_one(images):
+    store = Reversed(images)
+    parts = [View(store), View(store, rows=torch.tensor([1])), View(store, rows=torch.tensor([2]))]
+    assert len({store.fingerprint, *(part.fingerprint for part in parts)}) == 4
+    assert View(store, change=lambda images: 255 - images).fingerprint is None
+
+
+def test_a_sample_is_drawn_at_random_but_where_far_images_are_dear(images):
+    generator = torch.Generator().manual_seed(5)
+    expected = torch.randperm(11, generator=torch.Generator().manual_seed(5))[:4]
+    assert torch.equal(sample(images, 4, generator), expected)
+    assert sample(Reversed(images), 4).tolist() == [0, 1, 2, 3]
+    assert len(sample(Reversed(images), 40)) == 11

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from zerosum.data.spec import DataSpec
+from zerosum.errors import UserError
 from zerosum.game.core import Game, Player
 from zerosum.recipes import get
 from zerosum.recipes.gan import build
@@ -16,7 +17,7 @@ from zerosum.training import checkpoint, loop
 from zerosum.training.checkpoint import Snapshot
 from zerosum.training.ema import EMA
 from zerosum.training.interfaces import Evaluation
-from zerosum.training.loop import Loop, Schedule, TrainingDiverged
+from zerosum.training.loop import DataLost, Loop, Schedule, TrainingDiverged
 from zerosum.training.run_directory import RunDirectory, StorageFailed
 from zerosum.training.signals import Interrupted
 from zerosum.training.state import State
@@ -40,6 +41,11 @@ class Loader:
 
     def __init__(self, batch_size=8):
         self.position, self.batch_size, self.dealt = Position(), batch_size, 0
+        self.lost_at = None  # batches that can be read, where not all can
+
+    def require_batches(self, count):
+        if self.lost_at is not None and self.dealt + count > self.lost_at:
+            raise UserError("The disk is gone.")
 
     def next_batch(self):
         epoch, offset = self.position.epoch, self.position.offset
@@ -190,6 +196,31 @@ def noting(play_round, entered):
         return play_round(*args, **options)
 
     return played
+
+
+def test_images_that_are_lost_end_it_between_two_rounds_and_saved(bench, tmp_path):
+    it = bench(turns="DDG")
+    it.loader.lost_at = 5  # in the middle of the third round
+    with pytest.raises(DataLost, match=r"^The disk is gone. Stopped at 28 images, and saved in"):
+        it.run(budget=100)
+    assert it.saved[-1] == 28
+    it.loader.lost_at = None
+    it.run(budget=100)
+    untroubled = Bench(tmp_path / "other", it.recorder, turns="DDG")
+    untroubled.run(budget=100)
+    assert it.state.progress.seen == untroubled.state.progress.seen
+    for mine, others in zip(
+        it.state.game.G.parameters, untroubled.state.game.G.parameters, strict=True
+    ):
+        assert torch.equal(mine, others)
+
+
+def test_images_that_were_never_there_leave_nothing(bench):
+    it = bench()
+    it.loader.lost_at = 0
+    with pytest.raises(UserError, match=r"^The disk is gone.$"):
+        it.run(budget=100)
+    assert it.saved == []
 
 
 class TestTheLog:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from zerosum.data.images import ImageSet, to_float
+from zerosum.data.store import sample
 from zerosum.game.core import Batch, Player
 from zerosum.game.sampling import CHUNK, Generator, draw_inputs, generate
 from zerosum.metrics.classes import class_shares
@@ -160,7 +161,7 @@ class Monitor:
         game = self.state.game
         device = game.device
         enter_stream(device, "checkup", "D", self.seed)
-        chosen = torch.randperm(len(images))[:ASKED]
+        chosen = sample(images.images, ASKED)
         found = []
         entries = len(chosen) * images.images[0].numel()
         for rows in chosen.chunk(-(-entries // ASKED_ENTRIES)):
@@ -220,7 +221,7 @@ def some(images: ImageSet, count: int) -> Tensor:
     of real images serves all of them.
     """
     generator = torch.Generator().manual_seed(stream_seed("checkup", "reals"))
-    chosen = torch.randperm(len(images), generator=generator)[:count]
+    chosen = sample(images.images, count, generator)
     return images.images[chosen.sort().values]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -108,16 +109,76 @@ def inspect(
 
 
 @data.command
+def pack(
+    folder: Path,
+    *,
+    out: Path,
+    size: str | None = None,
+    channels: int | None = None,
+    fit: Fit = "crop",
+    range: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,  # noqa: A002
+    all_frames: bool = False,
+    strict: bool = False,
+) -> None:
+    """Write a folder of images as shards, to be read from far away or without being in memory.
+
+    Shards are tars in the layout of WebDataset beside an index.json. `--data` takes their folder,
+    or the address at which a web server has it. What was broken off is gone on with by the same
+    command.
+
+    Args:
+        folder: Images, maybe in folders of splits and of classes.
+        out: A new folder for the shards.
+        size: Crop and resize images to N or HEIGHTxWIDTH pixels.
+        channels: 1 for gray, 3 for RGB, 4 for RGBA.
+        fit: crop, pad, squash or short-side.
+        range: LOW:HIGH, or auto.
+        all_frames: Take every frame and page.
+        strict: Stop at an undecodable image.
+    """
+    from zerosum.config.specs import read_range, read_size
+    from zerosum.data.decode import Format  # with torch, which takes a while
+    from zerosum.data.loader import in_bytes
+    from zerosum.data.names import printable
+    from zerosum.data.pack import pack as write_shards
+
+    if not folder.is_dir():
+        raise UserError(f"There is no folder '{folder}': expected one of images.")
+    wanted = Format(
+        size=read_size(size),
+        channels=channels,
+        fit=fit,
+        value_range=read_range(range),
+        all_frames=all_frames,
+    )
+    packed = write_shards(folder, out, wanted, strict=strict)
+    colours, height, width = packed.index.shape
+    for name, about in packed.index.splits.items():
+        classes = f", {len(about.classes)} classes" if about.classes else ""
+        size_of_all = in_bytes(sum(shard.bytes for shard in about.shards))
+        kind = {1: "gray", 3: "RGB", 4: "RGBA"}[colours]
+        print(
+            f"{name}: {len(about):,} images of {height}×{width} {kind}{classes}, in "
+            f"{len(about.shards):,} shard{'s' * (len(about.shards) != 1)} ({size_of_all})"
+        )
+    if packed.skipped:
+        print(f"Left out {packed.skipped:,} files, such as {printable(packed.examples[0])}")
+    print(f"Wrote {out}. Train on it: zerosum train dcgan --data {shlex.quote(str(out))}")
+
+
+@data.command
 def cache(*, prune: bool = False) -> None:
     """List the decoded images that are kept on disk, with their size and when they were used last.
 
     They lie in ~/.cache/zerosum/decoded, or in the folder in the environment variable
-    ZEROSUM_CACHE. Removing them loses nothing: they are decoded anew when they are needed.
+    ZEROSUM_CACHE, and shards from other machines beside them. Removing them loses nothing: they
+    are decoded, or got, anew when they are needed.
 
     Args:
-        prune: Remove all that no process uses.
+        prune: Remove all that no process uses, and all shards from other machines.
     """
     from zerosum.data import cache as decoded  # with torch, which takes a while
+    from zerosum.data import shard_cache
     from zerosum.data.loader import in_bytes
 
     if prune:
@@ -125,7 +186,11 @@ def cache(*, prune: bool = False) -> None:
         freed = in_bytes(sum(entry.num_bytes for entry in removed))
         in_use = f"; {len(kept)} in use {'is' if len(kept) == 1 else 'are'} kept" if kept else ""
         print(f"Removed {len(removed)}, {freed}{in_use}.")
+        if num_bytes := shard_cache.clear():
+            print(f"Removed {in_bytes(num_bytes)} of shards from other machines.")
         return
+    if num_bytes := shard_cache.kept_bytes():
+        print(f"{in_bytes(num_bytes)} of shards from other machines in {shard_cache.folder()}")
     found = decoded.entries()
     if not found:
         print(f"There are no decoded images in {decoded.folder()}.")
@@ -199,8 +264,10 @@ def data_table() -> Table:
     made.add_row(
         "PATH",
         "a folder of images (subfolders are classes), a .zip or .tar of images, an .npz, or a "
-        "folder of IDX files or of CIFAR-10's",
+        "folder of IDX files or of CIFAR-10's, or shards of `zerosum data pack`",
         "yours",
         "",
     )
+    made.add_row("https://HOST/FOLDER", "shards of `zerosum data pack`, streamed", "theirs", "")
+    made.add_row("hf:owner/name", "a data set of Hugging Face", "theirs", "")
     return made

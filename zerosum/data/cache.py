@@ -484,8 +484,15 @@ def reserve(file: int, num_bytes: int) -> None:
         os.ftruncate(file, num_bytes)
 
 
-def locked(path: Path) -> IO[bytes]:
-    """Wait until nobody else holds a lock, and hold it for as long as the file is open."""
+def locked(
+    path: Path, *, waiting: str = "Another process is decoding the same images. Waiting for it."
+) -> IO[bytes]:
+    """Wait until nobody else holds a lock, and hold it for as long as the file is open.
+
+    Args:
+        path: the lock's file.
+        waiting: what to say if somebody does; "" for nothing.
+    """
     while True:
         file = path.open("wb")
         try:
@@ -495,7 +502,8 @@ def locked(path: Path) -> IO[bytes]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("Another process is decoding the same images. Waiting for it.")
+            if waiting:
+                say(waiting)
             fcntl.flock(file, fcntl.LOCK_EX)
         if path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino:
             return file

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from zerosum.data.addresses import is_address
 from zerosum.data.catalog import DATASETS
 from zerosum.data.names import is_hidden, natural_key, printable
 from zerosum.data.sources import is_folder
@@ -41,6 +42,11 @@ def find_root(source: str | Path) -> Path:
     Raises:
         UserError: it is a file, or there is nothing of that name.
     """
+    if is_address(source):
+        raise UserError(
+            f"'{source}' is an address, and images to translate between are read from folders on "
+            f"this machine. {EXPECTED}"
+        )
     if source == "":  # or Path would take it for the working folder
         raise UserError(f"No images to translate between were given. {EXPECTED} {FIRST_TRY}")
     path = Path(source).expanduser()

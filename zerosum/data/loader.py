@@ -122,6 +122,15 @@ class Loader:
         if self._ahead is not None:
             self._ahead.start(self._readings(position))
 
+    def require_batches(self, count: int) -> None:
+        """Wait until the next batches can be dealt without fail.
+
+        Raises:
+            UserError: they cannot be read. The position is as it was.
+        """
+        if self._ahead is not None:
+            self._ahead.wait(count)
+
     def next_batch(self) -> tuple[Tensor, Tensor | None]:
         """Deal the next batch, of the next epoch when one is done.
 

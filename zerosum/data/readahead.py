@@ -42,6 +42,12 @@ class ReadAhead(Generic[Result]):
         self._waiting.clear()
         self._jobs = iter(jobs)
 
+    def wait(self, count: int) -> None:
+        """Wait until so many results are there, without taking them; raise what a job raised."""
+        self._fill(count)
+        for place in range(min(count, len(self._waiting))):
+            self._waiting[place].result()
+
     def __next__(self) -> Result:
         """Wait for the next result."""
         self._fill()
@@ -49,8 +55,8 @@ class ReadAhead(Generic[Result]):
         self._fill()
         return result
 
-    def _fill(self) -> None:
-        while len(self._waiting) < self._depth:
+    def _fill(self, least: int = 1) -> None:
+        while len(self._waiting) < max(self._depth, least):
             job = next(self._jobs, None)
             if job is None:
                 return

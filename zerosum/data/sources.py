@@ -15,6 +15,7 @@ from typing import Protocol
 from torch import Tensor
 
 from zerosum.config.specs import Fit, Tier
+from zerosum.data.addresses import HUGGING_FACE, WEB, is_address
 from zerosum.data.archive import TAR_SUFFIXES, load_tar, load_zip, tar_has_splits, zip_has_splits
 from zerosum.data.catalog import DATASETS
 from zerosum.data.cifar import is_cifar_folder, load_cifar_folder
@@ -22,11 +23,19 @@ from zerosum.data.decode import Format
 from zerosum.data.folder import folder_has_splits, load_folder
 from zerosum.data.gather import no_disk_tier
 from zerosum.data.holdout import held_out_of, splits_already
+from zerosum.data.hugging_face import hugging_face_has_splits, load_hugging_face
 from zerosum.data.idx import has_both_splits, is_idx_folder, load_idx_folder
 from zerosum.data.images import ImageSet
 from zerosum.data.named import load_named
 from zerosum.data.npz import load_npz, npz_has_splits
 from zerosum.data.report import ValueRange
+from zerosum.data.shard_reader import (
+    is_shards,
+    load_remote,
+    load_shards,
+    remote_has_splits,
+    shards_have_splits,
+)
 from zerosum.data.splits import SPLITS
 from zerosum.errors import UserError, did_you_mean, unknown_name
 
@@ -67,6 +76,37 @@ class Reader:
     splits: tuple[str, ...] = ("train", "test")
 
 
+@dataclass(frozen=True, kw_only=True)
+class RemoteReader:
+    """Knows one kind of source that is named by an address, see `zerosum.data.addresses`.
+
+    Attributes:
+        beginnings: of such addresses.
+        load: loads one split of it, as `LoadFunction` does.
+        has_splits: whether it holds train and test images.
+    """
+
+    beginnings: tuple[str, ...]
+    load: Callable[..., ImageSet]
+    has_splits: Callable[[str], bool]
+
+
+REMOTE_READERS = (
+    RemoteReader(beginnings=WEB, load=load_remote, has_splits=remote_has_splits),
+    RemoteReader(
+        beginnings=(HUGGING_FACE,), load=load_hugging_face, has_splits=hugging_face_has_splits
+    ),
+)
+
+
+def remote_reader(source: object) -> RemoteReader | None:
+    """Who reads an address; None of all that is none."""
+    if not is_address(source):
+        return None
+    assert isinstance(source, str)
+    return next(each for each in REMOTE_READERS if source.startswith(each.beginnings))
+
+
 def _ends_in(*suffixes: str) -> Callable[[Path], bool]:
     return lambda path: path.name.lower().endswith(suffixes)
 
@@ -104,6 +144,13 @@ READERS = [
         detects=is_cifar_folder,
         load=load_cifar_folder,
         has_splits=is_cifar_folder,
+    ),
+    Reader(
+        name="a folder of shards, or its index.json",
+        detects=is_shards,
+        load=load_shards,
+        has_splits=shards_have_splits,
+        splits=tuple(SPLITS),
     ),
     Reader(
         name="a folder of images (subfolders are classes)",
@@ -158,9 +205,10 @@ def load(
 
     Args:
         source: a name in `DATASETS`, or a path: a folder of images (subfolders are classes), a
-            .zip or .tar of such, an .npz, a folder of IDX files or of CIFAR-10's, or what a
-            registered reader knows. A name wins over a folder of the same name, which is then
-            written "./mnist".
+            .zip or .tar of such, an .npz, a folder of IDX files or of CIFAR-10's, a folder of
+            shards, or what a registered reader knows; or an address: http(s) of shards, or
+            "hf:owner/name" of a data set of Hugging Face. A name wins over a folder of the same
+            name, which is then written "./mnist".
         split: "train", "val" or "test". A source that has no splits is given whole for each.
         size: (height, width) to bring them to; None when all images are of one size.
         channels: 1 gray, 3 RGB, 4 RGBA; None takes 1 when all images are gray, else 3.
@@ -195,6 +243,11 @@ def load(
         if hold_out:
             raise splits_already(source)
         return load_named(source, split=split, wanted=wanted, strict=strict)
+    if remote := remote_reader(source):
+        if hold_out and remote.has_splits(str(source)):
+            raise splits_already(source)
+        loaded = remote.load(source, split=split, wanted=wanted, strict=strict)
+        return held_out_of(loaded, split=split, share=hold_out) if hold_out else loaded
     path = Path(source).expanduser()
     is_folder(path, source)  # or neither, which is an error
     reader = find_reader(path)
@@ -217,6 +270,8 @@ def has_splits(source: str | Path) -> bool:
     """Whether a source has train and test images; others are given whole for either."""
     if source in DATASETS:
         return True
+    if remote := remote_reader(source):
+        return remote.has_splits(str(source))
     path = Path(source).expanduser()
     reader = find_reader(path)
     return reader is not None and reader.has_splits(path)

@@ -7,6 +7,7 @@ it is.
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 
@@ -26,11 +27,14 @@ class ImageStore(ABC):
         fingerprint: a sha256 that stands for the pixels, where reading all of them to find one
             takes too long (a stream's index has it); None where the pixels themselves are hashed,
             as those in memory are.
+        has_own_order: whether `order` is its own, so that rows that follow one another in it are
+            cheap to read and others are not.
     """
 
     dtype = torch.uint8
     kept: str = "on disk"
     fingerprint: str | None = None
+    has_own_order: bool = False
 
     @property
     @abstractmethod
@@ -96,6 +100,10 @@ class View(ImageStore):
         self._rows = rows
         self._change = change
         self.kept = base.kept
+        self.has_own_order = base.has_own_order
+        if base.fingerprint is not None and change is None:
+            chosen = b"" if rows is None else rows.numpy().tobytes()
+            self.fingerprint = hashlib.sha256(base.fingerprint.encode() + chosen).hexdigest()
         count = len(base) if rows is None else len(rows)
         one = torch.empty(1, *base.shape[1:], dtype=torch.uint8)
         image = base.shape[1:] if change is None else change(one).shape[1:]
@@ -110,6 +118,17 @@ class View(ImageStore):
         """Bring what is seen into memory."""
         found = self._base.take(rows if self._rows is None else self._rows[rows])
         return found if self._change is None else self._change(found).contiguous()
+
+    def order(self, generator: torch.Generator) -> Tensor:
+        """Draw the order of an epoch: where the base has its own, that, without what is unseen."""
+        if not self.has_own_order or self._rows is None:
+            return self._base.order(generator) if self._rows is None else super().order(generator)
+        seen = torch.full((len(self._base),), -1)
+        seen[self._rows] = torch.arange(len(self._rows))
+        found = seen[self._base.order(generator)]
+        found = found[found >= 0]
+        # Fewer where a row is seen twice: then at random, which is slow and right.
+        return found if len(found) == len(self) else super().order(generator)
 
 
 class Stacked(ImageStore):
@@ -140,6 +159,17 @@ class Stacked(ImageStore):
         chosen = self._pairs[rows].unbind(dim=1)
         sides = zip(self._sides, chosen, strict=True)
         return torch.cat([side[rows_of_side] for side, rows_of_side in sides], dim=1)
+
+
+def sample(images: Images, count: int, generator: torch.Generator | None = None) -> Tensor:
+    """Rows of some images that stand for all, int64, up to `count` of them.
+
+    At random; of a store with an order of its own, whose images are shuffled as they lie there, the
+    first ones, or each of them might be far from all others.
+    """
+    if isinstance(images, ImageStore) and images.has_own_order:
+        return torch.arange(min(count, len(images)))
+    return torch.randperm(len(images), generator=generator)[:count]
 
 
 def subset(images: Images, rows: Tensor) -> Images:

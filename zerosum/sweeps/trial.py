@@ -29,7 +29,7 @@ from zerosum.sweeps.study import (
     suggest,
 )
 from zerosum.training.interfaces import Callback, Callbacks
-from zerosum.training.loop import OutputLost, TrainingDiverged
+from zerosum.training.loop import DataLost, OutputLost, TrainingDiverged
 from zerosum.training.run_directory import RunDirectory, StorageFailed
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def objective(
         directory = RunDirectory(folder / name_of(me))
         try:
             return trained(trial, plan, values, directory, callbacks)
-        except (SweepStopped, StorageFailed, OutputLost):
+        except (SweepStopped, StorageFailed, OutputLost, DataLost):
             trial.set_user_attr(FAILED, "the sweep was stopped")
             raise
         except UserError as error:

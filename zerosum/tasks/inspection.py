@@ -13,6 +13,7 @@ from zerosum import recipes
 from zerosum.config.base import Settings
 from zerosum.data.images import ImageSet, to_array
 from zerosum.data.splits import no_split
+from zerosum.data.store import ImageStore
 from zerosum.errors import UserError
 from zerosum.files import cannot_write
 from zerosum.metrics.channels import with_channels
@@ -115,7 +116,10 @@ def contact_sheet(
     task: Task, config: Settings, images: ImageSet, *, count: int = SHOWN
 ) -> Image.Image:
     """Draw images from all over a set, as they would be trained on; sources beside targets."""
-    chosen = torch.linspace(0, len(images) - 1, min(count, len(images))).round().long()
+    count = min(count, len(images))
+    chosen = torch.linspace(0, len(images) - 1, count).round().long()
+    if isinstance(images.images, ImageStore) and images.images.has_own_order:
+        chosen = torch.arange(count)  # of shards, which are shuffled: those from all over are far
     shown = images.images[chosen]
     source = images.source_channels
     if not source:

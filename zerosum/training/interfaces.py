@@ -32,6 +32,10 @@ class Loader(Protocol):
         """Where the next batch begins."""
         ...
 
+    def require_batches(self, count: int) -> None:
+        """Raise a UserError unless the next batches can be dealt."""
+        ...
+
     def next_batch(self) -> tuple[Tensor, Tensor | None]:
         """Deal images (b, c, h, w) in [-1, 1], and labels (b,) where there are any."""
         ...

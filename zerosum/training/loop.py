@@ -41,6 +41,12 @@ class OutputLost(UserError):
         self.exit_code = 141 if failure.errno == errno.EPIPE else 1
 
 
+class DataLost(UserError):
+    """The images cannot be read any more, as where a disk or a server is gone; it is saved."""
+
+    exit_code = 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
     """How long to train and how often to report, all of it in real images.
@@ -121,6 +127,7 @@ class Loop:
         Raises:
             Interrupted: a signal came; the state is saved.
             OutputLost: standard output takes no more; the state is saved.
+            DataLost: the images cannot be read any more; the state is saved.
             TrainingDiverged: a loss or weight is not finite; the last good checkpoint is kept.
             StorageFailed: the disk is full or not writable; what was saved before is whole.
         """
@@ -140,6 +147,7 @@ class Loop:
         clock = Stopwatch(progress)
         while progress.seen < schedule.budget and not self._ended:
             before = progress.seen
+            self._require_data(clock)
             dealt = play_round(
                 state.game,
                 self.loader.next_batch,
@@ -256,6 +264,20 @@ class Loop:
             f"Stopped at {self.state.progress.seen:,} images{why}, and saved in "
             f"'{self.directory.path}'. Run the same command again to go on from there."
         )
+
+    def _require_data(self, clock: Stopwatch) -> None:
+        """Make sure that a round can be played to its end: in the middle nothing could be saved.
+
+        Raises:
+            DataLost: the images cannot be read any more; the state is saved.
+        """
+        try:
+            self.loader.require_batches(self.state.game.turns.count("D"))
+        except UserError as problem:
+            clock.note()
+            if not self.state.progress.seen:  # there is nothing to lose
+                raise
+            raise DataLost(f"{problem} {self._stop()}") from None
 
     def _save(self, score: float | None = None, *, healthy: bool = False) -> None:
         progress = self.state.progress
