@@ -10,6 +10,7 @@ import sys
 import tarfile
 import tomllib
 from fnmatch import fnmatch
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -102,8 +103,8 @@ class TestHashes:
 
     def test_what_the_project_asks_for_is_pinned(self):
         project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-        asked = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
-        for wanted in map(Requirement, asked):
+        groups = [project["dependencies"], *project["optional-dependencies"].values()]
+        for wanted in map(Requirement, chain.from_iterable(groups)):
             if (name := canonicalize_name(wanted.name)) != "zerosum":
                 assert name in constraints(), f"run tools/lock.py after pinning {name}"
                 (pin,) = constraints()[name].specifier
