@@ -8,7 +8,9 @@ import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 from fnmatch import fnmatch
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -98,6 +100,15 @@ class TestHashes:
         pins = {name: str(each.specifier) for name, each in constraints().items()}
         versions = {name: str(each.specifier) for name, (each, _) in hashed().items()}
         assert versions == {name: pin for name, pin in pins.items() if name not in OF_A_SYSTEM}
+
+    def test_what_the_project_asks_for_is_pinned(self):
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+        groups = [project["dependencies"], *project["optional-dependencies"].values()]
+        for wanted in map(Requirement, chain.from_iterable(groups)):
+            if (name := canonicalize_name(wanted.name)) != "zerosum":
+                assert name in constraints(), f"run tools/lock.py after pinning {name}"
+                (pin,) = constraints()[name].specifier
+                assert wanted.specifier.contains(pin.version)
 
     def test_each_has_a_sha256(self):
         for name, (_, hashes) in hashed().items():
