@@ -24,8 +24,11 @@ SPELT = {f"--{name.replace('_', '-')}" for name in SPELLINGS}
 RUNS_COMMANDS = ("rm", "prune")
 """Of `zerosum runs`, behind which a folder may stand as well."""
 OF_RECIPES = {"train": train_app, "sweep": sweep_app}
-OF_OTHERS = {"--no-deps", "--bf16", "--pace", "--rounds", "--repeats", "--logdir", "--project"}
-"""Flags of pip, tensorboard and trackio, and of the scripts in benchmarks/."""
+OF_OTHERS = {
+    *("--no-deps", "--bf16", "--pace", "--rounds", "--repeats", "--logdir", "--project"),
+    "--nproc-per-node",
+}
+"""Flags of pip, tensorboard, trackio and torchrun, and of the scripts in benchmarks/."""
 
 
 def name_of(page):
