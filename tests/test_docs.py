@@ -25,16 +25,10 @@ RUNS_COMMANDS = ("rm", "prune")
 """Of `zerosum runs`, behind which a folder may stand as well."""
 OF_RECIPES = {"train": train_app, "sweep": sweep_app}
 OF_OTHERS = {
-    "--no-deps",
-    "--require-hashes",
-    "--bf16",
-    "--pace",
-    "--rounds",
-    "--repeats",
-    "--logdir",
-    "--project",
+    *("--no-deps", "--bf16", "--pace", "--rounds", "--repeats", "--logdir", "--project"),
+    *("--require-hashes", "--nproc-per-node"),
 }
-"""Flags of pip, tensorboard and trackio, and of the scripts in benchmarks/."""
+"""Flags of pip, tensorboard, trackio and torchrun, and of the scripts in benchmarks/."""
 
 
 def name_of(page):

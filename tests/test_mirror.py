@@ -18,6 +18,7 @@ WITHOUT_A_TEST = {
     "cli/evaluate": "flags; tests/evaluation/test_evaluate.py evaluates through them",
     "cli/invert": "flags; tests/inference/test_inversion_files.py inverts through them",
     "cli/export": "flags; tests/export/test_folder.py exports through them",
+    "cli/sample": "flags; tests/cli/test_main.py samples through them",
     "cli/sweep": "flags; tests/sweeps/test_sweep.py sweeps through them",
     "cli/tables": "a table; tests/cli/test_main.py prints it",
     "cli/translate": "flags; tests/inference/test_translate_files.py translates through them",

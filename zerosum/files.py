@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from zerosum.errors import UserError
 
@@ -28,11 +31,28 @@ def write_whole(path: Path, data: bytes | str, *, durable: bool = False) -> None
     Raises:
         OSError: it cannot be written. What was there before is as it was.
     """
+    with whole_file(path, durable=durable) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+
+
+@contextmanager
+def whole_file(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
+    """Open a file to be written part by part, with the promise of `write_whole`.
+
+    What was there before stays until the end, and for good if an error ends the writing.
+
+    Args:
+        path: the file; its folder must be there.
+        durable: as `write_whole` takes it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     # Two processes may write the same file; each then has a temporary one of its own.
     temporary = path.with_name(f".{path.name}.{os.getpid()}{WRITING}")
     try:
         with temporary.open("wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
+            yield file
             if durable:
                 file.flush()
                 os.fsync(file.fileno())

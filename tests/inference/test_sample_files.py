@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError
 from zerosum.inference.model import Sampled
 from zerosum.inference.sample_files import MIX_STEPS, WALK_STEPS, class_parts, write_samples
@@ -38,6 +39,7 @@ class Made:
 
     classes = ("cats", "../small birds")
     data = "animals"
+    spec = DataSpec(shape=(1, 4, 4))
 
     def __init__(self, *, told=True, weight=1.0, count=3):
         self.count = count
@@ -49,6 +51,12 @@ class Made:
     def sample_with_inputs(self, *_, **__):
         z = np.ones((self.count, 5), np.float32)
         return Sampled(np.zeros((self.count, 4, 4, 1), np.uint8), z, self.told)
+
+    def sampler(self, *_, **__):
+        return self
+
+    def pieces(self, start, stop):
+        yield self.sample_with_inputs()
 
 
 @pytest.mark.parametrize(
@@ -107,6 +115,7 @@ def test_file_names_tell_classes_apart(classes, parts):
 def test_pictures_of_more_channels_show_three_and_say_so(tmp_path, capsys, channels, shown):
     made = Made(told=False, count=1)
     pixels = np.random.default_rng(0).integers(0, 256, (1, 4, 4, channels), np.uint8)
+    made.spec = DataSpec(shape=(channels, 4, 4))
     made.sample_with_inputs = lambda *_, **__: Sampled(pixels, np.ones((1, 5), np.float32), None)
     for out, file in (("out", "out/000000_seed0.png"), ("one.png", "one.png")):
         write_samples(made, tmp_path / out, presentation=Presentation())

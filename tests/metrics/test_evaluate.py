@@ -8,8 +8,9 @@ import torch
 
 from zerosum import data
 from zerosum.metrics import evaluate as module
-from zerosum.metrics.embedding import embed_reference
-from zerosum.metrics.evaluate import ImageCollection, choose, evaluate
+from zerosum.metrics import kernel
+from zerosum.metrics.embedding import embed, embed_reference
+from zerosum.metrics.evaluate import ImageCollection, choose, draw_rows, evaluate
 from zerosum.metrics.features import feature_net
 from zerosum.metrics.registry import METRICS
 
@@ -209,3 +210,58 @@ def test_images_resized_in_another_way_are_looked_at_anew(net, mnist):
 
 def test_no_names_are_all_that_the_net_allows(net):
     assert choose((), net) == NAMES
+
+
+class TestLargeSets:
+    """Of more images than features are kept of."""
+
+    @pytest.fixture
+    def few(self, monkeypatch):
+        """Features of so few images are kept."""
+        monkeypatch.setattr(module, "MOST_KEPT", 60)
+
+    def test_what_is_counted_and_the_kernel_distance_are_of_all(self, values, mnist, monkeypatch):
+        monkeypatch.setattr(kernel, "SUBSET_SIZE", 40)
+        monkeypatch.setattr(kernel, "NUM_SUBSETS", 5)
+        names = ("fid", "kid", "classes", "modes", "mode_kl")
+        images = torch.cat([mnist[1], noisy(mnist[1], 0.3)])
+        before = values(images, names=names)
+        monkeypatch.setattr(module, "MOST_KEPT", 60)
+        assert values(images, names=names) == before
+
+    def test_no_more_is_kept_than_that(self, net, mnist, few, monkeypatch):
+        monkeypatch.setattr(kernel, "SUBSET_SIZE", 40)
+        monkeypatch.setattr(kernel, "NUM_SUBSETS", 1)
+        kept = []
+
+        def looking(*given, **how):
+            found = embed(*given, **how)
+            kept.append((len(found.features), len(found.logits)))
+            return found
+
+        monkeypatch.setattr(module, "embed", looking)
+        sides = subject(mnist[1]), subject(mnist[0])
+        results = evaluate(*sides, net=net, names=NAMES, seed=0)
+        assert kept[0][0] == kept[0][1]
+        assert 60 < kept[0][0] <= 60 + 40  # those drawn, and those in a subset
+        drawn = {name for name, each in results.items() if each.card["drawn"]}
+        assert drawn == {
+            *("precision", "recall", "density", "coverage", "classifier_score", "confidence")
+        }
+        assert results["precision"].card["drawn"] == {"evaluated": 60, "reference": 60}
+
+    def test_those_drawn_stand_for_all(self, net, mnist, few):
+        rows = draw_rows(COUNT, seed=3)
+        assert len(rows) == 60
+        some = [subject(images[rows]) for images in (mnist[1], mnist[0])]
+        whole = subject(mnist[1]), subject(mnist[0])
+        names = ("precision", "coverage", "confidence")
+        expected = evaluate(*some, net=net, names=names, seed=3)
+        found = evaluate(*whole, net=net, names=names, seed=3)
+        for name in names:
+            assert found[name].value == pytest.approx(expected[name].value, abs=1e-6), name
+
+    def test_a_small_side_is_taken_whole(self, net, mnist, few):
+        sides = subject(mnist[1][:30]), subject(mnist[0])
+        found = evaluate(*sides, net=net, names=("precision",), seed=0)
+        assert found["precision"].card["drawn"] == {"evaluated": None, "reference": 60}

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from zerosum.metrics.kernel import kernel_distance, squared_discrepancy
+from zerosum.metrics.embedding import Embedding
+from zerosum.metrics.evaluate import Comparison
+from zerosum.metrics.frechet import Moments
+from zerosum.metrics.kernel import (
+    drawn_subsets,
+    kernel_distance,
+    kernel_distance_of,
+    rows_in_subsets,
+    squared_discrepancy,
+)
 
 
 def normal(count, size, seed, shift=0.0):
@@ -49,3 +58,23 @@ def test_sets_smaller_than_a_subset_are_taken_whole():
     whole = squared_discrepancy(normal(20, 4, seed=0), normal(20, 4, seed=1, shift=1))
     assert found.mean == pytest.approx(whole)
     assert found.deviation is None
+
+
+def test_the_features_in_subsets_are_all_that_it_takes():
+    first, second = normal(1500, 3, seed=0).float(), normal(1200, 3, seed=1).float()
+    rows = rows_in_subsets(1500, 1200, seed=5)
+    assert [len(each) for each in rows] == [1500, 1200]  # of few, all are in some subset
+    sparse = rows_in_subsets(300_000, 1200, seed=5)[0]
+    assert len(sparse) < 100 * 1000
+    assert torch.equal(sparse, sparse.unique())
+    drawn = set()
+    for one, _ in drawn_subsets(300_000, 1200, seed=5):
+        drawn |= set(one.tolist())
+    assert drawn == set(sparse.tolist())
+
+    def kept(features, rows):
+        moments = Moments.of(features)
+        return Embedding(moments=moments, features=features[rows], logits=None, rows=rows)
+
+    pair = Comparison(kept(first, rows[0]), kept(second, rows[1]), net=None, seed=5)
+    assert kernel_distance_of(pair) == kernel_distance(first, second, seed=5)

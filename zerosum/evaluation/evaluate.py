@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from zerosum.config.specs import Fit, read_range, read_size
 from zerosum.data.catalog import DATASETS
 from zerosum.data.images import to_array, to_tensor
 from zerosum.data.splits import no_split
-from zerosum.data.store import in_memory
+from zerosum.data.store import Images, in_memory
 from zerosum.errors import UserError
 from zerosum.evaluation.images import (
     Notice,
@@ -26,11 +27,13 @@ from zerosum.evaluation.images import (
     draw_others,
 )
 from zerosum.evaluation.neighbours import find_copies
+from zerosum.evaluation.stores import LOADED_BYTES, Drawn
 from zerosum.evaluation.translation import HELD_OUT, Targets
 from zerosum.hardware import choose_device, tuned_processor
 from zerosum.inference.run import Run
 from zerosum.metrics import lpips
 from zerosum.metrics.evaluate import (
+    MOST_KEPT,
     ImageCollection,
     MetricResult,
     choose,
@@ -133,6 +136,11 @@ def evaluate_source(config: EvalConfig, *, notice: Notice) -> dict[str, MetricRe
             )
     if missing:
         notice(f"{LPIPS.how_to_get} Went on without {' and '.join(missing)}.")
+    drawn = {name: told for name, each in results.items() if (told := each.card.get("drawn"))}
+    if drawn:
+        notice(
+            f"Of {MOST_KEPT:,} images, drawn by the seed, where there are more: {', '.join(drawn)}."
+        )
     for name, result in results.items():
         if warning := result.card["warning"]:
             notice(f"Do not rely on {name}: {warning}")
@@ -447,14 +455,18 @@ def load_samples(
     """Let a run that makes images of noise make so many, or load all that a path holds."""
     if run is None:
         return Source(config.source, loading_of(config), notice).load(split)
-    samples = run.sample(
-        count,
-        seed=config.seed,
-        ema=config.ema,
-        checkpoint=config.checkpoint,
-        device=config.device,
-    )
-    return ImageCollection(name=made_by(config), split=None, images=to_tensor(samples))
+    how: dict[str, Any] = {
+        "seed": config.seed,
+        "ema": config.ema,
+        "checkpoint": config.checkpoint,
+        "device": config.device,
+    }
+    images: Images
+    if count * math.prod(run.spec.shape) > LOADED_BYTES and not run.spec.are_points:
+        images = Drawn(run.sampler(count, **how), run.spec.shape)
+    else:
+        images = to_tensor(run.sample(count, **how))
+    return ImageCollection(name=made_by(config), split=None, images=images)
 
 
 def translated(config: EvalConfig, targets: Targets, sources: ImageCollection) -> ImageCollection:

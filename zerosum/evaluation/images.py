@@ -5,14 +5,20 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from zerosum.data.catalog import DATASETS
+from zerosum.data.decode import Format
 from zerosum.data.images import ImageSet
+from zerosum.data.report import Report
 from zerosum.data.sources import has_splits, load
-from zerosum.data.store import subset
+from zerosum.data.store import Images, subset
 from zerosum.errors import UserError
+from zerosum.evaluation.stores import open_store
 from zerosum.metrics.evaluate import ImageCollection
 from zerosum.metrics.protocols import Protocol
 from zerosum.metrics.registry import LEAST_IMAGES
@@ -54,23 +60,37 @@ class Source:
     @property
     def has_splits(self) -> bool:
         """Whether train and test images differ."""
+        if self._store is not None:
+            return False
         return bool(self.loading.get("hold_out")) or has_splits(self.name)
 
     def load(self, split: str) -> ImageCollection:
-        """Load a split, or all there is of a source that has none."""
-        loaded = self._load(split)
-        report = loaded.report
+        """Load a split, or all there is of a source that has none; what is large is only opened."""
+        if self._store is not None:
+            images, report = self._store
+        else:
+            loaded = self._load(split)
+            images, report = loaded.images, loaded.report
         for what, notes in (("Left out", report.left_out), ("Changed", report.changed)):
             if notes:
                 self.notice(f"{what} of {self.name}: {'; '.join(map(str, notes))}.")
         for warning in report.warnings:
             self.notice(f"WARNING: {warning}")
         split_name = split if self.has_splits else None
-        return ImageCollection(name=self.name, split=split_name, images=loaded.images)
+        return ImageCollection(name=self.name, split=split_name, images=images)
 
     def fingerprint(self, split: str) -> str:
         """Hash a split's images and labels."""
         return self._load(split).fingerprint()
+
+    @cached_property
+    def _store(self) -> tuple[Images, Report] | None:
+        """Images that are read as they are evaluated, where they are so many."""
+        path = Path(self.name).expanduser()
+        if self.name in DATASETS or self.loading.get("hold_out") or not path.exists():
+            return None
+        how = {name: value for name, value in self.loading.items() if name != "hold_out"}
+        return open_store(path, Format(**how))
 
     def _load(self, split: str) -> ImageSet:
         return load(self.name, split=split, **self.loading)
@@ -135,6 +155,8 @@ def draw(
 ) -> ImageCollection:
     """Choose images at random, in an order that purpose and seed decide, after `skip` others."""
     generator = torch.Generator().manual_seed(stream_seed("evaluate", purpose, seed))
+    if count == len(whole.images) and not skip:
+        return whole
     order = torch.randperm(len(whole.images), generator=generator)
     # In the set's own order, so that all of its images are the set, whatever the seed.
     chosen = order[skip : skip + count].sort().values

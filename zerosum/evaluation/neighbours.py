@@ -95,7 +95,7 @@ def judge_copies(
     """
     samples, held_out = thinned(samples), thinned(held_out)
     sets = [in_memory(each.images) for each in (samples, training, held_out)]
-    keep = {"keep_features": True, "keep_logits": False}
+    keep: dict[str, Any] = {"keep_features": True, "keep_logits": False}
     real = [training.images, held_out.images]
     net.expect(len(samples.images) + sum(unseen(net, images, **keep) for images in real))
     seen = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Any
 
 from zerosum.errors import UserError
 from zerosum.evaluation.evaluate import (
@@ -118,7 +119,7 @@ def save_statistics(config: EvalConfig, *, notice: Notice) -> dict[str, MetricRe
         net = telling_pace(feature_net(name, device=device, resize=config.resize), notice)
         most = config.count or (None if run is None else DEFAULT_COUNT)
         images = samples_of(config, run, notice, most=most)
-        keep = {"keep_features": False, "keep_logits": False}
+        keep: dict[str, Any] = {"keep_features": False, "keep_logits": False}
         if run is not None:
             net.expect(len(images.images))
             moments = embed(net, images.images, **keep).moments

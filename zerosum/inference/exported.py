@@ -150,6 +150,10 @@ class OnnxNet(nn.Module):
         self._session, self.description = open_session(path)
         self.multiple = self.description.multiple
 
+    def fingerprint(self) -> str:
+        """The sha256 of the file."""
+        return hashlib.sha256(read_bytes(self.path)).hexdigest()
+
     def forward(self, *inputs: Tensor) -> Tensor:
         """What G takes, in its order -> what G makes, float (b, channels, h, w)."""
         about = self.description

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import shlex
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -21,7 +22,15 @@ from zerosum.data.images import to_array
 from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError, whole_number
 from zerosum.game.core import GeneratorInput
-from zerosum.game.sampling import CHUNK, ClassMix, Generator, draw_inputs, generate, given_move
+from zerosum.game.sampling import (
+    CHUNK,
+    ClassMix,
+    Generator,
+    draw_inputs,
+    generate,
+    given_latents,
+    given_move,
+)
 from zerosum.hardware import choose_device
 from zerosum.inference.directions import Directions, principal_directions
 from zerosum.inference.latents import classes_of, latents_of, on_great_circle, whole_chunk
@@ -72,6 +81,114 @@ class Sampled:
     samples: Samples
     z: NDArray[np.float32]
     classes: NDArray[np.float32] | None
+
+
+@runtime_checkable
+class WholeFile(Protocol):
+    """A net whose weights are in no state dict, but in its file."""
+
+    def fingerprint(self) -> str:
+        """The sha256 of the file."""
+        ...
+
+
+class Sampler:
+    """Makes images of noise, some at a time, each the same whichever others are asked for.
+
+    z is drawn for blocks of `CHUNK` images, each from a stream of its own, so that any block can be
+    made alone: after others or not, in this process or in another.
+
+    Attributes:
+        G: the generator.
+        count: how many images there are.
+    """
+
+    def __init__(
+        self,
+        G: Generator,
+        *,
+        count: int,
+        seed: int,
+        latents: torch.Tensor | None,
+        classes: torch.Tensor | None = None,
+        device: torch.device,
+        batch_size: int,
+        drawing: Mapping[str, Any],
+    ) -> None:
+        """See `Model.sampler`.
+
+        Raises:
+            UserError: there is no such class, or G cannot take such latents.
+        """
+        self.G, self.count = G, count
+        self._seed, self._latents, self._device = seed, latents, device
+        self._classes = classes
+        self._batch_size, self._drawing = batch_size, drawing
+        with own_randomness(device):  # what G cannot take is refused before anything is made
+            first, *_ = self._draw(0)
+        if latents is not None:
+            given_latents(latents, len(latents), first.shape[1])
+
+    def pieces(self, start: int, stop: int) -> Iterator[Sampled]:
+        """Make the images from `start`, a multiple of `CHUNK`, to `stop`, a batch at a time."""
+        for block in range(start // CHUNK, -(-stop // CHUNK)):
+            left = stop - block * CHUNK
+            inputs: tuple[torch.Tensor, ...] = ()
+            # Whole batches, though the last images may not be wanted: they are computed as others.
+            for first in range(0, min(left, CHUNK), self._batch_size):
+                with own_randomness(self._device):  # not while the caller has its turn
+                    if first == 0:
+                        enter_stream(self._device, "sample", self._seed, block)
+                        inputs = self._draw(block)
+                    else:
+                        enter_stream(self._device, "sample", self._seed, block, first)
+                    batch = [each[first : first + self._batch_size] for each in inputs]
+                    made = to_array(generate(self.G, batch))[: left - first]
+                z, *classes = (each.cpu().numpy()[: len(made)] for each in batch)
+                yield Sampled(made, z, classes[0] if classes else None)
+
+    def _draw(self, block: int) -> tuple[torch.Tensor, ...]:
+        """What G takes for a block of images, from the current stream."""
+        z, classes = (
+            None if rows is None else whole_chunk(rows, block)
+            for rows in (self._latents, self._classes)
+        )
+        return draw_inputs(
+            self.G.inputs, CHUNK, self._device, z=z, classes=classes, **self._drawing
+        )
+
+    def inputs_at(self, index: int) -> list[torch.Tensor]:
+        """What G takes for one image, on the CPU."""
+        block = index // CHUNK
+        with own_randomness(self._device):
+            enter_stream(self._device, "sample", self._seed, block)
+            return [each[index % CHUNK].cpu() for each in self._draw(block)]
+
+    def fingerprint(self) -> str:
+        """The sha256 of G's weights, or of its file where it has no others."""
+        digest = hashlib.sha256()
+        hash_tensors(digest, self.G.state_dict())
+        if isinstance(self.G.net, WholeFile):
+            digest.update(self.G.net.fingerprint().encode())
+        return digest.hexdigest()
+
+    def fingerprint_of_given(self) -> str | None:
+        """The sha256 of the latents and classes that were given, and of what moves them."""
+        given = {"z": self._latents, "classes": self._classes, "move": self._drawing.get("move")}
+        known = {name: tensor for name, tensor in given.items() if tensor is not None}
+        if not known:
+            return None
+        digest = hashlib.sha256()
+        hash_tensors(digest, known)
+        return digest.hexdigest()
+
+
+def hash_tensors(digest: hashlib._Hash, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Hash tensors by name, with their types and shapes."""
+    for name, tensor in tensors.items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        flat = tensor.detach().cpu().contiguous().flatten()
+        digest.update(flat.view(torch.uint8).numpy().data)
 
 
 class Model(ABC):
@@ -197,7 +314,19 @@ class Model(ABC):
             device=device,
         ).samples
 
-    def sample_with_inputs(
+    def sample_with_inputs(self, count: int | None = None, **how: Any) -> Sampled:
+        """Do as `sample` does, whose arguments it takes, and tell what G was given too."""
+        sampler = self.sampler(count, **how)
+        made = list(sampler.pieces(0, sampler.count))
+        samples = shown(np.concatenate([each.samples for each in made]))
+        classes = [each.classes for each in made if each.classes is not None]
+        return Sampled(
+            samples,
+            np.concatenate([each.z for each in made]),
+            np.concatenate(classes) if classes else None,
+        )
+
+    def sampler(
         self,
         count: int | None = None,
         *,
@@ -211,9 +340,31 @@ class Model(ABC):
         ema: bool = True,
         checkpoint: str | int = "newest",
         device: str | torch.device = "auto",
+        batch_size: int = CHUNK,
         **told: Any,
-    ) -> Sampled:
-        """Do as `sample` does, whose arguments it takes, and tell what G was given too."""
+    ) -> Sampler:
+        """What `sample` works with, for more images than memory holds.
+
+        Its arguments are those of `sample`, and one more.
+
+        Args:
+            count: how many images.
+            seed: decides z.
+            z: the latents, instead of drawing them.
+            classes: the class of each.
+            mix: two of the images, between which all shall be.
+            directions: steps by which z is moved.
+            along: the directions that are meant.
+            truncation: what z is multiplied by.
+            ema: as `generator` takes it.
+            checkpoint: "newest", "best", or the images seen at one of those kept.
+            device: where G computes.
+            batch_size: how many images G makes at a time, from 1 to 256: fewer take less memory.
+            told: the class of all, `label` or `class_mix`.
+
+        Raises:
+            UserError: as `sample`, or there is no such batch size.
+        """
         latents = None if z is None else latents_of(z, count if mix is None else None)
         known = None if latents is None else len(latents)
         if count is None:
@@ -221,6 +372,12 @@ class Model(ABC):
         count, seed = whole_number("count", count), whole_number("seed", seed)
         if count < 1:
             raise UserError(f"The number of images was {count}: expected at least 1.")
+        batch_size = whole_number("batch_size", batch_size)
+        if not 1 <= batch_size <= CHUNK:
+            raise UserError(
+                f"The batch size was {batch_size}: expected 1 to {CHUNK}, the images whose z is "
+                "drawn at a time."
+            )
         weights = None
         if classes is not None:
             if any(each is not None for each in told.values()):
@@ -233,36 +390,16 @@ class Model(ABC):
         where = self.choose_device(device)
         G = self.generator(ema=ema, checkpoint=checkpoint, device=where)
         move = self.move_of(G, directions, along)
-
-        def inputs_of(index: int, **how: Any) -> tuple[torch.Tensor, ...]:
-            """What G takes for one chunk; all are of one size, so that samples nest."""
-            enter_stream(where, "sample", seed, index)
-            return draw_inputs(
-                G.inputs,
-                CHUNK,
-                where,
-                names=self.classes,
-                z=None if latents is None else whole_chunk(latents, index),
-                classes=None if weights is None else whole_chunk(weights, index),
-                **how,
-            )
-
-        made, given = [], []
-        with own_randomness(where):
-            if mix is not None:
-                ends = []
-                for end in ends_of(mix, known):
-                    inputs = inputs_of(end // CHUNK, **told)
-                    ends.append([each[end % CHUNK].cpu() for each in inputs])
-                latents, *others = mixed(ends, count)
-                weights, told = others[0] if others else None, {}
-            for index in range(-(-count // CHUNK)):
-                inputs = inputs_of(index, move=move, truncation=truncation, **told)
-                made.append(to_array(generate(G, inputs)))
-                given.append([each.cpu().numpy() for each in inputs])
-        z_used, *told_with = (np.concatenate(each)[:count] for each in zip(*given, strict=True))
-        samples = shown(np.concatenate(made)[:count])
-        return Sampled(samples, z_used, told_with[0] if told_with else None)
+        how: dict[str, Any] = {"count": count, "seed": seed, "device": where}
+        how["batch_size"] = batch_size
+        told = {"names": self.classes, **told}
+        if mix is not None:
+            plain = Sampler(G, latents=latents, classes=weights, drawing=told, **how)
+            ends = [plain.inputs_at(end) for end in ends_of(mix, known)]
+            latents, *others = mixed(ends, count)
+            weights, told = others[0] if others else None, {"names": self.classes}
+        drawing = {**told, "move": move, "truncation": truncation}
+        return Sampler(G, latents=latents, classes=weights, drawing=drawing, **how)
 
     def directions(
         self,

@@ -18,8 +18,12 @@ NUM_PARTS = 10
 
 def class_shares(logits: Tensor) -> Tensor:
     """The share of each class among the most likely ones: (n, k) -> (k,), which sums to 1."""
-    counts = torch.bincount(logits.argmax(dim=1), minlength=logits.shape[1])
-    return counts.double() / len(logits)
+    return shares_of(torch.bincount(logits.argmax(dim=1), minlength=logits.shape[1]))
+
+
+def shares_of(counts: Tensor) -> Tensor:
+    """The share of each class, of how many images it has: int64 (k,) -> float64 (k,)."""
+    return counts.double() / counts.sum()
 
 
 def mean_confidence(logits: Tensor) -> float:
@@ -56,7 +60,9 @@ def classifier_score(logits: Tensor, *, seed: int) -> Spread:
 
 def shares_by_class(pair: Comparison) -> dict[str, float]:
     """The share of each class among the samples."""
-    return dict(zip(pair.net.classes, class_shares(pair.logits).tolist(), strict=True))
+    assert pair.fake.tallies is not None
+    shares = shares_of(pair.fake.tallies.likely)
+    return dict(zip(pair.net.classes, shares.tolist(), strict=True))
 
 
 def few_for_parts(*, count: int, **_: int) -> str | None:
@@ -79,4 +85,4 @@ register(
 register(
     "confidence", lambda pair: mean_confidence(pair.logits), better="like real", needs="logits"
 )
-register("classes", shares_by_class, better="like real", needs="logits")
+register("classes", shares_by_class, better="like real", needs="counts")

@@ -1,19 +1,29 @@
-"""A set of images as a feature net sees it, which for real images is computed once and kept."""
+"""A set of images as a feature net sees it, which for real images is computed once and kept.
+
+Images may be more than memory holds: they pass by, and what is kept of them does not depend on how
+many there are, unless each one's features are asked for.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import MutableMapping
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from zerosum.data.images import hash_pixels
-from zerosum.data.store import Images
+from zerosum.data.store import Images, ImageStore
 from zerosum.errors import UserError
 from zerosum.metrics.cache import content_key, keeps_tensors, read_tensors, write_tensors
 from zerosum.metrics.features import BATCH, FeatureNet
 from zerosum.metrics.frechet import Moments
+from zerosum.metrics.tallies import Tallies
+
+KNOWN: MutableMapping[ImageStore, str] = WeakKeyDictionary()
+"""The fingerprints of images that are not in memory, which were found as they passed."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -21,8 +31,10 @@ class Embedding:
     """What the metrics need to know of a set of images."""
 
     moments: Moments
-    features: Tensor | None  # float32 (n, d), on the CPU; None where no metric asks for them
-    logits: Tensor | None  # float32 (n, k), on the CPU; None where there are none, or unasked
+    features: Tensor | None  # float32 (k, d), on the CPU; None where no metric asks for them
+    logits: Tensor | None  # float32 (k, c), on the CPU; None where there are none, or unasked
+    tallies: Tallies | None = None  # of the classes of all images, where the net is a classifier
+    rows: Tensor | None = None  # of which k images these are, int64, ascending; None of all n
 
     def __len__(self) -> int:
         return self.moments.count
@@ -33,10 +45,21 @@ class Embedding:
         assert self.features is not None
         return self.features
 
+    def places(self, rows: Tensor | None) -> Tensor | slice:
+        """Where in `features` and `logits` those of some images stand, which were kept."""
+        if rows is None:
+            return slice(None)
+        return rows if self.rows is None else torch.searchsorted(self.rows, rows)
+
 
 @torch.inference_mode()
 def embed(
-    net: FeatureNet, images: Images, *, keep_features: bool, keep_logits: bool = True
+    net: FeatureNet,
+    images: Images,
+    *,
+    keep_features: bool,
+    keep_logits: bool = True,
+    rows: Tensor | None = None,
 ) -> Embedding:
     """Show images to a net.
 
@@ -47,52 +70,103 @@ def embed(
             depend on n, but for the logits.
         keep_logits: whether to keep each image's logits, where the net is a classifier: ten of an
             image are nothing, a thousand more than its features.
+        rows: of which images to keep either, int64 (k,), ascending; None for all.
 
     Raises:
         UserError: the net returned NaN or infinity.
     """
     moments: Moments | None = None
+    tallies: Tallies | None = None
     kept: list[Tensor] = []
     scores: list[Tensor] = []
+    passing = Passing(images)
     # Of a net that is shown fewer images at a time, the moments are still taken of `BATCH` at once:
     # to add those of 2,048 features costs as much as half an image.
     for start in range(0, len(images), BATCH):
-        group = images[start : start + BATCH]
+        group = passing.seen(images[start : start + BATCH])
         answers = [net.look(batch) for batch in torch.split(group, net.batch)]
         features = torch.cat([answer[0].float().cpu() for answer in answers])
         if not features.isfinite().all():
             raise UserError(f"The feature net '{net.name}' returned NaN or infinity.")
         moments = Moments.of(features) if moments is None else moments + Moments.of(features)
+        chosen = within(rows, start, len(group))
         if keep_features:
-            kept.append(features)
-        if keep_logits:
-            scores += [answer[1].float().cpu() for answer in answers if answer[1] is not None]
+            kept.append(features[chosen])
+        found = [answer[1].float().cpu() for answer in answers if answer[1] is not None]
+        if found:
+            logits = torch.cat(found)
+            counted = Tallies.of(logits, gaussians=net.gaussians)
+            tallies = counted if tallies is None else tallies + counted
+            if keep_logits:
+                scores.append(logits[chosen])
+    passing.done()
     assert moments is not None
     return Embedding(
         moments=moments,
         features=torch.cat(kept) if kept else None,
         logits=torch.cat(scores) if scores else None,
+        tallies=tallies,
+        rows=rows,
     )
 
 
+def within(rows: Tensor | None, start: int, count: int) -> Tensor | slice:
+    """Which of `count` images from `start` are among some rows, counted from `start`."""
+    if rows is None:
+        return slice(None)
+    first, last = torch.searchsorted(rows, torch.tensor([start, start + count])).tolist()
+    return rows[first:last] - start
+
+
+class Passing:
+    """Takes the fingerprint of images that are not in memory as they pass, to read them once."""
+
+    def __init__(self, images: Images) -> None:
+        self._store = None
+        if isinstance(images, ImageStore) and images.fingerprint is None and images not in KNOWN:
+            self._store = images
+            self._digest = hashlib.sha256(repr(tuple(images.shape)).encode())
+
+    def seen(self, images: Tensor) -> Tensor:
+        """Take the next ones, and give them back."""
+        if self._store is not None:
+            self._digest.update(images.contiguous().numpy().data)
+        return images
+
+    def done(self) -> None:
+        """All have passed."""
+        if self._store is not None:
+            KNOWN[self._store] = self._digest.hexdigest()
+
+
 def embed_reference(
-    net: FeatureNet, images: Images, *, keep_features: bool, keep_logits: bool = True
+    net: FeatureNet,
+    images: Images,
+    *,
+    keep_features: bool,
+    keep_logits: bool = True,
+    rows: Tensor | None = None,
 ) -> Embedding:
     """Do as `embed` does, but look first whether it was done before.
 
     The features of a user's own net are not kept: nobody knows when it changes.
     """
+    how = {"keep_features": keep_features, "keep_logits": keep_logits}
     if net.sha256 is None:
-        return embed(net, images, keep_features=keep_features, keep_logits=keep_logits)
-    key = reference_key(net, images, keep_features=keep_features, keep_logits=keep_logits)
+        return embed(net, images, rows=rows, **how)
+    key = reference_key(net, images, rows=rows, **how)
     if (tensors := read_tensors(key)) is not None:
         moments = Moments(
             count=int(tensors["count"]), mean=tensors["mean"], scatter=tensors["scatter"]
         )
         return Embedding(
-            moments=moments, features=tensors.get("features"), logits=tensors.get("logits")
+            moments=moments,
+            features=tensors.get("features"),
+            logits=tensors.get("logits"),
+            tallies=Tallies.from_tensors(tensors),
+            rows=rows,
         )
-    made = embed(net, images, keep_features=keep_features, keep_logits=keep_logits)
+    made = embed(net, images, rows=rows, **how)
     moments = made.moments
     tensors = {
         "count": torch.tensor(moments.count),
@@ -100,32 +174,52 @@ def embed_reference(
         "scatter": moments.scatter,
         **({} if made.features is None else {"features": made.features}),
         **({} if made.logits is None else {"logits": made.logits}),
+        **({} if made.tallies is None else made.tallies.tensors()),
     }
     write_tensors(key, tensors)
     return made
 
 
 def reference_key(
-    net: FeatureNet, images: Images, *, keep_features: bool, keep_logits: bool
+    net: FeatureNet,
+    images: Images,
+    *,
+    keep_features: bool,
+    keep_logits: bool,
+    rows: Tensor | None = None,
 ) -> str:
     """Name what is kept of real images by all that decides it."""
-    kept = (keep_features, keep_logits)
+    kept: tuple[object, ...] = (keep_features, keep_logits)
+    if net.classes:
+        kept += ("tallies",)  # which 0.1 did not keep
+    if rows is not None:
+        kept += (hashlib.sha256(rows.numpy().data).hexdigest(),)
     return content_key(net.version, net.sha256, net.resize, *kept, fingerprint(images))
 
 
 def unseen(
-    net: FeatureNet, images: Images, *, keep_features: bool, keep_logits: bool = True
+    net: FeatureNet,
+    images: Images,
+    *,
+    keep_features: bool,
+    keep_logits: bool = True,
+    rows: Tensor | None = None,
 ) -> int:
     """How many images `embed_reference` would show to a net: all of them or none."""
-    if net.sha256 is not None and keeps_tensors(
-        reference_key(net, images, keep_features=keep_features, keep_logits=keep_logits)
-    ):
+    how = {"keep_features": keep_features, "keep_logits": keep_logits}
+    if net.sha256 is not None and keeps_tensors(reference_key(net, images, rows=rows, **how)):
         return 0
     return len(images)
 
 
 def fingerprint(images: Images) -> str:
     """The sha256 of shape and pixels of images at rest."""
+    known = KNOWN.get(images) if isinstance(images, ImageStore) else None
+    if known is not None:
+        return known
     digest = hashlib.sha256(repr(tuple(images.shape)).encode())
     hash_pixels(images, digest)
-    return digest.hexdigest()
+    found = digest.hexdigest()
+    if isinstance(images, ImageStore):
+        KNOWN[images] = found
+    return found

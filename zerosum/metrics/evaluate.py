@@ -17,16 +17,23 @@ import torch
 from torch import Tensor
 
 from zerosum._version import __version__
-from zerosum.data.store import Images, in_memory
+from zerosum.data.store import Images, in_memory, subset
 from zerosum.errors import UserError
 from zerosum.metrics.cache import content_key, read_json, write_json
 from zerosum.metrics.embedding import Embedding, embed, embed_reference, fingerprint, unseen
 from zerosum.metrics.features import FeatureNet
 from zerosum.metrics.lpips import RESIZE, VERSION, Lpips
-from zerosum.metrics.registry import METRICS, Value, reported_name
+from zerosum.metrics.registry import LEAST_IMAGES, METRICS, Metric, Value, reported_name
 from zerosum.metrics.statistics import Statistics
+from zerosum.seeds import stream_seed
 
 T = TypeVar("T")
+MOST_KEPT = 100_000
+"""Images of a set of which features and logits are kept one by one; of a larger one, of so many."""
+MOST_BYTES = 2**30
+"""Of pixels that a metric of images is given at once."""
+EACH_IMAGE = ("features", "logits", "gaussians")
+"""What metrics need that is kept image by image."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,22 +71,32 @@ class Comparison:
         real: what it sees in the reference.
         net: the feature net.
         seed: decides the subsets and parts that some metrics draw.
+        drawn: of sets of more than `MOST_KEPT` images, those that stand for all in `features` and
+            `logits`, a pair of int64 (k,); None where these are of all.
     """
 
-    def __init__(self, fake: Embedding, real: Embedding, *, net: FeatureNet, seed: int) -> None:
+    def __init__(
+        self,
+        fake: Embedding,
+        real: Embedding,
+        *,
+        net: FeatureNet,
+        seed: int,
+        drawn: tuple[Tensor | None, Tensor | None] = (None, None),
+    ) -> None:
         self.fake, self.real, self.net, self.seed = fake, real, net, seed
+        self.drawn = drawn
         self._known: dict[object, Any] = {}
 
     @property
     def features(self) -> tuple[Tensor, Tensor]:
         """The features (n, d) of the samples and (m, d) of the reference, float32."""
-        return self.fake.kept_features, self.real.kept_features
+        return self.shared(drawn_features)
 
     @property
     def logits(self) -> Tensor:
         """What the net, a classifier, makes of the samples, float32 (n, k)."""
-        assert self.fake.logits is not None
-        return self.fake.logits
+        return self.shared(drawn_logits)
 
     def shared(self, compute: Callable[[Comparison], T]) -> T:
         """Compute what several metrics have in common, once."""
@@ -87,6 +104,85 @@ class Comparison:
             self._known[compute] = compute(self)
         found: T = self._known[compute]
         return found
+
+
+def drawn_features(pair: Comparison) -> tuple[Tensor, Tensor]:
+    """The features of either side, of those images that stand for all."""
+    fake, real = (
+        side.kept_features[side.places(rows)]
+        for side, rows in zip((pair.fake, pair.real), pair.drawn, strict=True)
+    )
+    return fake, real
+
+
+def drawn_logits(pair: Comparison) -> Tensor:
+    """The logits of those samples that stand for all."""
+    assert pair.fake.logits is not None
+    return pair.fake.logits[pair.fake.places(pair.drawn[0])]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keeping:
+    """What is kept of each image of either side.
+
+    Attributes:
+        how: as `embed` takes it.
+        drawn: which images stand for all, see `Comparison`.
+        rows: of which images anything is kept, of samples and of the reference; None for all.
+    """
+
+    how: dict[str, bool]
+    drawn: tuple[Tensor | None, Tensor | None]
+    rows: tuple[Tensor | None, Tensor | None]
+
+    @classmethod
+    def plan(cls, metrics: Sequence[Metric], counts: tuple[int, int], *, seed: int) -> Keeping:
+        """Choose no more than metrics need.
+
+        Args:
+            metrics: which.
+            counts: how many samples and reference images there are.
+            seed: decides what is drawn.
+        """
+        needs = {metric.needs for metric in metrics}
+        how = {
+            "keep_features": "features" in needs,
+            "keep_logits": not needs.isdisjoint({"logits", "gaussians"}),
+        }
+        large = [count > MOST_KEPT for count in counts]
+        kept = [metric for metric in metrics if metric.needs in EACH_IMAGE]
+        drawn = tuple(
+            draw_rows(count, seed=seed)
+            if is_large and any(metric.rows is None for metric in kept)
+            else None
+            for count, is_large in zip(counts, large, strict=True)
+        )
+        own = [metric.rows(*counts, seed=seed) for metric in kept if metric.rows and any(large)]
+        rows = tuple(
+            union([each[side] for each in (drawn, *own)]) if large[side] and kept else None
+            for side in (0, 1)
+        )
+        return cls(how=how, drawn=(drawn[0], drawn[1]), rows=(rows[0], rows[1]))
+
+    def of_card(self, metric: Metric) -> dict[str, int | None] | None:
+        """Of how many images a metric is, where it is not of all; None of a side is all."""
+        if metric.needs not in EACH_IMAGE or metric.rows is not None or self.drawn == (None, None):
+            return None
+        fake, real = (None if rows is None else len(rows) for rows in self.drawn)
+        return {"evaluated": fake, "reference": real}
+
+
+def draw_rows(count: int, *, seed: int, most: int | None = None) -> Tensor:
+    """Choose images that stand for all of so many, by default `MOST_KEPT`: int64, ascending."""
+    generator = torch.Generator().manual_seed(stream_seed("evaluate", "kept", seed))
+    return torch.randperm(count, generator=generator)[: most or MOST_KEPT].sort().values
+
+
+def union(rows: Sequence[Tensor | None]) -> Tensor:
+    """All rows that are in any of some, ascending."""
+    together = torch.cat([each for each in rows if each is not None])
+    ordered: Tensor = torch.unique(together)
+    return ordered
 
 
 def choose(names: Sequence[str], net: FeatureNet) -> tuple[str, ...]:
@@ -99,7 +195,8 @@ def choose(names: Sequence[str], net: FeatureNet) -> tuple[str, ...]:
     Raises:
         UserError: a metric was named that the net does not allow.
     """
-    has = {"logits": bool(net.classes), "gaussians": net.gaussians}
+    knows = bool(net.classes)
+    has = {"logits": knows, "counts": knows, "gaussians": net.gaussians}
     if not names:
         return tuple(
             name
@@ -113,7 +210,7 @@ def choose(names: Sequence[str], net: FeatureNet) -> tuple[str, ...]:
                 f"The metric '{name}' is of points around known centres, as in the data sets ring "
                 f"and grid; the features are '{net.name}'. Leave it out."
             )
-        if needs == "logits" and not net.classes:
+        if needs in ("logits", "counts") and not net.classes:
             raise UserError(
                 f"The metric '{name}' needs a classifier; '{net.name}' gives features only. Choose "
                 "--features digits, or leave the metric out."
@@ -149,11 +246,10 @@ def evaluate(
         UserError: statistics are of another net.
     """
     metrics = [METRICS[name] for name in names]
-    needs = {metric.needs for metric in metrics}
-    keep = {
-        "keep_features": "features" in needs,
-        "keep_logits": not needs.isdisjoint({"logits", "gaussians"}),
-    }
+    num_reals = len(real.images) if isinstance(real, ImageCollection) else 0
+    keeping = Keeping.plan(metrics, (len(fake.images), num_reals), seed=seed)
+    keep: dict[str, Any] = dict(keeping.how)
+    of_fakes, of_reals = ({**keep, "rows": rows} for rows in keeping.rows)
     references = []
     if isinstance(real, ImageCollection):
         references = [real] if others is None else [real, others]
@@ -168,20 +264,25 @@ def evaluate(
             )
             floors = read_json(floor_key) or {}
     to_see = references[:1] if floors else references
-    net.expect(len(fake.images) + sum(unseen(net, each.images, **keep) for each in to_see))
-    seen = embed(net, fake.images, **keep)
+    # The others stand in the samples' place, and are as many.
+    keep_of = dict(zip(map(id, references), (of_reals, of_fakes), strict=False))
+    net.expect(
+        len(fake.images) + sum(unseen(net, each.images, **keep_of[id(each)]) for each in to_see)
+    )
+    seen = embed(net, fake.images, **of_fakes)
     counts = [len(seen)]
     if isinstance(real, Statistics):
         real.require_net(net, len(seen.moments.mean))
         reference = Embedding(moments=real.moments, features=None, logits=None)
         counts += [] if real.count is None else [real.count]
     else:
-        reference = embed_reference(net, real.images, **keep)
+        reference = embed_reference(net, real.images, **of_reals)
         counts.append(len(reference))
-    pair = Comparison(seen, reference, net=net, seed=seed)
+    how: dict[str, Any] = {"net": net, "seed": seed, "drawn": keeping.drawn}
+    pair = Comparison(seen, reference, **how)
     if len(references) == 2 and not floors:
-        seen_others = embed_reference(net, references[1].images, **keep)
-        between = Comparison(seen_others, reference, net=net, seed=seed)
+        seen_others = embed_reference(net, references[1].images, **of_fakes)
+        between = Comparison(seen_others, reference, **how)
         floors = {metric.name: metric.spread(between).mean for metric in metrics}
         if floor_key is not None:
             write_json(floor_key, floors)
@@ -195,6 +296,7 @@ def evaluate(
             "floor": floors.get(metric.name),
             "spread": found.deviation,
             "basis": metric.basis(pair) if metric.basis else None,
+            "drawn": keeping.of_card(metric),
             "warning": metric.doubt(
                 count=min(counts),
                 num_features=len(reference.moments.mean),
@@ -225,10 +327,10 @@ def evaluate_images(
         key = content_key(name, VERSION, net.sha256, RESIZE, fingerprint(real.images), seed)
         floor = read_json(key)
     if floor is None:
-        floor = metric.spread(in_memory(real.images), **how).mean
+        floor = metric.spread(looked_at(metric, real.images, seed=seed), **how).mean
         if key is not None:
             write_json(key, floor)
-    found = metric.spread(in_memory(fake.images), **how)
+    found = metric.spread(looked_at(metric, fake.images, seed=seed), **how)
     card = {
         **circumstances(fake, real, real, net=None, seed=seed),
         **(net.card() if net else {}),
@@ -240,6 +342,22 @@ def evaluate_images(
     if found.pairs is not None:
         card["pairs"] = found.pairs
     return MetricResult(value=found.mean, card=card)
+
+
+def looked_at(metric: Metric, images: Images, *, seed: int) -> Images:
+    """The images that a metric of images is given, of which memory may hold only some.
+
+    LPIPS asks for some pairs of them, wherever they lie. Another metric is given a tensor.
+    """
+    if metric.lpips or isinstance(images, Tensor):
+        return images
+    most = max(LEAST_IMAGES, MOST_BYTES // images.shape[1:].numel())
+    few = (
+        images
+        if len(images) <= most
+        else subset(images, draw_rows(len(images), seed=seed, most=most))
+    )
+    return in_memory(few)
 
 
 def circumstances(

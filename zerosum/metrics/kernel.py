@@ -6,11 +6,17 @@ and is near 0, on either side, for two sets of one distribution.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from zerosum.metrics.registry import Spread, register
+
+if TYPE_CHECKING:
+    from zerosum.metrics.evaluate import Comparison
 
 NUM_SUBSETS = 100
 SUBSET_SIZE = 1000
@@ -31,18 +37,49 @@ def kernel_distance(first: Tensor, second: Tensor, *, seed: int) -> Spread:
 
     Source: Bińkowski et al. 2018, arXiv 1801.01401, section 4; torch-fidelity 0.4.0.
     """
+    subsets = drawn_subsets(len(first), len(second), seed=seed)
+    return mean_discrepancy((first[one], second[other]) for one, other in subsets)
+
+
+def drawn_subsets(first: int, second: int, *, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Draw the pairs of subsets, as rows of sets of so many features; the memory of one pair."""
     numbers = np.random.RandomState(seed)
-    size = min(SUBSET_SIZE, len(first), len(second))
-    exact = first.double(), second.double()
-    distances = []
-    differ = size < max(len(first), len(second))
-    for _ in range(NUM_SUBSETS if differ else 1):
-        chosen = (
-            features[torch.from_numpy(numbers.choice(len(features), size, replace=False))]
-            for features in exact
+    size = min(SUBSET_SIZE, first, second)
+    for _ in range(NUM_SUBSETS if size < max(first, second) else 1):
+        # Copies: what numpy gives are a few numbers of an order of all, which it would keep.
+        one, other = (
+            torch.from_numpy(numbers.choice(count, size, replace=False).copy())
+            for count in (first, second)
         )
-        distances.append(squared_discrepancy(*chosen))
-    return Spread(float(np.mean(distances)), float(np.std(distances)) if differ else None)
+        yield one, other
+
+
+def rows_in_subsets(first: int, second: int, *, seed: int) -> tuple[Tensor, Tensor]:
+    """The rows of either set that are in any subset, ascending."""
+    sides = zip(*drawn_subsets(first, second, seed=seed), strict=True)
+    one, other = (torch.unique(torch.cat(rows)) for rows in sides)
+    return one, other
+
+
+def mean_discrepancy(subsets: Iterable[tuple[Tensor, Tensor]]) -> Spread:
+    """The mean and spread of MMD² of pairs of subsets, features (k, d) twice."""
+    found = [squared_discrepancy(one.double(), other.double()) for one, other in subsets]
+    return Spread(float(np.mean(found)), float(np.std(found)) if len(found) > 1 else None)
+
+
+def kernel_distance_of(pair: Comparison) -> Spread:
+    """The distance between samples and reference, of whose features these may be all that is kept.
+
+    As `kernel_distance` of all features, to the last bit.
+    """
+    subsets = drawn_subsets(len(pair.fake), len(pair.real), seed=pair.seed)
+    return mean_discrepancy(
+        (
+            pair.fake.kept_features[pair.fake.places(one)],
+            pair.real.kept_features[pair.real.places(other)],
+        )
+        for one, other in subsets
+    )
 
 
 def squared_discrepancy(first: Tensor, second: Tensor) -> float:
@@ -79,7 +116,8 @@ def only_one_subset(*, count: int, **_: int) -> str | None:
 
 register(
     "kid",
-    lambda pair: kernel_distance(*pair.features, seed=pair.seed),
+    kernel_distance_of,
     better="lower",
+    rows=rows_in_subsets,
     doubt=only_one_subset,
 )

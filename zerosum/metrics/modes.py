@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from zerosum.metrics.classes import class_shares
-from zerosum.metrics.plane import deviations
+from zerosum.metrics.classes import shares_of
 from zerosum.metrics.registry import register
+from zerosum.metrics.tallies import Tallies, count_nearest
 
 if TYPE_CHECKING:
     from zerosum.metrics.evaluate import Comparison
 
 IMAGES_PER_MODE = 26
 """VEEGAN and PacGAN take 26,000 for the 1,000 modes of Stacked MNIST."""
-GOOD_DEVIATIONS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +50,12 @@ def count_modes(labels: Tensor, *, shares: Tensor) -> Modes:
     Source: the protocol of VEEGAN (Srivastava et al. 2017, arXiv 1705.07761) and PacGAN (Lin et
     al. 2018, arXiv 1712.04086), section 4: 1,000 modes, 26,000 samples, uniform shares.
     """
-    counts = torch.bincount(labels, minlength=len(shares)).double()
-    found = counts / counts.sum()
+    return modes_of(torch.bincount(labels, minlength=len(shares)), shares=shares)
+
+
+def modes_of(counts: Tensor, *, shares: Tensor) -> Modes:
+    """The same of how many samples each mode has, int64 (k,)."""
+    found = counts.double() / counts.sum()
     # xlogy: a mode without samples adds 0.
     divergence = torch.special.xlogy(found, found) - torch.special.xlogy(found, shares.double())
     # Rounding may leave 0 a hair below.
@@ -84,18 +87,30 @@ def count_near(distances: Tensor) -> GaussianModes:
     means strictly nearer, as in their code. The divergence is the paper's, of all points; their
     code has that of the good ones only, and Jensen and Shannon's.
     """
-    nearest = distances.min(dim=1)
-    good = nearest.values < GOOD_DEVIATIONS
+    return gaussian_modes(*count_nearest(distances))
+
+
+def gaussian_modes(nearest: Tensor, good: Tensor) -> GaussianModes:
+    """The same of how many points each Gaussian has, all and the good ones, int64 (k,)."""
     return GaussianModes(
-        covered=int(nearest.indices[good].bincount().count_nonzero()),
-        good=good.double().mean().item(),
-        divergence=count_modes(nearest.indices, shares=even_shares(distances.shape[1])).divergence,
+        covered=int(good.count_nonzero()),
+        good=int(good.sum()) / int(nearest.sum()),
+        divergence=modes_of(nearest, shares=even_shares(len(nearest))).divergence,
     )
+
+
+def tallies_of(tallies: Tallies | None) -> Tallies:
+    """Those of a classifier, which has them."""
+    assert tallies is not None
+    return tallies
 
 
 def found_gaussians(pair: Comparison) -> GaussianModes:
     """The Gaussians that the samples, points in the plane, cover."""
-    return count_near(deviations(pair.logits))
+    tallies = tallies_of(pair.fake.tallies)
+    assert tallies.nearest is not None
+    assert tallies.good is not None
+    return gaussian_modes(tallies.nearest, tallies.good)
 
 
 def found_modes(pair: Comparison) -> Modes:
@@ -110,9 +125,9 @@ def found_modes(pair: Comparison) -> Modes:
     if pair.net.even_classes:
         expected = even_shares(len(pair.net.classes))
     else:
-        assert pair.real.logits is not None
-        expected = class_shares(pair.real.logits).clamp(min=0.5 / len(pair.real))
-    return count_modes(pair.logits.argmax(dim=1), shares=expected)
+        real = tallies_of(pair.real.tallies).likely
+        expected = shares_of(real).clamp(min=0.5 / len(pair.real))
+    return modes_of(tallies_of(pair.fake.tallies).likely, shares=expected)
 
 
 def expected_modes(pair: Comparison) -> str:
@@ -138,7 +153,7 @@ register(
     "modes",
     lambda pair: pair.shared(found_modes).covered,
     better="higher",
-    needs="logits",
+    needs="counts",
     basis=expected_modes,
     doubt=few_for_modes,
 )
@@ -146,7 +161,7 @@ register(
     "mode_kl",
     lambda pair: pair.shared(found_modes).divergence,
     better="lower",
-    needs="logits",
+    needs="counts",
     basis=expected_modes,
     doubt=few_for_modes,
 )
@@ -155,5 +170,6 @@ register(
     lambda pair: pair.shared(found_gaussians).good,
     better="like real",
     needs="gaussians",
+    rows=lambda *counts, seed: (torch.empty(0, dtype=torch.int64),) * 2,  # it is counted
     basis=lambda pair: "the share of samples within 3 standard deviations of a mode",
 )

@@ -15,13 +15,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from zerosum.errors import UserError, unknown_name
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 Value = float | dict[str, float]
 Better = Literal["lower", "higher", "like real"]
-Needs = Literal["moments", "features", "logits", "gaussians", "images", "pairs"]
+Needs = Literal["moments", "counts", "features", "logits", "gaussians", "images", "pairs"]
 FEW_IMAGES = 1000
 LEAST_IMAGES = 10  # twice the neighbours that density and coverage ask about
 FRECHET = "frechet_"
@@ -44,11 +47,14 @@ class Metric:
         name: what users call it.
         compute: gives the value, or its `Spread`. What it takes, `needs` says.
         better: "lower", "higher", or that it should be what real images give.
-        needs: "moments", "features", "logits" or "gaussians" (logits that are distances from
-            centres): of sets as a feature net sees them; `compute` takes an
+        needs: "moments", "counts" (of classes), "features", "logits" or "gaussians" (logits that
+            are distances from centres): of sets as a feature net sees them; `compute` takes an
             `evaluate.Comparison`. "images": of one set alone, whose floor is the metric of the
             reference; it takes uint8 (n, c, h, w) and `seed`. "pairs": of an image and the one
             that it should be; it takes uint8 (c, h, w) twice.
+        rows: of sets too large to keep the features of all images, which it takes; called with
+            the numbers of samples and of reference images, and `seed`, it gives int64 (k,),
+            ascending, for each. By default some are drawn, as many for every metric.
         lpips: the LPIPS net, in `lpips.TRUNKS`, that `compute` takes as `net` besides.
         by_default: whether it is computed where no metric is named.
         unit: its unit or scale, if it has one.
@@ -61,6 +67,7 @@ class Metric:
     compute: Callable[..., Value | Spread]
     better: Better
     needs: Needs = "features"
+    rows: Callable[..., tuple[Tensor, Tensor]] | None = None
     lpips: str | None = None
     by_default: bool = True
     unit: str = ""

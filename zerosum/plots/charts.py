@@ -24,7 +24,8 @@ from PIL import Image
 
 from zerosum.data.arrays import Points
 from zerosum.data.mixture import Centre, Mixture
-from zerosum.metrics.modes import GOOD_DEVIATIONS, count_gaussian_modes
+from zerosum.metrics.modes import count_gaussian_modes
+from zerosum.metrics.tallies import GOOD_DEVIATIONS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,0 +1,48 @@
+"""Which part of the work this process has, of several that torchrun, or a scheduler, started."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from zerosum.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """One of `world` processes, the `rank`-th, counted from 0."""
+
+    rank: int = 0
+    world: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rank < self.world:
+            raise UserError(
+                f"This process is said to be rank {self.rank} of {self.world}: expected a rank "
+                "from 0 to one below the number. Start it with torchrun, or set neither RANK nor "
+                "WORLD_SIZE."
+            )
+
+    def of(self, number: int) -> range:
+        """Those of 0, 1, ... that are this process's: every `world`-th."""
+        return range(self.rank, number, self.world)
+
+
+def own_share() -> Share:
+    """Read it from RANK and WORLD_SIZE; without them, this process has all of the work.
+
+    Raises:
+        UserError: they are no such numbers.
+    """
+    told = {name: os.environ.get(name) for name in ("RANK", "WORLD_SIZE")}
+    if None in told.values():
+        return Share()
+    try:
+        return Share(rank=int(told["RANK"] or ""), world=int(told["WORLD_SIZE"] or ""))
+    except ValueError as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(
+            f"RANK was '{told['RANK']}' and WORLD_SIZE '{told['WORLD_SIZE']}': expected whole "
+            "numbers, as torchrun sets them. Unset both to work alone."
+        ) from None
