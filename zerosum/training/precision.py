@@ -156,7 +156,7 @@ def products_of(outline: Game, batch: Batch) -> Counter[Product]:
         batch: a mini-batch of the run's size, there too.
     """
     with own_randomness(torch.device("cpu")), Listener() as listener:
-        part = next(batch.split(outline.parts))
+        part = batch.rows(0, -(-len(batch) // outline.parts))
         for turn in outline.turns:
             # What that device cannot do, such as leaving autocast for a gradient penalty or reading
             # a value in a user's net, ends a turn early: the nets have mostly been through by then.
