@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def batch_norm_over_all(
     share: Share,
-    input: Tensor,
+    maps: Tensor,
     running_mean: Tensor | None,
     running_var: Tensor | None,
     weight: Tensor | None = None,
@@ -32,10 +32,9 @@ def batch_norm_over_all(
     Running statistics become what they would in one process.
     """
     if not training:
-        return F.batch_norm(
-            input, running_mean, running_var, weight, bias, training, momentum, eps
-        )
-    maps = input if input.dtype == torch.float64 else input.float()
+        return F.batch_norm(maps, running_mean, running_var, weight, bias, training, momentum, eps)
+    dtype = maps.dtype
+    maps = maps if dtype == torch.float64 else maps.float()
     over = [axis for axis in range(maps.dim()) if axis != 1]
     count = maps.numel() // maps.shape[1]
     variance, mean = torch.var_mean(maps, dim=over, correction=0)
@@ -54,7 +53,7 @@ def batch_norm_over_all(
         scale = scale * weight
     shift = -mean * scale if bias is None else bias - mean * scale
     shape = [1, -1] + [1] * (maps.dim() - 2)
-    return torch.addcmul(shift.view(shape), maps, scale.view(shape)).to(input.dtype)
+    return torch.addcmul(shift.view(shape), maps, scale.view(shape)).to(dtype)
 
 
 def of_all(
@@ -67,4 +66,4 @@ def of_all(
     row[place] = 1
     found = share.summed(row * own)
     channels = len(mean)
-    return found.split([channels, channels, 1], dim=1)  # type: ignore[return-value]
+    return found[:, :channels], found[:, channels:-1], found[:, -1:]

@@ -90,7 +90,9 @@ class Generation:
             "D(G(z))": self.score_fn(play.fake_logits.detach()).mean(),
         }
         if play.labels is not None:
-            found["accuracy"] = (play.real_classes.argmax(dim=1) == play.labels).to(play.real).mean()
+            found["accuracy"] = (
+                (play.real_classes.argmax(dim=1) == play.labels).to(play.real).mean()
+            )
         return found
 
     def observe(self, play: Play) -> None:

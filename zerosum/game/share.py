@@ -63,7 +63,9 @@ class Share:
 
     def summed(self, tensor: Tensor) -> Tensor:
         """The sum over all processes."""
-        return self.add_up(tensor if self.counts else torch.zeros_like(tensor))
+        if not self.counts:  # and still in the graph, so that the sum of its gradients comes to pass
+            tensor = tensor.masked_fill(torch.ones_like(tensor, dtype=torch.bool), 0)
+        return self.add_up(tensor)
 
     def gathered(self, rows: Tensor) -> Tensor:
         """Rows (n, ...) of all processes, each in its place of the batch: (total, ...).
@@ -76,7 +78,8 @@ class Share:
 
     def mine(self, rows: Tensor) -> Tensor:
         """Of rows of the whole batch, or of several such laid end to end, those of this pass."""
-        return rows.unflatten(0, (-1, self.total))[:, self.start : self.stop].flatten(0, 1)
+        batches = rows.view(-1, self.total, *rows.shape[1:])
+        return batches[:, self.start : self.stop].flatten(0, 1)
 
     def whole(self, count: int) -> int:
         """How many rows there are in all where this pass has so many."""
@@ -156,14 +159,14 @@ class Sharing(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def _drop(
-        self, func: Any, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+        self, func: Any, maps: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
     ) -> Tensor:
         if not training or not p:
-            return input
-        shape = input.shape[1:]
+            return maps
+        shape = maps.shape[1:]
         # What it makes of ones is the mask; it is drawn by torch's own call, as in one pass.
-        mask = for_each(len(input), lambda count: func(input.new_ones(count, *shape), p, True))
-        return input * mask
+        mask = for_each(len(maps), lambda count: func(maps.new_ones(count, *shape), p, True))
+        return maps * mask
 
 
 DROPOUTS = {F.dropout, F.dropout1d, F.dropout2d, F.dropout3d}

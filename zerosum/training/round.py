@@ -175,7 +175,9 @@ def summed(player: Player, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if distributed.world() == 1:
         return dict(values)
     learning = [p for p in player.parameters if p.grad is not None]
-    found = distributed.flat_sum([*(p.grad for p in learning), *values.values()])
+    found = distributed.flat_sum(
+        [*(p.grad for p in learning if p.grad is not None), *values.values()]
+    )
     for parameter, gradient in zip(learning, found, strict=False):
         parameter.grad = gradient
     return dict(zip(values, found[len(learning) :], strict=True))
