@@ -37,6 +37,10 @@ CHANGED = {
             "conditioning": "concat",
         },
     ),
+    "vanilla with spectral norm": (
+        "vanilla",
+        {"spectral_norm": "both", "loss": "hinge", "n_critic": 2, "penalty": "r1:0.1"},
+    ),
     "dcgan in packs": ("dcgan", {"pack": 3, "augment": "translation", "conditioning": "concat"}),
     "pix2pix with BatchNorm": ("pix2pix", {"norm": "batch", "d_norm": "batch", "dropout": 0.3}),
     "pix2pix by dragan": ("pix2pix", {"penalty": "dragan:1", "n_critic": 2}),
@@ -47,7 +51,9 @@ CASES = [*RECIPES, *CHANGED]
 WITHOUT_BATCH_NORM = [
     name
     for name in CASES
-    if not name.startswith(("dcgan", "lsgan", "wgan", "cgan", "acgan", "sagan", "sngan", "pix", "cyc"))
+    if not name.startswith(
+        ("dcgan", "lsgan", "wgan", "cgan", "acgan", "sagan", "sngan", "pix", "cyc")
+    )
 ]
 
 

@@ -161,6 +161,11 @@ def deviation_of_pixels(real: Tensor) -> Tensor:
     if share.in_parts and share.reals is not None:
         # Of the batch as it was dealt, since the other parts are not there: mirrored or not, it has
         # these pixels.
+        if share.reals.shape[1:] != real.shape[1:]:
+            raise UserError(
+                "The penalty 'dragan' goes by all pixels of a batch, and this game plays a batch in "
+                "parts of which not all is real. Play it in one part."
+            )
         return share.reals.std(correction=0)
     count, total = share.summed(real.new_tensor(real.numel())), share.summed(real.sum())
     return (share.summed((real - total / count).square().sum()) / count).sqrt()

@@ -63,7 +63,9 @@ class Share:
 
     def summed(self, tensor: Tensor) -> Tensor:
         """The sum over all processes."""
-        if not self.counts:  # and still in the graph, so that the sum of its gradients comes to pass
+        if (
+            not self.counts
+        ):  # and still in the graph, so that the sum of its gradients comes to pass
             tensor = tensor.masked_fill(torch.ones_like(tensor, dtype=torch.bool), 0)
         return self.add_up(tensor)
 

@@ -7,6 +7,7 @@ Where there is one process, nothing here does anything.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
@@ -64,14 +65,22 @@ def meet(device: torch.device) -> None:
     if device.type == "mps":
         raise UserError("Several processes on mps: expected --device cpu, or CUDA's GPUs.")
     try:
-        _store, place, count = next(rendezvous("env://"))
+        _store = common_store()
+        place, count = int(os.environ["RANK"]), asked_for()
         backend = "gloo" if device.type == "cpu" else "cpu:gloo,cuda:nccl"
         dist.init_process_group(backend, store=_store, rank=place, world_size=count)
+        atexit.register(dist.destroy_process_group)  # or its threads abort the process
     except (RuntimeError, ValueError) as error:
         raise UserError(
             f"The {asked_for()} processes did not meet: {error}. Start them by torchrun "
             "--nproc-per-node, which sets RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT."
         ) from None
+
+
+def common_store() -> Any:
+    """Where all processes can leave word; after a restart by torchrun, without what was left."""
+    store, *_ = next(rendezvous("env://"))
+    return dist.PrefixStore(f"zerosum/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
 
 
 def first_to_speak() -> bool:
@@ -80,8 +89,8 @@ def first_to_speak() -> bool:
     try:
         # Of torchrun's own store all know, even before they have met.
         if store is None and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
-            store, *_ = next(rendezvous("env://"))
-        return store is None or store.add("zerosum/spoken", 1) == 1
+            store = common_store()
+        return store is None or store.add("spoken", 1) == 1
     except RuntimeError:  # it was process 0's, and has ended with it
         return True
 
@@ -92,9 +101,14 @@ def _together(collective: Callable[..., Any], *arguments: Any, **options: Any) -
     except RuntimeError as error:
         raise ProcessLost(
             f"Another of the {world()} processes has ended, or does not answer "
-            f"({str(error).splitlines()[0]}). What was saved is whole: run the same command again "
+            f"({reason(error)}). What was saved is whole: run the same command again "
             "to go on from there."
         ) from None
+
+
+def reason(error: Exception) -> str:
+    """What an error of gloo's or nccl's says, without where in their code."""
+    return str(error).partition("\n")[0].removeprefix("[").split("] ", 1)[-1].partition(". ")[0]
 
 
 class _Sum(torch.autograd.Function):
