@@ -59,7 +59,7 @@ from zerosum.preparation import (
 )
 from zerosum.recipes.saved import recipe_to_start, saved_recipe, saved_settings
 from zerosum.seeds import own_randomness
-from zerosum.training import distributed
+from zerosum.training import distributed, torchrun
 from zerosum.training.interfaces import Callback, Callbacks
 from zerosum.training.loop import TrainingDiverged
 from zerosum.training.precision import arithmetic_in
@@ -423,8 +423,8 @@ def train_config(
     callback = callback or ConsoleCallback()
     loggers = parse_loggers(config.log)
     require_packages(loggers)
-    device = choose_device(distributed.own_device(config.device))
-    distributed.meet(device)
+    device = choose_device(torchrun.own_device(config.device))
+    torchrun.meet(device)
     if distributed.rank():
         callback = Callback()  # the process that leads tells
     with (

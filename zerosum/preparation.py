@@ -28,7 +28,7 @@ from zerosum.game.core import Batch, Game
 from zerosum.hardware import GIB, choose_device, exhaustion_explained, memory_bytes, require_memory
 from zerosum.seeds import enter_stream
 from zerosum.tasks import TASKS
-from zerosum.training import distributed
+from zerosum.training import distributed, torchrun
 from zerosum.training.footprint import bytes_of_round
 from zerosum.training.interfaces import Callback
 from zerosum.training.pace import images_per_second, work
@@ -149,7 +149,7 @@ def require_same_command(recipe: str, config: Settings) -> None:
             "zerosum": __version__,
             "torch": torch.__version__,
             "the recipe": recipe if origin is None else f"{recipe} {origin.sha256[:12]}",
-            "the kind of device": choose_device(distributed.own_device(config.device)).type,
+            "the kind of device": choose_device(torchrun.own_device(config.device)).type,
             **{flag: value for flag, value in flags.items() if flag.removeprefix("--") not in free},
         },
         "Start all of them by one command, in environments of the same versions.",

@@ -258,7 +258,7 @@ def complain(text: str, exit_code: int) -> int:
     Of the processes of one training, the first to have something to say is the one that says it.
     """
     if int(os.environ.get("WORLD_SIZE", 1)) > 1 and "RANK" in os.environ:
-        from zerosum.training.distributed import first_to_speak
+        from zerosum.training.torchrun import first_to_speak
 
         if not first_to_speak():
             return exit_code

@@ -35,10 +35,13 @@ def batch_norm_over_all(
         return F.batch_norm(maps, running_mean, running_var, weight, bias, training, momentum, eps)
     dtype = maps.dtype
     maps = maps if dtype == torch.float64 else maps.float()
-    over = [axis for axis in range(maps.dim()) if axis != 1]
-    count = maps.numel() // maps.shape[1]
-    variance, mean = torch.var_mean(maps, dim=over, correction=0)
-    means, variances, counts = of_all(share, mean, variance, count)
+    place, processes = share.place
+    own = moments_of(maps)
+    row = own.new_zeros(processes, 1)
+    row[place] = 1
+    found = share.summed(row * own)
+    channels = maps.shape[1]
+    means, variances, counts = found[:, :channels], found[:, channels:-1], found[:, -1:]
     # Chan's way to put moments together: no difference of large squares.
     total = counts.sum()
     mean = (counts * means).sum(0) / total
@@ -56,14 +59,8 @@ def batch_norm_over_all(
     return torch.addcmul(shift.view(shape), maps, scale.view(shape)).to(dtype)
 
 
-def of_all(
-    share: Share, mean: Tensor, variance: Tensor, count: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The moments of all processes: means (p, c), variances (p, c), counts (p, 1)."""
-    place, processes = share.place
-    own = torch.cat([mean, variance, mean.new_full((1,), count)])
-    row = torch.zeros(processes, 1, dtype=own.dtype, device=own.device)
-    row[place] = 1
-    found = share.summed(row * own)
-    channels = len(mean)
-    return found[:, :channels], found[:, channels:-1], found[:, -1:]
+def moments_of(maps: Tensor) -> Tensor:
+    """The means, variances and number of values of a channel of maps (b, c, ...): (2 c + 1,)."""
+    over = [axis for axis in range(maps.dim()) if axis != 1]
+    variance, mean = torch.var_mean(maps, dim=over, correction=0)
+    return torch.cat([mean, variance, mean.new_full((1,), maps.numel() // maps.shape[1])])

@@ -163,8 +163,8 @@ def deviation_of_pixels(real: Tensor) -> Tensor:
         # these pixels.
         if share.reals.shape[1:] != real.shape[1:]:
             raise UserError(
-                "The penalty 'dragan' goes by all pixels of a batch, and this game plays a batch in "
-                "parts of which not all is real. Play it in one part."
+                "The penalty 'dragan' goes by all pixels of a batch, which is played in parts here "
+                "of which not all is real. Play it in one part."
             )
         return share.reals.std(correction=0)
     count, total = share.summed(real.new_tensor(real.numel())), share.summed(real.sum())

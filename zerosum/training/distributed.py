@@ -7,21 +7,16 @@ Where there is one process, nothing here does anything.
 
 from __future__ import annotations
 
-import atexit
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.rendezvous import rendezvous
 
 from zerosum.errors import UserError, and_more
 
 Value = TypeVar("Value")
-
-_store: Any = None  # a store that all processes reach, once they have met
 
 
 class ProcessLost(UserError):
@@ -38,61 +33,6 @@ def rank() -> int:
 def world() -> int:
     """How many processes there are."""
     return dist.get_world_size() if dist.is_initialized() else 1
-
-
-def asked_for() -> int:
-    """How many processes torchrun, or whoever sets its variables, says that there are."""
-    return int(os.environ.get("WORLD_SIZE", 1)) if "RANK" in os.environ else 1
-
-
-def own_device(name: str) -> str:
-    """The device of this process where `name` is asked for: of several GPUs each has its own."""
-    if asked_for() == 1 or name not in ("auto", "cuda"):
-        return name
-    gpus = torch.cuda.is_available()
-    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if gpus or name == "cuda" else "cpu"
-
-
-def meet(device: torch.device) -> None:
-    """Wait for the other processes, if there are to be any.
-
-    Raises:
-        UserError: they cannot be found, or the device knows of no sums over processes.
-    """
-    global _store
-    if asked_for() == 1 or dist.is_initialized():
-        return
-    if device.type == "mps":
-        raise UserError("Several processes on mps: expected --device cpu, or CUDA's GPUs.")
-    try:
-        _store = common_store()
-        place, count = int(os.environ["RANK"]), asked_for()
-        backend = "gloo" if device.type == "cpu" else "cpu:gloo,cuda:nccl"
-        dist.init_process_group(backend, store=_store, rank=place, world_size=count)
-        atexit.register(dist.destroy_process_group)  # or its threads abort the process
-    except (RuntimeError, ValueError) as error:
-        raise UserError(
-            f"The {asked_for()} processes did not meet: {error}. Start them by torchrun "
-            "--nproc-per-node, which sets RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT."
-        ) from None
-
-
-def common_store() -> Any:
-    """Where all processes can leave word; after a restart by torchrun, without what was left."""
-    store, *_ = next(rendezvous("env://"))
-    return dist.PrefixStore(f"zerosum/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
-
-
-def first_to_speak() -> bool:
-    """Whether nobody has said yet why the training ends; whoever asks is taken to say it."""
-    store = _store
-    try:
-        # Of torchrun's own store all know, even before they have met.
-        if store is None and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
-            store = common_store()
-        return store is None or store.add("spoken", 1) == 1
-    except RuntimeError:  # it was process 0's, and has ended with it
-        return True
 
 
 def _together(collective: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
