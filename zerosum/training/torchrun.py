@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import time
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from torch.distributed.rendezvous import rendezvous
 
 from zerosum.errors import UserError
 
+MEETING = timedelta(minutes=5)
+"""For which a process waits for the others to come."""
 PATIENCE = 5.0
 """Seconds that process 0 waits for the others before it leaves."""
 
@@ -70,7 +73,7 @@ def meet(device: torch.device) -> None:
 
 def common_store() -> Any:
     """Where all processes can leave word; after a restart by torchrun, without what was left."""
-    store, *_ = next(rendezvous("env://"))
+    store, *_ = next(rendezvous("env://", timeout=MEETING))
     return PrefixStore(f"zerosum/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
 
 
