@@ -27,14 +27,14 @@ from zerosum.comparison.tables import comparison_json
 from zerosum.config.base import Settings, modern_names
 from zerosum.config.specs import parse_loggers
 from zerosum.data import DATASETS
-from zerosum.data.images import safe_name
+from zerosum.data.images import ImageSet, safe_name
 from zerosum.data.python_data import keep_python_data
 from zerosum.errors import UserError, path_like, shown, unknown_name, whole_number
 from zerosum.evaluation.evaluate import EvalConfig, evaluate_source
 from zerosum.evaluation.pairs import evaluate_pairs
 from zerosum.evaluation.statistics import evaluate_against_statistics, save_statistics
 from zerosum.evaluation.tables import Metrics
-from zerosum.experiment import describe, open_run, require_start, run_loop
+from zerosum.experiment import describe, follow_loop, open_run, require_start, run_loop
 from zerosum.export.opening import open_model
 from zerosum.hardware import (
     choose_device,
@@ -51,14 +51,18 @@ from zerosum.preparation import (
     load_images,
     require_patience,
     require_room,
+    require_same_command,
+    require_same_images,
     require_size,
     settle_own,
     settle_precision,
 )
 from zerosum.recipes.saved import recipe_to_start, saved_recipe, saved_settings
 from zerosum.seeds import own_randomness
+from zerosum.training import distributed, torchrun
 from zerosum.training.interfaces import Callback, Callbacks
 from zerosum.training.loop import TrainingDiverged
+from zerosum.training.precision import arithmetic_in
 from zerosum.training.resume import settled_as_begun, with_nets_as_begun
 from zerosum.training.run_directory import RUNS, RunDirectory
 from zerosum.training.warm_start import WarmStart
@@ -419,17 +423,25 @@ def train_config(
     callback = callback or ConsoleCallback()
     loggers = parse_loggers(config.log)
     require_packages(loggers)
-    device = choose_device(config.device)
+    device = choose_device(torchrun.own_device(config.device))
+    torchrun.meet(device)
+    if distributed.rank():
+        callback = Callback()  # the process that leads tells
     with (
         one_at_a_time(),
         tuned_processor(),
         repeatable_convolutions(),
         own_randomness(device),
         gradients_allowed(),
+        arithmetic_in(config.precision, device),
     ):
+        require_same_command(recipe, config)
         require_size(recipe, config)
         images = load_images(recipe, config, callback)
+        require_same_images(config, images)
         directory = RunDirectory(out or default_directory(recipe, config))
+        if distributed.rank():
+            return follow(recipe, images, directory, device)
         goes_on = not fresh and directory.exists() and bool(directory.checkpoints.seen())
         saved = directory.read_config() if goes_on else None
         config, own_defaults = settle_own(recipe, config, images, saved, device, callback)
@@ -437,7 +449,7 @@ def train_config(
         if saved is not None and saved.get("recipe") == recipe:
             config = with_nets_as_begun(config, saved, start=start, given=given)
         require_start(config, start, directory)
-        if not goes_on:
+        if not goes_on and distributed.world() == 1:  # or the others would have to play along
             require_patience(recipe, config, images, device, callback, confirm or callback.notice)
         require_room(recipe, config, images, device, callback)
         game = build_game(recipe, config, images, device=device)
@@ -454,8 +466,22 @@ def train_config(
             open_run(directory, description, config, given=given)
             with LogFeed(directory, loggers, callback.notice) as feed:
                 watching = Callbacks([callback, feed])
+                distributed.from_first((config, description))
                 run_loop(recipe, game, config, images, directory, callback=watching, fit=fit)
+                distributed.from_first(None)  # there are no more rounds to play
     return Run(directory.path)
+
+
+def follow(recipe: str, images: ImageSet, directory: RunDirectory, device: torch.device) -> Run:
+    """Train as the process that leads says, until it has finished.
+
+    Returns:
+        The run, whose files are where that process has written them.
+    """
+    nothing: Any = None
+    config, description = distributed.from_first((nothing, nothing))
+    follow_loop(recipe, config, images, directory, device=device)
+    return Run(directory.path, saved=description)
 
 
 def started_as_recorded(start: WarmStart | None, saved: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -40,15 +41,18 @@ from zerosum.preparation import build_game, fits_device, needs_less
 from zerosum.report.page import report
 from zerosum.tasks import Task, task_on
 from zerosum.tasks.inspection import contact_sheet, facts, understanding
+from zerosum.training import distributed
 from zerosum.training.checkpoint import Snapshot
+from zerosum.training.distributed import ProcessLost
 from zerosum.training.early_stopping import best_record, collapse, score_of, stalled, verdict_of
 from zerosum.training.ema import EMA
 from zerosum.training.interfaces import Callback, Callbacks, Evaluation
 from zerosum.training.log import History
-from zerosum.training.loop import Loop, Schedule
+from zerosum.training.loop import Loop, OutputLost, Schedule, TrainingDiverged
 from zerosum.training.resume import require_same_run, restore_newest
-from zerosum.training.run_directory import RunDirectory
-from zerosum.training.state import Progress, State
+from zerosum.training.run_directory import Elsewhere, RunDirectory
+from zerosum.training.signals import Interrupted
+from zerosum.training.state import Progress, State, spread
 from zerosum.training.supervisor import Supervisor
 from zerosum.training.warm_start import Fit, WarmStart
 
@@ -120,7 +124,7 @@ def run_loop(
     """
     task = task_on(recipes.get(recipe).task, images.spec)
     started = directory.read_config().get("started_from") or {}
-    head_start = started.get("ema_seen", 0)
+    head_start = distributed.from_first(started.get("ema_seen", 0))
     state = State(game, EMA(game.G.net, half_life=config.ema_half_life, head_start=head_start))
     loader = Loader(
         images,
@@ -203,22 +207,25 @@ def run_loop(
         progress = state.progress
         position = {"epoch": progress.epoch, "offset": progress.offset}
         loader.seek(Position(seed=supervisor.seed, **position))
+        schedule = Schedule(
+            budget=budget,
+            images_per_epoch=len(images),
+            log_every=ticks.log,
+            sample_every=ticks.sample,
+            checkpoint_every=ticks.checkpoint,
+            evaluate_every=evaluate_every,
+            patience=config.patience,
+            supervised=config.on_collapse in ("stop", "restart"),
+            seed=supervisor.stream,
+            bf16=config.precision == "bf16",
+        )
+        distributed.from_first((schedule, supervisor.seed, directory.history()))
+        spread(state)
         loop = Loop(
             state,
             loader,
             directory,
-            schedule=Schedule(
-                budget=budget,
-                images_per_epoch=len(images),
-                log_every=ticks.log,
-                sample_every=ticks.sample,
-                checkpoint_every=ticks.checkpoint,
-                evaluate_every=evaluate_every,
-                patience=config.patience,
-                supervised=config.on_collapse in ("stop", "restart"),
-                seed=supervisor.stream,
-                bf16=config.precision == "bf16",
-            ),
+            schedule=schedule,
             callback=Callbacks([callback, ProgressCallback(directory.progress_path)]),
             draw=draw,
             evaluate=evaluate,
@@ -242,17 +249,67 @@ def run_loop(
     callback.notice(summary(directory, progress, steps))
 
 
+def follow_loop(
+    recipe: str,
+    config: Settings,
+    images: ImageSet,
+    directory: RunDirectory,
+    *,
+    device: torch.device,
+) -> None:
+    """Play along with the process that leads, until it has no more rounds to play.
+
+    The loop is the same, and decides the same by what it is told. Nothing is read or written.
+
+    Args:
+        recipe: the recipe's name.
+        config: its settings, as the process that leads has settled them.
+        images: what is trained on.
+        directory: what that process calls the run directory.
+        device: where to play.
+    """
+    game = build_game(recipe, config, images, device=device)
+    head_start: int = distributed.from_first(0)
+    state = State(game, EMA(game.G.net, half_life=config.ema_half_life, head_start=head_start))
+    loader = Loader(images, batch_size=config.batch_size, seed=config.seed, device=device)
+    nothing: Any = None
+    while (told := distributed.from_first(nothing)) is not None:
+        schedule, seed, history = told
+        spread(state)
+        progress = state.progress
+        loader.seek(Position(seed=seed, epoch=progress.epoch, offset=progress.offset))
+        loop = Loop(
+            state,
+            loader,
+            Elsewhere(directory.path, history),
+            schedule=schedule,
+            callback=Callback(),
+            draw=lambda epoch, history: None,
+            evaluate=lambda history: Evaluation(metrics={}),
+        )
+        try:
+            with exhaustion_explained(
+                f"batches of {config.batch_size} images", advice=needs_less(config)
+            ):
+                loop.run()
+        except (Interrupted, OutputLost, TrainingDiverged):
+            with suppress(ProcessLost):  # the one that leads saves, and speaks, and leaves first
+                distributed.from_first(nothing)
+            raise
+
+
 def header(recipe: str, task: Task, config: Settings, images: ImageSet, game: Game) -> str:
     """Say what is about to be trained, on what, with what and how long."""
     classes = f", {len(images.classes)} classes" if images.classes else ""
     weights = [sum(p.numel() for p in player.net.parameters()) for player in (game.G, game.D)]
-    threads = torch.get_num_threads()
+    threads, processes = torch.get_num_threads(), distributed.world()
     device = f"cpu, {threads} thread{'s' * (threads != 1)}" if game.device.type == "cpu" else ""
+    device = (device or str(game.device)) + (f", {processes} processes" if processes > 1 else "")
     budget = config.budget(len(images))
     epochs = budget / len(images)
     return (
         f"{recipe} on {config.data}: {len(images):,} {task.describe(images)}{classes}\n"
-        f"G {weights[0]:,} weights, D {weights[1]:,}; {device or game.device}, {config.precision}; "
+        f"G {weights[0]:,} weights, D {weights[1]:,}; {device}, {config.precision}; "
         f"{budget:,} images ({epochs:,.4g} epoch{'s' * (epochs != 1)}) "
         f"in batches of {min(config.batch_size, len(images))}"
     )

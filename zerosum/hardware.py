@@ -74,7 +74,8 @@ def tuned_processor() -> Iterator[None]:
     into them where gradients vanish, and arithmetic on them is several times slower.
     """
     threads, flushed = torch.get_num_threads(), flushes_denormals()
-    torch.set_num_threads(min(threads, processor_share()))
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # processes of one training, by torchrun
+    torch.set_num_threads(min(threads, max(1, processor_share() // here)))
     torch.set_flush_denormal(True)
     try:
         yield

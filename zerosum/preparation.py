@@ -16,17 +16,19 @@ from typing import Any
 import torch
 
 from zerosum import recipes
+from zerosum._version import __version__
 from zerosum.callbacks.console import PROMISE_SECONDS, in_pace, in_time
-from zerosum.config.base import Settings, unread
+from zerosum.config.base import Settings, as_flag, unread
 from zerosum.config.specs import parse_size
 from zerosum.data.catalog import DATASETS
 from zerosum.data.images import ImageSet
 from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError
 from zerosum.game.core import Batch, Game
-from zerosum.hardware import GIB, exhaustion_explained, memory_bytes, require_memory
+from zerosum.hardware import GIB, choose_device, exhaustion_explained, memory_bytes, require_memory
 from zerosum.seeds import enter_stream
 from zerosum.tasks import TASKS
+from zerosum.training import distributed, torchrun
 from zerosum.training.footprint import bytes_of_round
 from zerosum.training.interfaces import Callback
 from zerosum.training.pace import images_per_second, work
@@ -144,6 +146,50 @@ def fits_device(config: Settings, images: ImageSet, device: torch.device) -> boo
     return math.prod(images.shape) * len(images) <= DEVICE_SHARE * free
 
 
+def require_same_command(recipe: str, config: Settings) -> None:
+    """Refuse processes that were started to train something else, or more than a batch has images.
+
+    Raises:
+        UserError: they were.
+    """
+    if distributed.world() == 1:
+        return
+    origin = recipes.get(recipe).origin
+    free = {"data", "device", "log"}  # it is the images that count; process 0 alone logs
+    flags = {f"--{name.replace('_', '-')}": as_flag(value) for name, value in config}
+    distributed.require_alike(
+        {
+            "zerosum": __version__,
+            "torch": torch.__version__,
+            "the recipe": recipe if origin is None else f"{recipe} {origin.sha256[:12]}",
+            "the kind of device": choose_device(torchrun.own_device(config.device)).type,
+            **{flag: value for flag, value in flags.items() if flag.removeprefix("--") not in free},
+        },
+        "Start all of them by one command, in environments of the same versions.",
+    )
+    packs = config.batch_size // getattr(config, "pack", 1)
+    if packs < distributed.world():
+        unit = "pack" if packs < config.batch_size else "image"
+        raise UserError(
+            f"--batch-size {config.batch_size}: received a batch of {packs} {unit}s for "
+            f"{distributed.world()} processes, expected at least one {unit} for each. Choose a "
+            "larger --batch-size, which is that of all together, or fewer processes."
+        )
+
+
+def require_same_images(config: Settings, images: ImageSet) -> None:
+    """Refuse processes that were given other images.
+
+    Raises:
+        UserError: they were.
+    """
+    if distributed.world() > 1:
+        distributed.require_alike(
+            {"the number of images": len(images), "the images' sha256": images.fingerprint()[:12]},
+            f"All have to read the same images: look at '{config.data}' on each machine.",
+        )
+
+
 def require_size(recipe: str, config: Settings) -> None:
     """Refuse a size that the recipe's nets cannot make, before images are decoded for minutes.
 
@@ -207,7 +253,7 @@ def settle_precision(
     if config.precision == "auto" and directory.checkpoints.seen():
         kept = directory.read_config().get("config", {}).get("precision", "fp32")
         return config.model_copy(update={"precision": kept})
-    if config.precision == "fp32":
+    if config.precision in ("fp32", "fp64"):
         return config
     outline = build_game(recipe, config, images, device=torch.device("meta"))
     batch = outline_batch(config, images, images.shape)

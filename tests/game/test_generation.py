@@ -10,7 +10,7 @@ from torch import nn
 
 from zerosum.game.augment import Augmentation
 from zerosum.game.core import Batch, Game, Player
-from zerosum.game.generation import Generation, whole_packs
+from zerosum.game.generation import Generation
 from zerosum.game.losses import discriminator_cross_entropy, generator_cross_entropy
 from zerosum.nets import mlp
 
@@ -116,7 +116,7 @@ class TestPacks:
     @given(st.integers(1, 9), st.integers(1, 4))
     def test_a_batch_is_cut_to_whole_packs(self, count, size):
         batch = Batch(torch.arange(count).view(-1, 1, 1, 1).float(), torch.arange(count))
-        cut = whole_packs(batch, size)
+        cut = batch.whole_packs(size)
         assert len(cut) == max(count - count % size, size)
         assert cut.real.flatten().tolist() == cut.labels.tolist()
         assert set(cut.labels.tolist()) <= set(range(count))

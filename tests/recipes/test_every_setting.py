@@ -40,6 +40,7 @@ OTHERS = {  # values that differ from every recipe's
     "clip": 0.3,
     "freeze_d": 1,
     "n_critic": 3,
+    "batch_norm": "local",
     "optimizer": "rmsprop-or-not",
     "learning_rate": 3.3e-4,
     "d_learning_rate": 7.7e-4,
@@ -115,7 +116,7 @@ def fingerprint(recipe, values):
     torch.manual_seed(0)
     spec = spec_of(recipe)
     game = recipe.build(config, spec, device=CPU)
-    found = [game.turns, game.parts, repr(game.G.net), repr(game.D.net)]
+    found = [game.turns, game.parts, game.batch_norm, repr(game.G.net), repr(game.D.net)]
     real = torch.rand(8, *spec.shape) * 2 - 1
     labels = torch.arange(8) % 3 if spec.classes else None
     for turn in "DG":

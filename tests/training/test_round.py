@@ -15,12 +15,13 @@ from zerosum.game.losses import discriminator_cross_entropy, generator_cross_ent
 from zerosum.game.penalties import r1, r2
 from zerosum.nets import mlp
 from zerosum.seeds import enter_stream
-from zerosum.training.round import play_round, play_turn
+from zerosum.training.round import Stream, play_round, play_turn
 from zerosum.training.step_stats import StepStats
 
 CPU = torch.device("cpu")
 SHAPE = (1, 3, 4)
 SEED = 11
+STREAM = Stream(CPU, SEED, 0)
 
 
 def make_game(*, D_terms=None, G_terms=None, constraint=None, turns="DG"):
@@ -238,13 +239,13 @@ class TestParts:
         game = make_game(D_terms={"it": term, "r1": r1(3.0), "r2": r2(0.5)}, G_terms={"it": term})
         game = replace(game, forward=FromTheReals(latent_size=5), parts=parts)
         batch = Batch(*Loader(batch=images).next_batch())
-        play_turn(game, turn, batch, seen=0, bf16=False, stats=StepStats())
+        play_turn(game, turn, batch, seen=0, bf16=False, stats=StepStats(), stream=STREAM)
         return [p.grad for p in game.player(turn).parameters], [len(p.real) for p in term.plays]
 
     @pytest.mark.parametrize("turn", ["D", "G"])
     @pytest.mark.parametrize(
         ("images", "parts", "sizes"),
-        [(10, 2, [5, 5]), (10, 4, [3, 3, 3, 1]), (7, 3, [3, 3, 1]), (2, 5, [1, 1])],
+        [(10, 2, [5, 5]), (10, 4, [2, 3, 2, 3]), (7, 3, [2, 2, 3]), (2, 5, [1, 1])],
     )
     def test_the_gradients_are_those_of_the_whole_batch(self, turn, images, parts, sizes):
         whole, together = self.gradients(turn, images=images, parts=1)
@@ -269,7 +270,7 @@ class TestParts:
             game = replace(game, forward=FromTheReals(latent_size=5), parts=parts)
             stats = StepStats()
             batch = Batch(*Loader(batch=10).next_batch())
-            play_turn(game, "D", batch, seen=0, bf16=False, stats=stats)
+            play_turn(game, "D", batch, seen=0, bf16=False, stats=stats, stream=STREAM)
             return stats.means()
 
         assert logged(parts) == pytest.approx(logged(1), rel=1e-5)

@@ -171,7 +171,15 @@ def missing(argument: Argument) -> str:
 
 
 def complain(text: str, exit_code: int) -> int:
-    """Print a message on standard error and hand the exit code on."""
+    """Print a message on standard error and hand the exit code on.
+
+    Of the processes of one training, the first to have something to say is the one that says it.
+    """
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and "RANK" in os.environ:
+        from zerosum.training.torchrun import first_to_speak
+
+        if not first_to_speak():
+            return exit_code
     print(f"zerosum: {text}", file=sys.stderr)
     return exit_code
 

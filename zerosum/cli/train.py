@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
@@ -277,7 +278,8 @@ def train_command(chosen: Chosen, data: str | None) -> Callable[..., None]:
         else:
             runs = train_seeds(chosen.name, checked, count=seeds, **how)
             evaluated = checked.evaluate_every != 0
-            if seeds > 1 and evaluated:  # or there is nothing to compare them by
+            leads = os.environ.get("RANK", "0") == "0"
+            if seeds > 1 and evaluated and leads:  # or there is nothing to compare them by
                 compare(*(run.path for run in runs))
 
     command.__annotations__["settings"] = setting_flags(chosen, in_file, data)

@@ -126,8 +126,10 @@ class Settings(BaseModel):
     device: Annotated[Text, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = Field(
         "auto", description="auto, cpu, cuda, cuda:N or mps."
     )
-    precision: Literal["fp32", "bf16", "auto"] = Field(
-        "fp32", description="bf16 is faster on some hardware; auto measures it, and takes it there."
+    precision: Literal["fp32", "bf16", "auto", "fp64"] = Field(
+        "fp32",
+        description="bf16 is faster on some hardware; auto measures it, and takes it there. fp64 "
+        "is slow, and for proofs.",
     )
     ema_half_life: int = Field(
         20_000, ge=0, description="Images over which the average of G forgets half; 0: no average."

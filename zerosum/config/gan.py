@@ -68,6 +68,14 @@ LR_SCHEDULED = ReadBy("--anneal with --lr-end below 1", anneals_rates)
 IN_ANNEALING = ReadBy("--anneal, which says over how many images", lambda s: s.anneal is not None)
 
 
+def normalises_batches(settings: AdversarialSettings) -> bool:
+    """Whether some net has BatchNorm."""
+    nets = getattr(settings, "nets", None)
+    if nets is not None:
+        return nets in ("dcgan", "resnet")
+    return "batch" in (getattr(settings, "norm", None), getattr(settings, "d_norm", None))
+
+
 class AdversarialSettings(Settings):
     """What D and G are after and what steps them: the settings of every recipe."""
 
@@ -89,6 +97,14 @@ class AdversarialSettings(Settings):
         0, ge=0, description="With --from: leave D's first N blocks as they are (FreezeD)."
     )
     n_critic: Count = Field(1, description="Updates of D for each update of G.")
+    batch_norm: Annotated[
+        Literal["global", "local"],
+        ReadBy("nets with BatchNorm, as --nets dcgan and resnet have", normalises_batches),
+    ] = Field(
+        "global",
+        description="In several processes: BatchNorm over the whole batch, or over each one's "
+        "part, which waits less and is another training.",
+    )
     optimizer: Literal["adam", "rmsprop"] = Field("adam", description="What steps G and D.")
     learning_rate: Rate = Field(2e-4, description="Learning rate; --lr for short.")
     d_learning_rate: Rate | None = Field(None, description="D's learning rate, if another.")

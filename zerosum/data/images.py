@@ -112,10 +112,12 @@ def hash_pixels(images: Images, digest: hashlib._Hash) -> None:
 
 
 def to_float(images: Tensor) -> Tensor:
-    """Scale uint8 pixels of any shape from [0, 255] to float32 in [-1, 1]; leave floats alone."""
-    if images.dtype == torch.float32:
-        return images
-    return images.float().div(127.5).sub_(1)
+    """Scale uint8 pixels of any shape from [0, 255] to floats in [-1, 1]; leave floats alone.
+
+    They are of torch's default type: float32, unless a training is in float64.
+    """
+    floats = images.to(torch.get_default_dtype())
+    return floats if images.is_floating_point() else floats.div(127.5).sub_(1)
 
 
 def to_uint8(images: Tensor) -> Tensor:

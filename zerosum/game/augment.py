@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from zerosum.config.specs import COLORED, POLICIES
 from zerosum.errors import UserError
+from zerosum.game.share import current, for_each
 
 
 def color(images: Tensor) -> Tensor:
@@ -105,7 +106,7 @@ class Augmentation(nn.Module):
     """Images in which p gets from 0 to 1, if D is too sure all the time."""
 
     ADJUST_EVERY = 4
-    """Batches, or parts of them, between adjustments of p, which average out their noise."""
+    """Batches between adjustments of p, which average out their noise."""
 
     # p is kept as a count of images, since so many small steps of a float would not add up.
     climbed: Tensor
@@ -158,9 +159,21 @@ class Augmentation(nn.Module):
         """
         if self.target is None:
             return
-        self.signs += real_logits.sign().to(torch.int64).sum()
-        self.verdicts += real_logits.numel()
-        self.images += len(real_logits) if images is None else images
+        signs = real_logits.sign().to(torch.int64).sum()
+        count = len(real_logits) if images is None else images
+        share = current()
+        if share is None:
+            self.signs += signs
+            self.verdicts += real_logits.numel()
+            self.images += count
+        else:
+            own = torch.stack([signs, *signs.new_tensor([real_logits.numel(), count])])
+            for since, found in zip(
+                (self.signs, self.verdicts, self.images), share.summed(own), strict=True
+            ):
+                since += found
+            if not share.is_last:
+                return
         self.turns += 1
         # On the device, the question whether it is time is a number too.
         due = self.turns >= self.ADJUST_EVERY
@@ -178,7 +191,10 @@ class Augmentation(nn.Module):
 
 def _chance(images: Tensor) -> Tensor:
     """A number in [0, 1) for each image, float32 (n, 1, 1, 1)."""
-    return torch.rand(len(images), 1, 1, 1, device=images.device, dtype=torch.float32)
+    return for_each(
+        len(images),
+        lambda n: torch.rand(n, 1, 1, 1, device=images.device, dtype=torch.float32),
+    )
 
 
 def _uniform(images: Tensor, low: float, high: float) -> Tensor:
@@ -190,7 +206,9 @@ def _moved(images: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     """Where each row (dim 2) or column (dim 3) comes from, and whether the image has it: (n, s)."""
     size = images.shape[dim]
     most = (size + 4) // 8  # an eighth, rounded
-    shift = torch.randint(-most, most + 1, (len(images), 1), device=images.device)
+    shift = for_each(
+        len(images), lambda n: torch.randint(-most, most + 1, (n, 1), device=images.device)
+    )
     source = torch.arange(size, device=images.device) - shift
     return source.clamp(0, size - 1), (source >= 0) & (source < size)
 
@@ -200,7 +218,10 @@ def _stripe(images: Tensor, dim: int) -> Tensor:
     size = images.shape[dim]
     width = (size + 1) // 2
     # A stripe of even width has its middle between two pixels, or at one of the two borders.
-    middle = torch.randint(size + 1 - width % 2, (len(images), 1), device=images.device)
+    middle = for_each(
+        len(images),
+        lambda n: torch.randint(size + 1 - width % 2, (n, 1), device=images.device),
+    )
     start = middle - width // 2
     place = torch.arange(size, device=images.device)
     return (place >= start) & (place < start + width)

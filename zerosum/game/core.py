@@ -9,10 +9,9 @@ elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import repeat
 from typing import Any, Literal, Protocol
 
 import torch
@@ -44,12 +43,22 @@ class Batch:
     def __len__(self) -> int:
         return len(self.real)
 
-    def split(self, parts: int) -> Iterator[Batch]:
-        """Deal it in so many parts, or fewer where there are not enough images."""
-        if parts == 1:
-            return iter([self])
-        labels = self.labels.chunk(parts) if self.labels is not None else repeat(None)
-        return (Batch(*both) for both in zip(self.real.chunk(parts), labels, strict=False))
+    def rows(self, start: int, stop: int) -> Batch:
+        """Some of its images, those from `start` on."""
+        labels = None if self.labels is None else self.labels[start:stop]
+        return Batch(self.real[start:stop], labels)
+
+    def whole_packs(self, size: int) -> Batch:
+        """Leave out the last images where they do not divide into packs of that size.
+
+        They are others in every epoch. A batch too small for one pack repeats its images.
+        """
+        count = max(len(self) // size, 1) * size
+        if count == len(self):
+            return self
+        chosen = torch.arange(count, device=self.real.device) % len(self)
+        labels = None if self.labels is None else self.labels[chosen]
+        return Batch(self.real[chosen], labels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +164,11 @@ class Play:
         return Scored.of(self.critic, images, num_classes=self.num_classes)
 
 
+def in_full(outputs: Tensor) -> Tensor:
+    """Outputs in float32, or in float64 where a game is played in that."""
+    return outputs if outputs.dtype == torch.float64 else outputs.float()
+
+
 @dataclass(frozen=True)
 class Scored:
     """Images and what D makes of them, from one pass.
@@ -179,7 +193,7 @@ class Scored:
         gradient by the others costs nothing until it is asked for.
         """
         leaf = images if images.requires_grad else images.detach().requires_grad_()
-        outputs = critic(leaf).float()
+        outputs = in_full(critic(leaf))
         count = outputs.shape[1] - num_classes
         return cls(leaf, outputs[:, :count], outputs[:, count:])
 
@@ -277,7 +291,9 @@ class Game:
         turns: the players' turns in a round: "DG", or "DDDDDG" for five critic turns. Each turn
             of D is dealt a fresh batch of real images; G's turn replays the last one.
         parts: in how many parts a batch is played, one after the other, before the step. More
-            need less memory, and more time.
+            need less memory, and more time. Without BatchNorm they come to what one part does.
+        batch_norm: where several processes play, whose images BatchNorm's statistics are of: those
+            of all, or of each its own, which is another training and waits less.
     """
 
     G: Player
@@ -285,6 +301,7 @@ class Game:
     forward: Forward
     turns: str = "DG"
     parts: int = 1
+    batch_norm: Literal["global", "local"] = "global"
 
     def __post_init__(self) -> None:
         if not self.turns.startswith("D") or set(self.turns) != {"D", "G"}:
@@ -296,6 +313,12 @@ class Game:
     def player(self, turn: str) -> Player:
         """The player of a letter of `turns`."""
         return self.G if turn == "G" else self.D
+
+    @property
+    def pack(self) -> int:
+        """Images that are judged together, and so are played in one pass."""
+        packed: int = getattr(self.forward, "packed", 1)  # of which most know nothing
+        return packed
 
     @property
     def num_weights(self) -> int:

@@ -12,6 +12,7 @@ from zerosum.game.augment import Augmentation, flip
 from zerosum.game.core import Batch, Game, GeneratorInput, Play
 from zerosum.game.packing import pack
 from zerosum.game.sampling import noise_inputs
+from zerosum.game.share import for_each
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,8 +44,9 @@ class Generation:
 
     def __call__(self, game: Game, turn: str, batch: Batch, seen: int) -> Play:
         """Let G draw its fakes; on D's turn without a graph, since only D will learn."""
-        batch = whole_packs(batch, self.packed)
-        z = torch.randn(len(batch), self.latent_size, device=batch.real.device)
+        batch = batch.whole_packs(self.packed)
+        device = batch.real.device
+        z = for_each(len(batch), lambda n: torch.randn(n, self.latent_size, device=device))
         condition = self._condition(z, batch.labels)
         with torch.set_grad_enabled(turn == "G"):
             fake = game.G.net(z, condition)
@@ -88,22 +90,11 @@ class Generation:
             "D(G(z))": self.score_fn(play.fake_logits.detach()).mean(),
         }
         if play.labels is not None:
-            found["accuracy"] = (play.real_classes.argmax(dim=1) == play.labels).float().mean()
+            found["accuracy"] = (
+                (play.real_classes.argmax(dim=1) == play.labels).to(play.real).mean()
+            )
         return found
 
     def observe(self, play: Play) -> None:
         """Let the augmentation follow D's verdicts."""
         self.augmentation.observe(play.real_logits.detach(), images=len(play.real))
-
-
-def whole_packs(batch: Batch, size: int) -> Batch:
-    """Leave out the last images of a batch that does not divide into packs of that size.
-
-    They are others in every epoch. A batch too small for one pack repeats its images.
-    """
-    count = max(len(batch) // size, 1) * size
-    if count == len(batch):
-        return batch
-    chosen = torch.arange(count, device=batch.real.device) % len(batch)
-    labels = None if batch.labels is None else batch.labels[chosen]
-    return Batch(batch.real[chosen], labels)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zerosum.game.augment import flip
+from zerosum.game.share import for_each
 
 
 def jitter(images: Tensor, *, enlarge: float, flips: bool) -> Tensor:
@@ -49,4 +50,4 @@ def crop_at_random(images: Tensor, size: tuple[int, int]) -> Tensor:
 
 def starts(count: int, places: int, device: torch.device) -> Tensor:
     """Draw where `count` windows begin, of 0 to places - 1, as a column (count, 1)."""
-    return torch.randint(places, (count, 1), device=device)
+    return for_each(count, lambda n: torch.randint(places, (n, 1), device=device))

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from zerosum.config.specs import PenaltySpec
 from zerosum.errors import UserError
 from zerosum.game.core import Constraint, Play, Schedule, Term, has_batch_norm, image_gradients
+from zerosum.game.share import current, for_each
 
 Weight = float | Schedule
 """A penalty's factor: a number, or a function of the real images seen."""
@@ -57,7 +58,12 @@ def dragan(weight: Weight) -> Term:
     """
 
     def term(play: Play) -> Tensor:
-        reach = 0.5 * play.real.std(correction=0) * torch.rand_like(play.real)
+        real = play.real
+        noise = for_each(
+            len(real),
+            lambda n: torch.rand(n, *real.shape[1:], dtype=real.dtype, device=real.device),
+        )
+        reach = 0.5 * deviation_of_pixels(real) * noise
         around = play.real + one_per_image(play.real) * reach
         return at(weight, play) * deviation(play, around)
 
@@ -143,7 +149,26 @@ def at(weight: Weight, play: Play) -> float:
 
 def one_per_image(images: Tensor) -> Tensor:
     """A number in [0, 1) for each image (b, c, h, w), shaped (b, 1, 1, 1)."""
-    return torch.rand(len(images), *[1] * (images.dim() - 1), device=images.device).to(images)
+    ones = [1] * (images.dim() - 1)
+    return for_each(len(images), lambda n: torch.rand(n, *ones, device=images.device)).to(images)
+
+
+def deviation_of_pixels(real: Tensor) -> Tensor:
+    """The standard deviation, (), of all pixels of the real images (b, c, h, w) of a batch."""
+    share = current()
+    if share is None:
+        return real.std(correction=0)
+    if share.in_parts and share.reals is not None:
+        # Of the batch as it was dealt, since the other parts are not there: mirrored or not, it has
+        # these pixels.
+        if share.reals.shape[1:] != real.shape[1:]:
+            raise UserError(
+                "The penalty 'dragan' goes by all pixels of a batch, which is played in parts here "
+                "of which not all is real. Play it in one part."
+            )
+        return share.reals.std(correction=0)
+    count, total = share.summed(real.new_tensor(real.numel())), share.summed(real.sum())
+    return (share.summed((real - total / count).square().sum()) / count).sqrt()
 
 
 def steepness(gradient: Tensor) -> Tensor:

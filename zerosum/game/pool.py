@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from zerosum.game.share import current
+
 
 class Pool(nn.Module):
     """Remembers up to `size` images, as buffers. Nothing in it waits for the device.
@@ -42,11 +44,16 @@ class Pool(nn.Module):
         """
         if not self.size:
             return fakes, torch.zeros(len(fakes), dtype=torch.int64, device=fakes.device)
-        filling = self._has_room(fakes)
-        chosen = torch.rand(self.size, device=fakes.device).argsort()[: len(fakes)]
-        swap = (torch.rand(len(fakes), device=fakes.device) < 0.5) & (chosen < self.count)
-        next_ones = self.count + torch.arange(len(fakes), device=fakes.device)
+        share, device = current(), fakes.device
+        count = len(fakes) if share is None else share.whole(len(fakes))
+        filling = self.count + count <= self.size
+        with torch._C.DisableTorchFunction():  # it draws for the whole batch
+            chosen = torch.rand(self.size, device=device).argsort()[:count]
+            swap = (torch.rand(count, device=device) < 0.5) & (chosen < self.count)
+        next_ones = self.count + torch.arange(count, device=device)
         places = torch.where(filling, next_ones, torch.where(swap, chosen, self.size))
+        if share is not None:
+            chosen, swap, places = map(share.mine, (chosen, swap, places))
         old = self.images.index_select(0, chosen).to(fakes.dtype)
         return torch.where((swap & ~filling)[:, None, None, None], old, fakes), places
 
@@ -57,10 +64,12 @@ class Pool(nn.Module):
             fakes: (b, c, h, w), as they were made.
             places: what `mix` said of them.
         """
-        self.count += len(fakes) * self._has_room(fakes)
-        self.images.index_copy_(0, places, fakes.detach().to(self.images.dtype))
+        fakes = fakes.detach().to(self.images.dtype)
+        if (share := current()) is not None:
+            # Where there are no rows, the place must be the one that is not remembered.
+            fakes, places = share.gathered(fakes), share.gathered(places - self.size) + self.size
+        # While it is being filled, the last place taken tells how many there are.
+        taken = torch.where(places < self.size, places + 1, 0)
+        self.count.copy_(torch.maximum(self.count, taken.max()))
+        self.images.index_copy_(0, places, fakes)
         self.images[self.size].zero_()
-
-    def _has_room(self, fakes: Tensor) -> Tensor:
-        """Whether the pool is being filled, a bool ()."""
-        return self.count + len(fakes) <= self.size

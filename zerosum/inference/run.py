@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,19 @@ class Run(Model):
         spec: all three in one.
     """
 
-    def __init__(self, path: Path | str, *, recipe: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        recipe: str | None = None,
+        saved: Mapping[str, Any] | None = None,
+    ) -> None:
         """Open a run directory.
 
         Args:
             path: where it is, or its name in `runs/`.
             recipe: of a run of the user's own recipe, the module that holds it; its code is run.
+            saved: what is in its config.json, where it need not be read.
 
         Raises:
             UserError: there is no run, it cannot be read, or its recipe has to be named.
@@ -52,7 +60,7 @@ class Run(Model):
         known = path_like("The run", path, "the path of a run directory, or a name in runs/")
         self.directory = RunDirectory(find_run(known))
         self.path = self.directory.path
-        saved = self.directory.read_config()
+        saved = self.directory.read_config() if saved is None else saved
         if not isinstance(saved.get("recipe"), str):
             raise self._damaged("it names no recipe")
         self._recipe = recipe_of_run(self.path, saved, named=recipe)

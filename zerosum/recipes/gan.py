@@ -63,6 +63,7 @@ def build(config: GanSettings, spec: DataSpec, *, device: torch.device) -> Game:
         ),
         forward=build_forward(config, spec.shape[0], num_classes, device),
         turns="D" * config.n_critic + "G",
+        batch_norm=config.batch_norm,
         parts=config.grad_accumulation,
     )
 

@@ -74,6 +74,7 @@ def build_pix2pix(config: Pix2PixSettings, spec: DataSpec, *, device: torch.devi
             score_fn=score_fn(config),
         ),
         turns="D" * config.n_critic + "G",
+        batch_norm=config.batch_norm,
     )
 
 
@@ -138,6 +139,7 @@ def build_cyclegan(config: CycleGANSettings, spec: DataSpec, *, device: torch.de
             score_fn=score_fn(config),
         ),
         turns="D" * config.n_critic + "G",
+        batch_norm=config.batch_norm,
     )
 
 

@@ -243,6 +243,25 @@ class Checkpoints:
             shutil.rmtree(path, ignore_errors=True)
 
 
+class NoCheckpoints(Checkpoints):
+    """Those of a run that another process leads, which saves them: there are none here."""
+
+    def seen(self) -> list[int]:
+        """None."""
+        return []
+
+    def save(
+        self,
+        snapshot: Snapshot,
+        *,
+        seen: int,
+        score: float | None = None,
+        healthy: bool = False,
+    ) -> Path:
+        """Write nothing."""
+        return self.path(seen)
+
+
 def read(path: Path) -> Snapshot:
     """Read a checkpoint and hold it against its manifest.
 

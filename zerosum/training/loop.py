@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import errno
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from zerosum.errors import UserError
+from zerosum.game.core import Game
+from zerosum.training import distributed
 from zerosum.training.checkpoint import Snapshot
 from zerosum.training.early_stopping import best_record, collapse, score_of, stalled, verdict_of
 from zerosum.training.interfaces import Callback, Evaluation, Loader
@@ -169,11 +174,16 @@ class Loop:
                 clock.look()
 
             lost = self.callback.lost_output()
-            if flag.signal_number is not None:
+            # One process that leaves alone would keep the others waiting: all leave, or none.
+            signal_number, failure = distributed.largest(
+                flag.signal_number or 0, 0 if lost is None else lost.errno or errno.EIO
+            )
+            if signal_number:
                 clock.note()
-                raise Interrupted(flag.signal_number, self._stop())
-            if lost is not None:
+                raise Interrupted(signal_number, self._stop())
+            if failure:
                 clock.note()
+                lost = lost or OSError(failure, os.strerror(failure))
                 why = f", because standard output takes no more ({lost.strerror})"
                 raise OutputLost(lost, self._stop(why))
 
@@ -226,6 +236,7 @@ class Loop:
         if evaluated:
             self._require_finite_state(self.state.snapshot())
             record |= self.evaluate(self.history).record()
+        record = distributed.from_first(record)
         with self.directory.storage_failures():
             log_bytes = self.directory.append_log(record)
         self.history = self.history.followed_by(record)
@@ -285,6 +296,11 @@ class Loop:
             return
         snapshot = self.state.snapshot()
         self._require_finite_state(snapshot)
+        if distributed.world() > 1:
+            distributed.require_alike(
+                {"the sum of the weights": sum_of_weights(self.state.game)},
+                "They have computed otherwise: expected processors, or GPUs, of one kind.",
+            )
         with self.directory.storage_failures():
             self.directory.checkpoints.save(
                 snapshot, seen=progress.seen, score=score, healthy=healthy
@@ -325,6 +341,12 @@ class Loop:
             f"Training diverged: {what}. {kept} Nothing later was saved. A lower learning rate "
             "helps most often; another --seed tells whether it was chance."
         )
+
+
+def sum_of_weights(game: Game) -> str:
+    """The sum of all weights of G and D, to the last bit."""
+    sums = [p.detach().double().sum() for player in (game.G, game.D) for p in player.parameters]
+    return float(torch.stack(sums).sum()).hex()
 
 
 def losses(means: Mapping[str, float]) -> dict[str, float]:

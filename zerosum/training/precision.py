@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from zerosum.errors import UserError
 from zerosum.game.core import Batch, Game
 from zerosum.hardware import device_identity
 from zerosum.metrics.cache import content_key, read_json, write_json
@@ -156,7 +157,7 @@ def products_of(outline: Game, batch: Batch) -> Counter[Product]:
         batch: a mini-batch of the run's size, there too.
     """
     with own_randomness(torch.device("cpu")), Listener() as listener:
-        part = next(batch.split(outline.parts))
+        part = batch.rows(0, -(-len(batch) // outline.parts))
         for turn in outline.turns:
             # What that device cannot do, such as leaving autocast for a gradient penalty or reading
             # a value in a user's net, ends a turn early: the nets have mostly been through by then.
@@ -189,6 +190,23 @@ def measure(products: Mapping[Product, int], device: torch.device) -> float:
             if perf_counter() > start + SECONDS:  # the heaviest have been measured
                 break
     return seconds[0] / seconds[1]
+
+
+@contextmanager
+def arithmetic_in(precision: str, device: torch.device) -> Iterator[None]:
+    """Let what is made and drawn inside be in float64 where the precision is fp64.
+
+    Raises:
+        UserError: the device has no float64.
+    """
+    if precision == "fp64" and device.type == "mps":
+        raise UserError("--precision fp64: received the device mps, expected cpu or cuda.")
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64 if precision == "fp64" else before)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from PIL import Image
 
 from zerosum.errors import UserError, did_you_mean
 from zerosum.files import WRITING, cannot_write, write_whole
-from zerosum.training.checkpoint import Checkpoints, to_json
+from zerosum.training.checkpoint import Checkpoints, NoCheckpoints, to_json
 from zerosum.training.log import History, read_log
 
 RUNS = Path("runs")
@@ -287,6 +287,24 @@ class RunDirectory:
                 "folder with --out."
             ) from None
         return file
+
+
+class Elsewhere(RunDirectory):
+    """The run directory of a training that another process leads: nothing is read or written."""
+
+    def __init__(self, path: Path | str, history: History) -> None:
+        """Take what the other process has found in the log."""
+        super().__init__(path)
+        self.checkpoints = NoCheckpoints(self.checkpoints.directory)
+        self._history = history
+
+    def append_log(self, record: Mapping[str, Any]) -> int:
+        """Write nothing."""
+        return 0
+
+    def history(self) -> History:
+        """The log as it was read by the process that leads."""
+        return self._history
 
 
 def find_run(path: Path | str) -> Path:

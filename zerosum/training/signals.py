@@ -59,7 +59,7 @@ def stop_flag() -> Iterator[StopFlag]:
     def raise_flag(number: int, frame: FrameType | None) -> None:
         flag.signal_number = number
         restore()
-        if number == signal.SIGINT:
+        if number == signal.SIGINT and os.environ.get("RANK", "0") == "0":
             # Not by print: the signal may have come in the middle of one.
             with suppress(OSError):
                 os.write(STANDARD_ERROR, ANSWER)

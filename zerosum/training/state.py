@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from zerosum.errors import UserError
 from zerosum.game.core import Game, Player
+from zerosum.training import distributed
 from zerosum.training.checkpoint import Snapshot
 from zerosum.training.ema import EMA
 from zerosum.training.step_stats import StepStats
@@ -102,12 +103,31 @@ class State:
             ) from None
 
 
+def spread(state: State) -> None:
+    """Give all processes the state that the first one has."""
+    if distributed.world() == 1:
+        return
+    own = state.snapshot()
+    forms = {name: (tensor.shape, tensor.dtype) for name, tensor in own.tensors.items()}
+    forms, facts = distributed.from_first((forms, own.facts))
+    leads = distributed.rank() == 0
+    tensors = {
+        name: distributed.tensor_from_first(
+            own.tensors[name] if leads else torch.empty(shape, dtype=dtype)
+        )
+        for name, (shape, dtype) in forms.items()
+    }
+    if not leads:
+        state.restore(Snapshot(tensors, facts))
+
+
 def circumstances(device: torch.device) -> dict[str, str | int]:
     """What exactness depends on besides the state: a resumed run is told when it differs."""
     return {
         "torch": torch.__version__,
         "device": device.type,
         "threads": torch.get_num_threads(),
+        "processes": distributed.world(),
     }
 
 
