@@ -15,8 +15,19 @@ WRITING = ".writing"
 
 
 def cache_folder() -> Path:
-    """Where what was downloaded or computed once is kept: ZEROSUM_CACHE, or ~/.cache/zerosum."""
-    return Path(os.environ.get("ZEROSUM_CACHE") or "~/.cache/zerosum").expanduser()
+    """Where what was downloaded or computed once is kept: ZEROSUM_CACHE, or ~/.cache/zerosum.
+
+    Without a home, as in some containers, nothing is kept: what has to be says why.
+    """
+    chosen = os.environ.get("ZEROSUM_CACHE")
+    try:
+        return Path(chosen or "~/.cache/zerosum").expanduser()
+    except RuntimeError:
+        return Path(chosen or NO_HOME).absolute()
+
+
+NO_HOME = "/nonexistent/.cache/zerosum"
+"""In a folder that by custom is never there."""
 
 
 def write_whole(path: Path, data: bytes | str, *, durable: bool = False) -> None:

@@ -69,7 +69,7 @@ def test_what_cannot_be_decoded_is_skipped_and_named(paint):
         "5-pipe.png",
     ]
     assert images.skipped[0] == "2-empty.png: the file is empty"
-    assert images.skipped[3] == "5-pipe.png: not a regular file"
+    assert images.skipped[3] == "5-pipe.png: it is a named pipe and no file"
 
 
 def test_labels_stay_with_their_images_when_some_are_skipped(paint):

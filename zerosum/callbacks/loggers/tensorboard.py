@@ -16,6 +16,7 @@ from typing import Any
 from PIL import Image
 
 from zerosum.callbacks.loggers import Entry, Sent
+from zerosum.reading import read_bytes
 
 
 class TensorBoardLogger:
@@ -74,7 +75,7 @@ def as_image(path: Path) -> Any:
     with Image.open(path) as image:
         width, height = image.size
         channels = len(image.getbands())
-    content = path.read_bytes()
+    content = read_bytes(path)
     return Summary.Image(
         height=height, width=width, colorspace=channels, encoded_image_string=content
     )
