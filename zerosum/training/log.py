@@ -6,7 +6,6 @@ being written, or was cut short by a kill and is written again.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+
+from zerosum.reading import parse_json, read_bytes
 
 Point = tuple[float, float]
 """An epoch, counted from 1 and whole but for ticks inside of one, and a value there."""
@@ -120,9 +121,9 @@ def read_log(path: Path) -> History:
         return History()
     by_seen: dict[int, dict[str, Any]] = {}
     damaged = 0
-    for line in path.read_bytes().split(b"\n")[:-1]:
+    for line in read_bytes(path).split(b"\n")[:-1]:
         try:
-            record = json.loads(line)
+            record = parse_json(line)
             seen = whole(record["seen"])
             if not is_number(record["epoch"]):
                 raise ValueError("no epoch")
