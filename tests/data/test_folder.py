@@ -8,6 +8,7 @@ from zerosum.data import gather, load
 from zerosum.data.decode import Format
 from zerosum.data.folder import load_folder
 from zerosum.errors import UserError
+from zerosum.reading import open_file
 
 
 def levels(images):
@@ -128,14 +129,13 @@ def test_a_folder_that_cannot_be_listed_is_an_error(paint, monkeypatch):
 
 def test_a_file_that_cannot_be_opened_is_skipped(paint, monkeypatch):
     folder = paint("1.png", "2.png")
-    original = type(folder).read_bytes
 
     def refuse(path):
         if path.name == "2.png":
             raise PermissionError(13, "Permission denied", str(path))
-        return original(path)
+        return open_file(path)
 
-    monkeypatch.setattr(type(folder), "read_bytes", refuse)
+    monkeypatch.setattr("zerosum.data.folder.open_file", refuse)
     assert load(folder).skipped == ("2.png: Permission denied",)
 
 

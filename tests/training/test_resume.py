@@ -478,6 +478,16 @@ class TestFresh:
         train_tiny(tmp_path / "new", fresh=True)
         assert outcome(tmp_path / "new") == whole
 
+    def test_a_kill_amid_the_checkpoints_leaves_what_begins_anew(
+        self, train_tiny, run, whole, monkeypatch
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(shutil, "rmtree", crash)
+            with pytest.raises(Crash):
+                train_tiny(run.path, fresh=True)
+        train_tiny(run.path)
+        assert outcome(run.path) == whole
+
     def test_mends_a_damaged_config(self, train_tiny, run, whole):
         run.directory.config_path.write_bytes(b"{")
         with pytest.raises(UserError, match="--fresh"):

@@ -98,7 +98,7 @@ class Checkpoints:
         target = self.path(seen)
         temporary = self.directory / f"{TEMPORARY}{seen}-{os.getpid()}"
         self.directory.mkdir(parents=True, exist_ok=True)
-        self._sweep_temporaries()
+        self.sweep()
         temporary.mkdir()
         try:
             files = {
@@ -120,7 +120,7 @@ class Checkpoints:
             temporary.rename(target)
             flush_folder(self.directory)
         finally:
-            self._sweep_temporaries()
+            self.sweep()
         self._sweep(newest=seen)
         return target
 
@@ -238,9 +238,10 @@ class Checkpoints:
                 # Renamed first, so that a kill half-way leaves no checkpoint with files missing.
                 doomed = self.directory / f"{TEMPORARY}swept-{seen}"
                 self.path(seen).rename(doomed)
-        self._sweep_temporaries()
+        self.sweep()
 
-    def _sweep_temporaries(self) -> None:
+    def sweep(self) -> None:
+        """Remove what was not written, or not removed, to its end."""
         for path in self.directory.glob(f"{TEMPORARY}*"):
             shutil.rmtree(path, ignore_errors=True)
 

@@ -127,7 +127,7 @@ def read_log(path: Path) -> History:
             seen = whole(record["seen"])
             if not is_number(record["epoch"]):
                 raise ValueError("no epoch")
-            by_seen[seen] = modern(record)
+            by_seen[seen] = require_form(modern(record))
         except (ValueError, KeyError, TypeError):
             damaged += 1
     return History(tuple(by_seen[seen] for seen in sorted(by_seen)), damaged)
@@ -143,6 +143,25 @@ def modern(record: dict[str, Any]) -> dict[str, Any]:
         if "figure" in signals:
             signals["metric"] = signals.pop("figure")
         health["signals"] = signals
+    return record
+
+
+def require_form(record: dict[str, Any]) -> dict[str, Any]:
+    """Insist on what early stopping, the best checkpoint and `compare` read of a record.
+
+    Raises:
+        ValueError: it is of another form.
+    """
+    metrics, health = record.get("metrics", {}), record.get("health", {"verdict": ""})
+    if not isinstance(metrics, dict) or not all(map(is_number, metrics.values())):
+        raise ValueError("its metrics are no numbers by name")
+    if not isinstance(health, dict) or not isinstance(health.get("verdict"), str):
+        raise ValueError("its health has no verdict")
+    if not isinstance(health.get("why", ""), str) or not isinstance(
+        health.get("signals", {}), dict
+    ):
+        raise ValueError("its health is of another form")
+    whole(record.get("restarts", 0))
     return record
 
 

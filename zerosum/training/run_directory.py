@@ -20,8 +20,8 @@ from typing import IO, Any
 
 from PIL import Image
 
-from zerosum.errors import UserError, did_you_mean
-from zerosum.files import WRITING, cannot_write, write_whole
+from zerosum.errors import UserError, did_you_mean, shown
+from zerosum.files import WRITING, cannot_write, sweep, temporary_path, write_whole
 from zerosum.reading import expanded, open_file, read_bytes, read_json
 from zerosum.training.checkpoint import (
     Checkpoints,
@@ -31,6 +31,7 @@ from zerosum.training.checkpoint import (
     to_json,
 )
 from zerosum.training.log import History, read_log
+from zerosum.training.saved_config import require_form
 
 RUNS = Path("runs")
 """Where runs lie when the user does not say, each in a folder of its own."""
@@ -156,8 +157,12 @@ class RunDirectory:
             UserError: they cannot be removed.
         """
         try:
-            folders = [self.path / name for name in FOLDERS_OF_LOGGERS]
-            for folder in [self.checkpoints.directory, *folders]:
+            # Renamed first: what a kill leaves of them would be a run without a whole checkpoint.
+            if self.checkpoints.directory.is_dir():
+                doomed = temporary_path(self.checkpoints.directory)
+                self.checkpoints.directory.rename(doomed)
+                shutil.rmtree(doomed)
+            for folder in (self.path / name for name in FOLDERS_OF_LOGGERS):
                 if folder.is_dir():
                     shutil.rmtree(folder)
             files = [
@@ -172,11 +177,16 @@ class RunDirectory:
                 self.progress_path,
                 *self.pictures(),
             ]
-            files += self.path.glob(f".*{WRITING}")  # of what a kill interrupted
             for path in [*files, self.config_path]:
                 path.unlink(missing_ok=True)
+            self.sweep()
         except OSError as error:
             raise cannot_write(self.path, error, CHOOSE_ANOTHER) from None
+
+    def sweep(self) -> None:
+        """Remove what a kill has left half written, or half removed; for who has the lock."""
+        sweep(self.path)
+        self.checkpoints.sweep()
 
     def discard(self) -> list[str]:
         """Remove the run, and its folder if nothing else is in it.
@@ -395,10 +405,15 @@ def read_config_file(path: Path) -> dict[str, Any]:
         ) from None
     if found != FORMAT:
         raise UserError(
-            f"The run '{path.parent}' has format {found}, and this zerosum reads format {FORMAT}. "
-            "Upgrade zerosum, or choose another --out."
+            f"The run '{path.parent}' has format {shown(found)}, and this zerosum reads format "
+            f"{FORMAT}. Upgrade zerosum, or choose another --out."
         )
-    return dict(config)
+    try:
+        return require_form(config)
+    except ValueError as error:
+        raise UserError(
+            f"The run's '{path}' is not as train writes it: {error}. Restore that file from a copy."
+        ) from None
 
 
 def no_run_here(path: Path) -> str:
