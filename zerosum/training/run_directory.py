@@ -213,7 +213,7 @@ class RunDirectory:
         try:
             import fcntl
 
-            with (self.path / LOCK).open() as file:
+            with os.fdopen(os.open(self.path / LOCK, os.O_RDONLY | os.O_NONBLOCK)) as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
@@ -348,7 +348,8 @@ class RunDirectory:
         except ImportError:  # Windows: two trainings of one run are the user's to avoid.
             return nullcontext()
         try:
-            file: IO[str] = (self.path / LOCK).open("w")
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK  # a pipe is an error
+            file: IO[str] = os.fdopen(os.open(self.path / LOCK, flags, 0o666), "w")
         except OSError as error:
             raise cannot_write(self.path, error, CHOOSE_ANOTHER) from None
         try:
