@@ -9,7 +9,6 @@ from zerosum.errors import (
     UserError,
     and_more,
     did_you_mean,
-    path_like,
     pip_install,
     unknown_name,
     visible,
@@ -85,8 +84,3 @@ def test_what_is_written_out_can_be_printed_anywhere(text):
     assert visible(written) == written
     assert written.encode("utf-8").decode() == written
     assert "\x1b" not in written
-
-
-def test_a_path_has_no_nul():
-    with pytest.raises(UserError, match=r"received 'a\\x00b', expected a path, which has no NUL"):
-        path_like("The run", "a\0b", "a path")

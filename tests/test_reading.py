@@ -82,6 +82,14 @@ class TestJson:
 
 
 class TestHomes:
+    def test_a_path_has_no_nul(self, train_tiny):
+        with pytest.raises(
+            UserError, match=r"The path 'a\\x00b' cannot be read: no path has a NUL"
+        ):
+            expanded("a\0b")
+        with pytest.raises(UserError, match="no path has a NUL"):
+            train_tiny("a\0b")
+
     def test_the_users_own(self, monkeypatch, tmp_path):
         monkeypatch.setenv("HOME", str(tmp_path))
         assert expanded("~/runs") == tmp_path / "runs"

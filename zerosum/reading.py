@@ -107,8 +107,10 @@ def expanded(path: Path | str) -> Path:
     """A path with the user's home in place of its "~".
 
     Raises:
-        UserError: nobody knows that home.
+        UserError: nobody knows that home; or no system has such a path.
     """
+    if "\0" in str(path):
+        raise UserError(f"The path {str(path)!r} cannot be read: no path has a NUL in it.")
     try:
         return Path(path).expanduser()
     except RuntimeError:
