@@ -46,7 +46,7 @@ def test_where_nobody_knows_nothing_is_refused():
 def test_nets_too_large_are_refused_before_a_run_is_touched(train_tiny, run):
     before = sorted(path.name for path in run.path.rglob("*"))
     with pytest.raises(UserError, match=r"weights of G and D at this size would .*narrower nets"):
-        train_tiny(run.path, hidden=(10**8,), fresh=True)
+        train_tiny(run.path, hidden=(2**20, 2**20), fresh=True)
     assert sorted(path.name for path in run.path.rglob("*")) == before
 
 
