@@ -3,6 +3,7 @@
 # make play                       opens that GAN in the browser (RUN=runs/… for another)
 # make test                       sets up and runs the tests, one process a core
 # make test ARGS="-m 'not slow'"  leaves out those that take seconds
+# make attack                     sets up and damages every file of a run in every way
 # make lint                       sets up and checks style and types
 # make browsers                   installs what the tests of pages need: browsers, node, packages
 # make docs                       sets up and builds the docs site into build/site
@@ -20,7 +21,7 @@ SETTING_UP = "Setting up in $(VENV), once: a minute with a fast network, of whic
 (200 MB for a CPU; with pip's default on Linux, the CUDA build, several GB and longer)."
 SETUP_FILES := pyproject.toml constraints.txt zerosum/_version.py
 
-.PHONY: train play test lint browsers docs verify-hashes audit release clean
+.PHONY: train play test attack lint browsers docs verify-hashes audit release clean
 
 train: $(VENV)/.runs
 	@echo "Training. The default takes about eleven minutes on two fast cores; Ctrl-C saves and stops."
@@ -31,6 +32,10 @@ play: $(VENV)/.runs
 
 test: $(VENV)/.develops
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
+
+attack: $(VENV)/.develops
+	OMP_NUM_THREADS=1 $(BIN)/python tests/attack/corruption.py $(ARGS)
+	$(BIN)/python tests/attack/bombs.py
 
 browsers:
 	@if which chromium firefox-esr node npm >/dev/null; then :; elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zerosum import errors
-from zerosum.errors import UserError, and_more, did_you_mean, pip_install, unknown_name
+from zerosum.errors import (
+    UserError,
+    and_more,
+    did_you_mean,
+    pip_install,
+    unknown_name,
+    visible,
+)
 
 KNOWN = ("hinge", "vanilla", "wgan", "wgan-gp")
 
@@ -29,7 +36,7 @@ def test_nothing_is_suggested_where_nothing_is_close():
 @given(st.text(max_size=20))
 def test_every_valid_name_is_listed_whatever_was_received(received):
     message = str(unknown_name("recipe", received, KNOWN))
-    assert message.startswith(f"There is no recipe '{received}'.")
+    assert message.startswith(f"There is no recipe '{visible(received)}'.")
     assert message.endswith("Valid names: hinge, vanilla, wgan, wgan-gp.")
 
 
@@ -60,3 +67,20 @@ def test_pip_is_that_of_this_python(monkeypatch):
     assert pip_install("hub") == f"{sys.executable} -m pip install 'zerosum[hub]'"
     monkeypatch.setattr(errors.shutil, "which", lambda name: f"{sys.prefix}/bin/pip")
     assert pip_install("hub") == "pip install 'zerosum[hub]'"
+
+
+HOSTILE = "cat\x1b[2J\x1b]0;owned\x07\r\u202egnp.exe\x9b31m"
+
+
+def test_what_would_move_the_cursor_or_turn_the_line_is_written_out():
+    assert visible(HOSTILE) == (r"cat\x1b[2J\x1b]0;owned\x07\r\u202egnp.exe\x9b31m")
+    assert str(UserError(HOSTILE)) == visible(HOSTILE)
+    assert visible("Größe 64×64 — 猫\n\tright\u200d") == "Größe 64×64 — 猫\n\tright\u200d"
+
+
+@given(st.text())
+def test_what_is_written_out_can_be_printed_anywhere(text):
+    written = visible(text)
+    assert visible(written) == written
+    assert written.encode("utf-8").decode() == written
+    assert "\x1b" not in written

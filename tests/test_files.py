@@ -1,10 +1,13 @@
 import errno
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from zerosum.errors import UserError
-from zerosum.files import cache_folder, cannot_write, write_whole
+from zerosum.files import cache_folder, cannot_write, sweep, write_whole
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -59,3 +62,28 @@ def test_the_cache_is_where_the_environment_says(tmp_path, monkeypatch):
     assert cache_folder() == tmp_path / "elsewhere"
     monkeypatch.setenv("ZEROSUM_CACHE", "")
     assert cache_folder() == tmp_path / ".cache" / "zerosum"
+
+
+def test_without_a_home_there_is_no_cache(monkeypatch):
+    def unknown(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", unknown)
+    monkeypatch.delenv("ZEROSUM_CACHE", raising=False)
+    assert not cache_folder().exists()
+    assert cache_folder().is_absolute()
+
+
+def test_what_a_writer_that_is_gone_has_left_is_swept(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    kept = [f".page.html.{os.getppid()}.writing", "page.html", ".hidden", "writing"]
+    swept = [f".page.html.{gone.pid}.writing", f".own.{os.getpid()}.writing", ".odd.writing"]
+    for name in kept + swept:
+        (tmp_path / name).touch()
+    doomed = tmp_path / f".checkpoints.{gone.pid}.writing" / "100"
+    doomed.mkdir(parents=True)
+    (doomed / "state.json").touch()
+    (tmp_path / ".link.0.writing").symlink_to(tmp_path / "page.html")
+    sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)

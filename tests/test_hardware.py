@@ -8,6 +8,7 @@ from zerosum import hardware, recipes
 from zerosum.data import load
 from zerosum.errors import UserError
 from zerosum.hardware import (
+    address_space_left,
     available_devices,
     cgroup_memory,
     cgroup_quota,
@@ -45,7 +46,7 @@ def test_where_nobody_knows_nothing_is_refused():
 def test_nets_too_large_are_refused_before_a_run_is_touched(train_tiny, run):
     before = sorted(path.name for path in run.path.rglob("*"))
     with pytest.raises(UserError, match=r"weights of G and D at this size would .*narrower nets"):
-        train_tiny(run.path, hidden=(10**8,), fresh=True)
+        train_tiny(run.path, hidden=(2**20, 2**20), fresh=True)
     assert sorted(path.name for path in run.path.rglob("*")) == before
 
 
@@ -255,3 +256,14 @@ def test_a_container_may_have_less_memory_than_its_machine(tmp_path, content, ex
         path.write_text(content)
     assert cgroup_memory(path) == expected
     assert memory_bytes() <= cgroup_memory()
+
+
+def test_a_limit_on_the_address_space_counts_as_the_memory(monkeypatch):
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (resource.RLIM_INFINITY,) * 2)
+    assert address_space_left() is None
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (2**45, 2**45))
+    assert 0 < address_space_left() < 2**45
+    assert 0 < memory_bytes() < 2**45
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (2**20, 2**20))
+    assert address_space_left() == memory_bytes() == 1  # it is taken already

@@ -26,6 +26,7 @@ FLOORS = (
     "report",
     *("export", "evaluation", "tasks", "callbacks", "inference", "plots", "pages", "recipes"),
     *("training", "metrics", "game", "nets", "data", "config", "hardware", "files", "streams"),
+    "reading",
     *("seeds", "errors", "_version"),
 )
 """Everything right under the package, from the roof down. A room may import what is below it."""

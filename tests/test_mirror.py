@@ -34,6 +34,8 @@ WITHOUT_A_TEST = {
     "tasks/tasks": "what a task is; tests/tasks/ tests each of them",
 }
 WITHOUT_A_MODULE = {
+    "attack/bombs": "what strangers pack, against bounds of memory and time",
+    "attack/corruption": "every file of a run damaged, and every command",
     "browser/hostile_pages": "all pages with hostile names, in real browsers",
     "browser/play_pages": "the pages of export/playground.py, in real browsers",
     "cuda": "everything on a GPU",

@@ -49,6 +49,14 @@ class TestAGuardedStream:
         assert guard.failure is None
         assert not guard.isatty()
 
+    @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+    def test_writes_out_what_its_encoding_has_not(self, encoding):
+        raw = io.BytesIO()
+        guard = GuardedStream(io.TextIOWrapper(raw, encoding, newline=""))
+        print("64×64 猫", file=guard, flush=True)
+        assert guard.failure is None
+        assert raw.getvalue().decode(encoding) in ("64×64 \\u732b\n", "64\\xd764 \\u732b\n")
+
     @pytest.mark.parametrize("method", ["write", "flush"])
     def test_remembers_the_first_failure_and_writes_no_more(self, method):
         stream = Broken(errno.ENOSPC)

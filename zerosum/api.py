@@ -457,6 +457,7 @@ def train_config(
         started_from = fit.record if fit else started_as_recorded(start, saved or {})
         directory.claim()
         with directory.locked():  # before anything in it is read, changed or removed
+            directory.sweep()
             if fresh:
                 directory.remove()
             config = settle_precision(recipe, config, images, directory, device, callback)

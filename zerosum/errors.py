@@ -8,12 +8,27 @@ from __future__ import annotations
 import difflib
 import operator
 import os
+import re
 import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+
+def visible(text: str) -> str:
+    """Write out what of a stranger's text would move a terminal's cursor, or turn its lines.
+
+    Line breaks and tabs stay.
+    """
+    return HIDDEN.sub(lambda found: ascii(found.group())[1:-1], text)
+
+
+HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Control characters, of the direction of writing too, and what no output can encode."""
 
 
 class UserError(ValueError):
@@ -24,6 +39,9 @@ class UserError(ValueError):
     """
 
     exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__(visible(message))
 
 
 def unknown_name(kind: str, received: str, known: Iterable[str]) -> UserError:

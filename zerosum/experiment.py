@@ -49,7 +49,7 @@ from zerosum.training.ema import EMA
 from zerosum.training.interfaces import Callback, Callbacks, Evaluation
 from zerosum.training.log import History
 from zerosum.training.loop import Loop, OutputLost, Schedule, TrainingDiverged
-from zerosum.training.resume import require_same_run, restore_newest
+from zerosum.training.resume import check_log, cut_log, require_same_run, restore_newest
 from zerosum.training.run_directory import Elsewhere, RunDirectory
 from zerosum.training.signals import Interrupted
 from zerosum.training.state import Progress, State, spread
@@ -157,11 +157,12 @@ def run_loop(
         callback=callback,
     )
     progress = state.progress
+    check_log(state, directory, callback)
     if progress.seen < budget:
         supervisor.settle()
     if progress.seen < budget:  # or the log is whole, even if it ends between two ticks
         with directory.storage_failures():
-            directory.cut_log(progress.log_bytes)
+            cut_log(state, directory)
             forget_score(state, directory)
     history = directory.history()
     if history.damaged:

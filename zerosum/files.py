@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,8 +16,19 @@ WRITING = ".writing"
 
 
 def cache_folder() -> Path:
-    """Where what was downloaded or computed once is kept: ZEROSUM_CACHE, or ~/.cache/zerosum."""
-    return Path(os.environ.get("ZEROSUM_CACHE") or "~/.cache/zerosum").expanduser()
+    """Where what was downloaded or computed once is kept: ZEROSUM_CACHE, or ~/.cache/zerosum.
+
+    Without a home, as in some containers, nothing is kept: what has to be says why.
+    """
+    chosen = os.environ.get("ZEROSUM_CACHE")
+    try:
+        return Path(chosen or "~/.cache/zerosum").expanduser()
+    except RuntimeError:
+        return Path(chosen or NO_HOME).absolute()
+
+
+NO_HOME = f"{os.devnull}/zerosum"
+"""Where nothing is, and nobody can make a folder."""
 
 
 def write_whole(path: Path, data: bytes | str, *, durable: bool = False) -> None:
@@ -49,7 +61,7 @@ def whole_file(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
         OSError: it cannot be written.
     """
     # Two processes may write the same file; each then has a temporary one of its own.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{WRITING}")
+    temporary = temporary_path(path)
     try:
         with temporary.open("wb") as file:
             yield file
@@ -59,6 +71,39 @@ def whole_file(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_path(path: Path) -> Path:
+    """The name that something has while this process makes, or removes, it."""
+    return path.with_name(f".{path.name}.{os.getpid()}{WRITING}")
+
+
+def sweep(folder: Path) -> None:
+    """Remove what processes that are gone have left half written, or half removed, in a folder."""
+    for path in folder.glob(f".*{WRITING}"):
+        maker = path.name.removesuffix(WRITING).rpartition(".")[2]
+        if is_at_work(maker):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
+
+
+def is_at_work(process: str) -> bool:
+    """Whether there is another process of this number."""
+    if not process.isdecimal() or int(process) in (0, os.getpid()):
+        return False
+    if os.name == "nt":  # where asking would end it
+        return True
+    try:
+        os.kill(int(process), 0)
+    except PermissionError:  # somebody else's
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def flush_folder(path: Path) -> None:

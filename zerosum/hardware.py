@@ -135,10 +135,14 @@ def processor_facts(path: Path = Path("/proc/cpuinfo")) -> dict[str, str]:
 
 
 def memory_bytes() -> int | None:
-    """The machine's memory, or what its container may use of it, where the system tells."""
+    """The memory that this process may take, where the system tells.
+
+    It is the machine's, or its container's where that has less, or what `ulimit -v` leaves.
+    """
     if not hasattr(os, "sysconf"):
         return None
-    return min(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), cgroup_memory())
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(machine, cgroup_memory(), address_space_left() or machine)
 
 
 def cgroup_memory(path: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
@@ -149,6 +153,22 @@ def cgroup_memory(path: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
         return unlimited if limit == "max" else int(limit)
     except (OSError, ValueError):
         return unlimited
+
+
+def address_space_left(path: Path = Path("/proc/self/statm")) -> int | None:
+    """What a limit on this process's address space leaves, or None where there is no limit."""
+    if os.name == "nt":
+        return None
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft == resource.RLIM_INFINITY:
+        return None
+    try:
+        taken = int(path.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        taken = 0
+    return max(1, soft - taken)
 
 
 def require_memory(needed: float, *, memory: int | None, what: str, advice: str = SMALLER) -> None:

@@ -39,6 +39,9 @@ class GuardedStream:
         if self.failure is None:
             try:
                 return self._stream.write(text)
+            except UnicodeEncodeError as error:  # an encoding such as ASCII, which has few letters
+                written = text.encode(error.encoding, "backslashreplace").decode(error.encoding)
+                return self.write(written)
             except OSError as error:
                 self.failure = error
         return len(text)

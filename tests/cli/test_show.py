@@ -14,3 +14,13 @@ def test_a_new_name_is_told_on_standard_error(capsys):
     shown, said = capsys.readouterr()
     assert shown == ""
     assert "--raw is now called --no-ema" in said
+
+
+def test_names_in_a_table_do_nothing_to_a_terminal(capsys):
+    made = table("name", "what it is")
+    made.add_row("\x1b[2Jcat", "\u202eold")
+    show(made)
+    printed = capsys.readouterr().out
+    assert r"\x1b[2Jcat" in printed
+    assert r"\u202eold" in printed
+    assert "\x1b" not in printed

@@ -1,5 +1,7 @@
 import io
+import os
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -162,3 +164,90 @@ def test_strict_holds_for_archives(tmp_path):
     path = pack(tmp_path / "some.zip", {"1.png": png(), "2.png": b"hello"})
     with pytest.raises(UserError, match=r"1 of the 2 images in .*some\.zip cannot be decoded: 2\."):
         load(path, strict=True)
+
+
+class TestBombs:
+    """What unpacks to far more than it says, or than anybody needs."""
+
+    ZEROS = 30 * 2**20
+
+    @pytest.fixture
+    def peak(self):
+        """What Python has allocated at most since then, in bytes."""
+        tracemalloc.start()
+        yield lambda: tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+
+    @pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+    def test_a_zip_member_is_unpacked_up_to_its_claim(self, tmp_path, packing, peak):
+        path = tmp_path / "some.zip"
+        with zipfile.ZipFile(path, "w", packing) as archive:
+            archive.writestr("1.png", png())
+            archive.writestr("bomb.png", bytes(self.ZEROS))
+        claim = self.ZEROS.to_bytes(4, "little")
+        path.write_bytes(path.read_bytes().replace(claim, (1000).to_bytes(4, "little")))
+        tracemalloc.reset_peak()
+        images = load(path)
+        assert peak() < self.ZEROS / 2  # LZMA takes 8 MB for itself
+        assert len(images) == 1
+        assert images.skipped[0].startswith("bomb.png: ")
+
+    @pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+    def test_however_a_zip_is_packed_its_images_are_the_same(self, tmp_path, packing):
+        path = tmp_path / "some.zip"
+        with zipfile.ZipFile(path, "w", packing) as archive:
+            archive.writestr("1.png", png(3))
+        assert load(path).images.unique().tolist() == [3]
+        content = bytearray(path.read_bytes())
+        content[content.index(b"PK\1\2") + 16] ^= 1  # the checksum
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=r"1\.png: "):
+            load(path)
+
+    def test_lzma_that_does_not_end_itself_is_read_too(self, tmp_path):
+        path = tmp_path / "some.zip"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+            archive.writestr("1.png", png(5))
+        content = bytearray(path.read_bytes())
+        for head, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+            assert content[content.index(head) + flags] & 2
+            content[content.index(head) + flags] &= ~2
+        path.write_bytes(content)
+        assert load(path).images.unique().tolist() == [5]
+
+    @pytest.mark.parametrize("kind", ["tar", "tar.gz", "tar.xz"])
+    @pytest.mark.parametrize("header", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
+    def test_a_long_header_of_a_tar_is_refused_unread(self, tmp_path, kind, header, peak):
+        path = tmp_path / f"some.{kind}"
+        compression = {"tar": "w", "tar.gz": "w:gz", "tar.xz": "w:xz"}[kind]
+        with tarfile.open(path, compression) as archive:
+            info = tarfile.TarInfo("././@LongLink")
+            info.type, info.size = header, self.ZEROS
+            archive.addfile(info, io.BytesIO(bytes(self.ZEROS)))
+            info = tarfile.TarInfo("1.png")
+            info.size = len(png())
+            archive.addfile(info, io.BytesIO(png()))
+        tracemalloc.reset_peak()
+        with pytest.raises(
+            UserError, match=r"is damaged.*a header of 31,457,280 bytes, where a name"
+        ) as caught:
+            load(path)
+        assert peak() < self.ZEROS / 2  # LZMA takes 8 MB for itself
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+    def test_a_name_as_long_as_any_is_read(self, tmp_path, form):
+        path = tmp_path / "some.tar"
+        with tarfile.open(path, "w", format=form) as archive:
+            info = tarfile.TarInfo("ä" * 120 + "/" + "1" * 200 + ".png")
+            info.size = len(png())
+            archive.addfile(info, io.BytesIO(png()))
+        assert len(load(path)) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("name", ["some.zip", "some.tar.gz", "some.npz", "some.npy"])
+def test_a_named_pipe_in_an_archives_place_is_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UserError, match="it is a named pipe and no file"):
+        load(tmp_path / name)

@@ -8,6 +8,7 @@ from zerosum.data import gather, load
 from zerosum.data.decode import Format
 from zerosum.data.folder import load_folder
 from zerosum.errors import UserError
+from zerosum.reading import open_file
 
 
 def levels(images):
@@ -69,7 +70,7 @@ def test_what_cannot_be_decoded_is_skipped_and_named(paint):
         "5-pipe.png",
     ]
     assert images.skipped[0] == "2-empty.png: the file is empty"
-    assert images.skipped[3] == "5-pipe.png: not a regular file"
+    assert images.skipped[3] == "5-pipe.png: it is a named pipe and no file"
 
 
 def test_labels_stay_with_their_images_when_some_are_skipped(paint):
@@ -128,14 +129,13 @@ def test_a_folder_that_cannot_be_listed_is_an_error(paint, monkeypatch):
 
 def test_a_file_that_cannot_be_opened_is_skipped(paint, monkeypatch):
     folder = paint("1.png", "2.png")
-    original = type(folder).read_bytes
 
     def refuse(path):
         if path.name == "2.png":
             raise PermissionError(13, "Permission denied", str(path))
-        return original(path)
+        return open_file(path)
 
-    monkeypatch.setattr(type(folder), "read_bytes", refuse)
+    monkeypatch.setattr("zerosum.data.folder.open_file", refuse)
     assert load(folder).skipped == ("2.png: Permission denied",)
 
 

@@ -1,4 +1,5 @@
 import gzip
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -103,3 +104,19 @@ def test_a_compression_bomb_is_not_unpacked_beyond_what_its_header_announces(tmp
 def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         read_idx(tmp_path / "nothing", num_dims=3)
+
+
+def test_memory_is_asked_for_before_it_is_taken(folder, monkeypatch):
+    many = np.zeros((200, 256, 256), np.uint8)
+    path = folder / "train-images-idx3-ubyte"
+    path.write_bytes(gzip.compress(idx(many), 1))
+    monkeypatch.setattr("zerosum.data.idx.memory_bytes", lambda: 10**7)
+    tracemalloc.start()
+    with pytest.raises(UserError, match=r"The 200×256×256 values of .* would take about 0\.0 GiB"):
+        load(folder)
+    assert tracemalloc.get_traced_memory()[1] < 10**7
+    monkeypatch.undo()
+    tracemalloc.reset_peak()
+    assert read_idx(path, num_dims=3).shape == (200, 256, 256)
+    assert tracemalloc.get_traced_memory()[1] < 1.5 * many.size
+    tracemalloc.stop()

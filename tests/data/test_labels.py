@@ -1,6 +1,9 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from zerosum.data import load
 from zerosum.data.labels import index_labels, label_files, read_labels
 from zerosum.errors import UserError
 
@@ -129,3 +132,15 @@ class TestArrays:
     def test_mistakes(self, values, names, said):
         with pytest.raises(UserError, match=said):
             index_labels(values, names=names, source="x")
+
+
+def test_a_number_far_from_all_others_is_one_class_more_and_costs_nothing(tmp_path):
+    labels = np.arange(64) % 3
+    labels[7] = 65_535
+    np.savez(tmp_path / "some.npz", images=np.zeros((64, 8, 8), np.uint8), labels=labels)
+    tracemalloc.start()
+    images = load(tmp_path / "some.npz")
+    assert tracemalloc.get_traced_memory()[1] < 10 * 2**20
+    tracemalloc.stop()
+    assert images.classes == ("0", "1", "2", "65535")
+    assert images.labels.bincount().tolist() == [22, 20, 21, 1]

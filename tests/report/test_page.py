@@ -192,7 +192,7 @@ def test_damage_is_said_and_left_out(make_run):
     directory.data_path.write_text("[]")
     directory.examples_path.write_bytes(b"")
     found = shown(directory)
-    assert "2 damaged lines of the log are left out." in found.text
+    assert "3 damaged lines of the log are left out." in found.text
     assert "epoch 4" in found.text
     assert [image["alt"] for image in found.all("img")] == ["Samples at epoch 4"] * 2
 

@@ -49,7 +49,26 @@ def test_what_is_no_number_is_no_figure():
 
 @pytest.mark.parametrize(
     "damage",
-    ['{"epoch": 5, "se', "\x00\x00", "[]", "3", '{"epoch": "five", "seen": 3}', '{"epoch": 5}'],
+    [
+        *(
+            '{"epoch": 5, "se',
+            "\x00\x00",
+            "[]",
+            "3",
+            '{"epoch": "five", "seen": 3}',
+            '{"epoch": 5}',
+        ),
+        *("[" * 100_000, '{"epoch": 5, "seen": ' + "9" * 5000 + "}"),
+        *('{"epoch": 1' + "0" * 400 + ', "seen": 3}', '{"epoch": NaN, "seen": 3}'),
+        '{"epoch": 5, "seen": 3, "metrics": [1]}',
+        '{"epoch": 5, "seen": 3, "metrics": {"fid": "low"}}',
+        '{"epoch": 5, "seen": 3, "metrics": {"fid": null}}',
+        '{"epoch": 5, "seen": 3, "health": "healthy"}',
+        '{"epoch": 5, "seen": 3, "health": {"verdict": 1}}',
+        '{"epoch": 5, "seen": 3, "health": {"verdict": "healthy", "signals": 1}}',
+        '{"epoch": 5, "seen": 3, "restarts": "two"}',
+    ],
+    ids=lambda damage: damage[:70],
 )
 def test_damaged_lines_are_counted_and_left_out(make_run, damage):
     directory = make_run("run")

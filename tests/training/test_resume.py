@@ -4,6 +4,7 @@ Not nearly: every tensor, log line and picture is the same, bit for bit.
 """
 
 import errno
+import hashlib
 import json
 import os
 import random
@@ -37,7 +38,7 @@ def outcome(path):
     directory = RunDirectory(path)
     newest = directory.checkpoints.path(directory.checkpoints.seen()[-1])
     facts = json.loads((newest / FACTS).read_text())
-    for unlike in ("seconds", "log_bytes"):
+    for unlike in ("seconds", "log_bytes", "log_sha256"):  # the log holds the pace
         facts["progress"].pop(unlike)
     return {
         "tensors": (newest / TENSORS).read_bytes(),
@@ -477,6 +478,16 @@ class TestFresh:
         train_tiny(tmp_path / "new", fresh=True)
         assert outcome(tmp_path / "new") == whole
 
+    def test_a_kill_amid_the_checkpoints_leaves_what_begins_anew(
+        self, train_tiny, run, whole, monkeypatch
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(shutil, "rmtree", crash)
+            with pytest.raises(Crash):
+                train_tiny(run.path, fresh=True)
+        train_tiny(run.path)
+        assert outcome(run.path) == whole
+
     def test_mends_a_damaged_config(self, train_tiny, run, whole):
         run.directory.config_path.write_bytes(b"{")
         with pytest.raises(UserError, match="--fresh"):
@@ -582,3 +593,88 @@ def test_best_means_the_same_in_the_log_and_among_checkpoints(train_tiny, tmp_pa
     logged = [record["metrics"]["distance"] for record in run.log()]
     assert logged == [5, 4, 3]
     assert run.directory.checkpoints.best() == 120
+
+
+def warnings_of(recorder):
+    return [text for text in recorder.notices if text.startswith("WARNING")]
+
+
+class TestALogThatIsNotTheTrainings:
+    def unlike(self, run, kind):
+        log = run.directory.log_path
+        lines = log.read_bytes().splitlines(keepends=True)
+        changed = {
+            "cut": b"".join(lines[:1]),
+            "emptied": b"",
+            "foreign": b"".join(reversed(lines)),
+            "edited": log.read_bytes().replace(b'"seen": 40', b'"seen": 41', 1),
+        }
+        if kind == "gone":
+            log.unlink()
+        else:
+            assert changed[kind] != log.read_bytes()
+            log.write_bytes(changed[kind])
+
+    @pytest.mark.parametrize(
+        ("kind", "said"),
+        [
+            ("cut", "The log ends at 40 images, and the checkpoint at 120 knows "),
+            ("emptied", "The log is gone, and the checkpoint at 120 knows "),
+            ("gone", "The log is gone, and the checkpoint at 120 knows "),
+            ("foreign", "The log up to 120 images is not the one that the training wrote."),
+            ("edited", "The log up to 120 images is not the one that the training wrote."),
+        ],
+    )
+    def test_is_told_once_when_the_run_goes_on_and_known_from_then_on(
+        self, train_tiny, run, new_recorder, kind, said
+    ):
+        assert run.directory.doubt_of_log() is None
+        self.unlike(run, kind)
+        assert run.directory.doubt_of_log().startswith(said)
+        recorder = new_recorder()
+        train_tiny(run.path, epochs=4, callbacks=[recorder])
+        (warning,) = warnings_of(recorder)
+        assert warning.startswith(f"WARNING: {said}")
+        assert "Early stopping, the best checkpoint and compare go by what" in warning
+        again = new_recorder()
+        train_tiny(run.path, epochs=5, callbacks=[again])
+        assert not warnings_of(again)
+        assert run.directory.doubt_of_log() == (
+            "The log was found cut or changed when the run went on at 120 images."
+        )
+
+    def test_one_of_an_older_version_is_believed(self, train_tiny, run, new_recorder):
+        rewrite(run, lambda progress: progress.pop("log_sha256") and progress.pop("log_doubted"))
+        self.unlike(run, "cut")
+        recorder = new_recorder()
+        train_tiny(run.path, epochs=4, callbacks=[recorder])
+        assert not warnings_of(recorder)
+        assert run.directory.doubt_of_log() is None
+
+
+def rewrite(run, change):
+    """Change the progress of the newest checkpoint, as somebody who signs it again."""
+    newest = run.directory.checkpoints.path(run.directory.checkpoints.seen()[-1])
+    facts = json.loads((newest / FACTS).read_text())
+    change(facts["progress"])
+    content = json.dumps(facts).encode()
+    (newest / FACTS).write_bytes(content)
+    manifest = json.loads((newest / MANIFEST).read_text())
+    manifest[FACTS] = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (newest / MANIFEST).write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda progress: progress.update(seen="120"),
+        lambda progress: progress.update(restarts={}),
+        lambda progress: progress.update(stranger=1),
+        lambda progress: progress.update(turns=True),
+        lambda progress: progress.update(log_bytes=None),
+    ],
+)
+def test_a_well_signed_state_of_another_form_is_refused(train_tiny, run, change):
+    rewrite(run, change)
+    with pytest.raises(UserError, match="The checkpoint does not fit this game"):
+        train_tiny(run.path, epochs=4)

@@ -85,6 +85,48 @@ class TestClaim:
             RunDirectory(tmp_path / "run").claim()
 
 
+class TestLeftovers:
+    def test_of_a_kill_are_swept_whatever_the_run_is(self, directory):
+        (directory.path / ".film.gif.999999999.writing").touch()
+        (directory.path / "checkpoints" / ".writing-swept-40").mkdir(parents=True)
+        directory.sweep()
+        assert names(directory.path) == ["checkpoints", "config.json"]
+        assert names(directory.path / "checkpoints") == []
+
+    @pytest.mark.parametrize("step", range(6))
+    def test_of_a_kill_while_it_is_removed_leave_a_run_that_can_begin(
+        self, directory, monkeypatch, step
+    ):
+        for seen in (10, 20):
+            (directory.checkpoints.path(seen)).mkdir(parents=True)
+            (directory.checkpoints.path(seen) / "state.json").touch()
+        directory.append_log({"epoch": 1, "seen": 10})
+        count = 0
+
+        def killed(function):
+            def until(*args, **kwargs):
+                nonlocal count
+                count += 1
+                if count > step:
+                    raise KeyboardInterrupt
+                return function(*args, **kwargs)
+
+            return until
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "unlink", killed(os.unlink))
+            patch.setattr(os, "rmdir", killed(os.rmdir))
+            patch.setattr(Path, "unlink", killed(Path.unlink))
+            with pytest.raises(KeyboardInterrupt):
+                directory.remove()
+        again = RunDirectory(directory.path)
+        again.claim()
+        again.sweep()
+        assert again.checkpoints.seen() == []
+        again.remove()
+        assert names(again.path) == []
+
+
 class TestConfig:
     def test_is_read_as_it_was_written(self, directory):
         assert directory.exists()

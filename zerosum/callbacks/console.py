@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Column
 from rich.text import Text
 
+from zerosum.errors import visible
 from zerosum.streams import TERMINAL_GONE, guarded
 from zerosum.training.interfaces import Callback
 
@@ -103,7 +104,7 @@ class ConsoleCallback(Callback):
 
     def notice(self, text: str) -> None:
         """Print what the person should know; in a terminal wrapped at words, but for commands."""
-        for line in text.splitlines():
+        for line in visible(text).splitlines():
             is_command = line.startswith(("  try ", " " * 12))  # to be copied in one piece
             whole = is_command or not self.console.is_terminal
             self.console.print(line, markup=False, soft_wrap=whole)
@@ -138,7 +139,7 @@ class WarningCallback(Callback):
     def notice(self, text: str) -> None:
         """Print what begins with WARNING."""
         if text.startswith("WARNING"):
-            print(text, file=sys.stderr)
+            print(visible(text), file=sys.stderr)
 
 
 class Bar(Progress):
@@ -191,7 +192,8 @@ def in_time(seconds: float) -> str:
 
 def in_words(health: Mapping[str, Any]) -> str:
     """A verdict, and why."""
-    return f"{health['verdict']}: {health['why']}" if health["why"] else str(health["verdict"])
+    why = health.get("why")
+    return f"{health['verdict']}: {why}" if why else str(health["verdict"])
 
 
 class Pace:

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from zerosum.callbacks.console import Pace, in_clock, in_pace
+from zerosum.reading import read_bytes
 from zerosum.training.interfaces import Callback
 
 REDRAW_SECONDS = 0.5
@@ -75,7 +76,7 @@ class NotebookCallback(Callback):
 
     def picture(self, path: Path) -> None:
         """Show it in the place of the one before."""
-        content = base64.b64encode(path.read_bytes()).decode("ascii")
+        content = base64.b64encode(read_bytes(path)).decode("ascii")
         self._show("picture", {"image/png": content, "text/plain": str(path)})
 
     def notice(self, text: str) -> None:

@@ -40,7 +40,8 @@ from zerosum.cli.sweep import sweep_app
 from zerosum.cli.train import spelled_out, train_app
 from zerosum.cli.translate import translate
 from zerosum.config.base import explain
-from zerosum.errors import UserError
+from zerosum.errors import UserError, visible
+from zerosum.reading import expanded
 from zerosum.streams import guarded_standard_streams
 
 NOT_SAVED = "Interrupted at once: a training goes on from its last checkpoint."
@@ -139,6 +140,7 @@ def output_lost(failure: OSError) -> int:
 def run_guarded(tokens: Sequence[str]) -> int:
     """Run one command line, as `run`, where standard output and error do not fail."""
     try:
+        tokens = [home_in(token) for token in tokens]
         called = app
         if tokens and tokens[0] in OF_RECIPES:
             name, *rest = tokens
@@ -156,11 +158,30 @@ def run_guarded(tokens: Sequence[str]) -> int:
         return complain(f"{text}\nSee 'zerosum --help' and 'zerosum COMMAND --help'.", 2)
     except UserError as error:
         return complain(str(error), error.exit_code)
+    except MemoryError:
+        return complain("The memory is not enough for this. Choose less at once, or less of it.", 1)
+    except OSError as error:
+        if error.filename is None:  # then it is no file of the user's that is meant
+            raise
+        path, reason = os.fsdecode(error.filename), error.strerror
+        return complain(f"'{path}' cannot be used: {reason}. Name another, or mend this one.", 1)
     except KeyboardInterrupt as interrupt:
         trains = tokens[:1] == ["train"] or not tokens
         told = str(interrupt) or (NOT_SAVED if trains else "Interrupted.")
         return complain(told, getattr(interrupt, "exit_code", 130))
     return 0
+
+
+def home_in(token: str) -> str:
+    """Put the user's home into --flag=~/..., where shells leave it to the program.
+
+    Raises:
+        UserError: nobody knows that home.
+    """
+    flag, equals, value = token.partition("=")
+    if not (flag.startswith("--") and value.startswith("~") and "/" in value):
+        return token
+    return f"{flag}{equals}{expanded(value)}"
 
 
 def missing(argument: Argument) -> str:
@@ -180,7 +201,7 @@ def complain(text: str, exit_code: int) -> int:
 
         if not first_to_speak():
             return exit_code
-    print(f"zerosum: {text}", file=sys.stderr)
+    print(f"zerosum: {visible(text)}", file=sys.stderr)
     return exit_code
 
 

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from zerosum.errors import visible
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
+    from rich.segment import Segment
 
 
 def show(table: Any) -> None:
@@ -13,7 +20,21 @@ def show(table: Any) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=160)
-    console.print(table)
+    console.print(Visible(table))
+
+
+class Visible:
+    """What is printed, but for what the names in it could do to a terminal."""
+
+    def __init__(self, renderable: Any) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        from rich.segment import Segment
+
+        for segment in console.render(self._renderable, options):
+            text = segment.text if segment.control else visible(segment.text)
+            yield Segment(text, segment.style, segment.control)
 
 
 def renamed(old: str, new: str) -> bool:

@@ -66,6 +66,8 @@ def on_runs(runs: Sequence[Trained]) -> Iterator[str]:
                 f"WARNING: in the log of '{run.path}' {history.damaged} damaged "
                 f"{'line was' if history.damaged == 1 else 'lines were'} left out."
             )
+        if doubt := run.run.directory.doubt_of_log():
+            yield f"WARNING: '{run.path}': {doubt} Its logged metrics may not be its own."
         if not run.is_whole:
             of = f"{config.images:,} images" if config.images else f"{config.epochs} epochs"
             yield (

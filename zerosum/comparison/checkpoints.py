@@ -23,6 +23,7 @@ from zerosum.hardware import choose_device
 from zerosum.metrics import cache
 from zerosum.metrics.evaluate import versions
 from zerosum.metrics.registry import METRICS
+from zerosum.reading import read_bytes
 from zerosum.training.checkpoint import MANIFEST
 
 
@@ -93,7 +94,7 @@ def metrics_key(
     """
     manifest = run.run.directory.checkpoints.path(checkpoint) / MANIFEST
     try:
-        content = hashlib.sha256(manifest.read_bytes()).hexdigest()
+        content = hashlib.sha256(read_bytes(manifest)).hexdigest()
     except OSError as error:
         raise UserError(f"The checkpoint '{manifest.parent}' is damaged: {error}.") from None
     protocol = agreed_protocol(config, run.run)

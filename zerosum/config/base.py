@@ -69,7 +69,10 @@ def checked_by(parse: Callable[[str], object]) -> AfterValidator:
 
 
 Text = Annotated[str, BeforeValidator(as_text)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**12)]
+Breadth = Annotated[int, Field(ge=1, le=2**20)]
+"""Of a part of a net. Somebody else's settings are believed up to what could ever be trained."""
+MOST_LAYERS = 1000
 Interval = Annotated[int | float, Field(gt=0, allow_inf_nan=False)]
 """In epochs, of which it may be a part."""
 Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
@@ -393,8 +396,9 @@ def read_toml(path: Path) -> dict[str, Any]:
             f"Could not read the config file '{path}': {error.strerror}. Expected a TOML file "
             "with lines such as `epochs = 5`, or the config.json of a run."
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"The config file '{path}' is not valid TOML: {error}.") from None
+    except (ValueError, RecursionError) as error:  # of nesting, and numbers of 5,000 digits
+        reason = "it is nested too deep" if isinstance(error, RecursionError) else error
+        raise UserError(f"The config file '{path}' is not valid TOML: {reason}.") from None
     return {name.replace("-", "_"): value for name, value in values.items()}
 
 

@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from zerosum.config.base import (
+    MOST_LAYERS,
     Beta,
+    Breadth,
     Count,
     Rate,
     ReadBy,
@@ -96,7 +98,7 @@ class AdversarialSettings(Settings):
     freeze_d: int = Field(
         0, ge=0, description="With --from: leave D's first N blocks as they are (FreezeD)."
     )
-    n_critic: Count = Field(1, description="Updates of D for each update of G.")
+    n_critic: Count = Field(1, le=1000, description="Updates of D for each update of G.")
     batch_norm: Annotated[
         Literal["global", "local"],
         ReadBy("nets with BatchNorm, as --nets dcgan and resnet have", normalises_batches),
@@ -182,15 +184,17 @@ class GanSettings(AdversarialSettings):
     nets: Literal["mlp", "dcgan", "resnet", "r3gan"] = Field(
         "dcgan", description="What G and D are made of."
     )
-    latent_size: Count = Field(100, description="Entries of z.")
+    latent_size: Breadth = Field(100, description="Entries of z.")
     hidden: Annotated[
-        tuple[Count, ...], Field(min_length=1), ReadBy("--nets mlp", lambda s: s.nets == "mlp")
+        tuple[Breadth, ...],
+        Field(min_length=1, max_length=MOST_LAYERS),
+        ReadBy("--nets mlp", lambda s: s.nets == "mlp"),
     ] = Field((256, 512), description="G's hidden layers; D's are the same in reverse.")
-    width: Annotated[Count, ReadBy("--nets dcgan, resnet and r3gan", lambda s: s.nets != "mlp")] = (
-        Field(32, description="Base number of channels; half as many are four times as fast.")
-    )
+    width: Annotated[
+        Breadth, ReadBy("--nets dcgan, resnet and r3gan", lambda s: s.nets != "mlp")
+    ] = Field(32, description="Base number of channels; half as many are four times as fast.")
     full_width_up_to: Annotated[
-        Count | None,
+        Breadth | None,
         ReadBy("--nets resnet and r3gan", lambda s: s.nets in ("resnet", "r3gan")),
     ] = Field(
         None,
@@ -214,7 +218,7 @@ class GanSettings(AdversarialSettings):
     all_frames: bool = Field(
         False, description="Take every frame of an animation and every page of a TIFF."
     )
-    pack: Count = Field(1, description="Images that D judges together (PacGAN).")
+    pack: Breadth = Field(1, description="Images that D judges together (PacGAN).")
     augment: Annotated[str, checked_by(parse_augment)] = Field(
         "none", description="Differentiable augmentation: color,translation,cutout."
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from zerosum.config.base import Count, Text, checked_by
+from zerosum.config.base import MOST_LAYERS, Breadth, Count, Text, checked_by
 from zerosum.config.gan import (
     ANNEAL,
     ANNEALED,
@@ -45,7 +45,7 @@ class TranslationSettings(AdversarialSettings):
         description="Enlarge by this factor and crop back at random; 1: neither.",
     )
     hflip: bool = Field(True, description="Mirror half of the images.")
-    width: Count = Field(64, description="Channels of the nets' finest level.")
+    width: Breadth = Field(64, description="Channels of the nets' finest level.")
     d_norm: Literal["instance", "batch", "none"] = Field(
         "instance", description="What D's layers are normalised by; not batch with a penalty."
     )
@@ -84,7 +84,7 @@ class CycleGANSettings(TranslationSettings):
     """CycleGAN's settings."""
 
     loss: Loss = Field("least-squares", description="What D and G are after.")
-    blocks: Count | None = Field(
+    blocks: Annotated[int, Field(ge=1, le=MOST_LAYERS)] | None = Field(
         None, description="G's residual blocks. [default: 6 up to 128 pixels, 9 above]"
     )
     cycle: Weight = Field(

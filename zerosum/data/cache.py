@@ -38,6 +38,7 @@ from zerosum.data.store import ImageStore
 from zerosum.errors import UserError
 from zerosum.files import cache_folder, flush_folder, write_whole
 from zerosum.hardware import GIB, processor_share
+from zerosum.reading import open_file, parse_json, read_bytes, read_json
 
 VERSION = 1
 """Raised when entries come to be written otherwise, or the same files to give other pixels."""
@@ -93,7 +94,7 @@ class MappedImages(ImageStore):
             lease: keeps others from removing the entry for as long as it is open.
         """
         self._shape = torch.Size(shape)
-        file = (entry / PIXELS).open("rb")
+        file = open_file(entry / PIXELS)
         self._file = file.fileno()
         for opened in (file, lease):
             weakref.finalize(self, opened.close)
@@ -402,19 +403,19 @@ def verified(entry: Path) -> dict[str, Any]:
         Damaged: something is not as it was written.
     """
     try:
-        sealed = json.loads((entry / MANIFEST).read_bytes())
+        sealed = read_json(entry / MANIFEST)
         text = sealed["manifest"]
         if hashlib.sha256(text.encode()).hexdigest() != sealed["sha256"]:
             raise Damaged(f"the sha256 of {MANIFEST} is another")
-        manifest: dict[str, Any] = json.loads(text)
-        if hashlib.sha256((entry / FILES).read_bytes()).hexdigest() != manifest["files"]:
+        manifest: dict[str, Any] = parse_json(text)
+        if hashlib.sha256(read_bytes(entry / FILES)).hexdigest() != manifest["files"]:
             raise Damaged(f"the sha256 of {FILES} is another")
         num_bytes = int(np.prod(manifest["shape"], dtype=np.int64))
-        with (entry / PIXELS).open("rb") as file:
+        with open_file(entry / PIXELS) as file:
             if os.fstat(file.fileno()).st_size != num_bytes:
                 raise Damaged(f"{PIXELS} is of another size")
             sums = checksums(file.fileno(), num_bytes, "Checking decoded images")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Damaged(str(error)) from None
     if [sha256 for sha256, _, _ in sums] != manifest["pixels"]:
         raise Damaged(f"the sha256 of {PIXELS} is another")
@@ -423,7 +424,7 @@ def verified(entry: Path) -> dict[str, Any]:
 
 def outcomes(entry: Path) -> list[Outcome]:
     """What came of the files of a finished entry."""
-    lines = map(json.loads, (entry / FILES).read_bytes().splitlines())
+    lines = map(parse_json, read_bytes(entry / FILES).splitlines())
     return [Outcome.from_json(line) for line in lines if "row" not in line]
 
 
@@ -437,9 +438,9 @@ def whole_lines(path: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     if not path.exists():
         return found
-    for line in path.read_bytes().splitlines():
+    for line in read_bytes(path).splitlines():
         try:
-            found.append(json.loads(line))
+            found.append(parse_json(line))
         except ValueError:
             break
     return found
@@ -549,7 +550,7 @@ def entries() -> list[Entry]:
         source = ""
         shape: tuple[int, ...] = ()
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            manifest = json.loads(json.loads((path / MANIFEST).read_bytes())["manifest"])
+            manifest = parse_json(read_json(path / MANIFEST)["manifest"])
             source, shape = str(manifest["source"]), tuple(map(int, manifest["shape"]))
         files = [file.stat() for file in path.iterdir()]
         found.append(

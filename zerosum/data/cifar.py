@@ -16,6 +16,7 @@ from zerosum.data.catalog import CIFAR_CLASSES, CIFAR_FILES
 from zerosum.data.decode import Format, fit_array, report_of_arrays
 from zerosum.data.images import ImageSet, safe_name
 from zerosum.errors import UserError
+from zerosum.reading import read_bytes
 
 SHAPE = (3, 32, 32)
 RECORD = 1 + 3 * 32 * 32
@@ -56,7 +57,7 @@ def load_cifar_folder(folder: Path, *, split: str, wanted: Format, strict: bool)
 def _read(path: Path) -> Pixels:
     """Read the records (n, 3073) of one file."""
     try:
-        content = np.frombuffer(path.read_bytes(), np.uint8)
+        content = np.frombuffer(read_bytes(path), np.uint8)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     if len(content) == 0 or len(content) % RECORD:

@@ -14,6 +14,7 @@ from zerosum.data.names import is_hidden, natural_key, printable
 from zerosum.data.sources import is_folder
 from zerosum.data.splits import HELD_OUT, SPLITS, split_of
 from zerosum.errors import UserError, and_more, unknown_name
+from zerosum.reading import expanded
 
 EXPECTED = (
     "Expected a folder of images that each hold A in their left half and B in their right one, or "
@@ -49,7 +50,7 @@ def find_root(source: str | Path) -> Path:
         )
     if source == "":  # or Path would take it for the working folder
         raise UserError(f"No images to translate between were given. {EXPECTED} {FIRST_TRY}")
-    path = Path(source).expanduser()
+    path = expanded(source)
     if str(source) in DATASETS and not path.exists():
         raise UserError(
             f"'{source}' holds single images, with nothing to translate them to. {EXPECTED} "

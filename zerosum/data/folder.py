@@ -11,6 +11,7 @@ from zerosum.data.gather import MAX_FILE_BYTES, gather
 from zerosum.data.images import ImageSet
 from zerosum.data.splits import names_have_splits
 from zerosum.errors import UserError
+from zerosum.reading import open_file
 
 
 def load_folder(folder: Path, *, split: str, wanted: Format, strict: bool) -> ImageSet:
@@ -61,11 +62,10 @@ def read_file(path: Path) -> bytes:
         Undecodable: it cannot be read, or is no file of a sensible size.
     """
     try:
-        if not path.is_file():  # a pipe would wait for ever; a link may lead nowhere
-            raise Undecodable("not a regular file")
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise Undecodable(f"the file is larger than {MAX_FILE_BYTES:,} bytes")
-        return path.read_bytes()
+        with open_file(path) as file:
+            if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
+                raise Undecodable(f"the file is larger than {MAX_FILE_BYTES:,} bytes")
+            return file.read()
     except OSError as error:
         raise Undecodable(error.strerror or type(error).__name__) from error
 

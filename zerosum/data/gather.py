@@ -9,7 +9,6 @@ decoded.
 from __future__ import annotations
 
 import hashlib
-import json
 import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -45,6 +44,7 @@ from zerosum.data.splits import choose_split
 from zerosum.data.store import Images, subset
 from zerosum.errors import UserError, and_more
 from zerosum.hardware import SMALLER, memory_bytes, processor_share, require_memory
+from zerosum.reading import parse_json
 
 HEIF_ADVICE = " (convert them to JPEG, or pip install 'zerosum[heif]')"
 ADVICE = {".heic": HEIF_ADVICE, ".heif": HEIF_ADVICE}
@@ -249,8 +249,8 @@ def take_stock(files: Iterable[str], read: Callable[[str], bytes], *, source: Pa
 def is_of_a_run(read: Callable[[str], bytes], name: str) -> bool:
     """Whether a config.json is that of a run directory."""
     try:
-        config = json.loads(read(name))
-    except (Undecodable, ValueError, RecursionError):
+        config = parse_json(read(name))
+    except (Undecodable, ValueError):
         return False
     return isinstance(config, dict) and {"format", "recipe", "config"} <= config.keys()
 

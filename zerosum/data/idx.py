@@ -21,11 +21,14 @@ from zerosum.data.decode import Format, fit_array, report_of_arrays
 from zerosum.data.images import ImageSet, safe_name
 from zerosum.data.labels import index_labels
 from zerosum.errors import UserError
+from zerosum.hardware import memory_bytes, require_memory
+from zerosum.reading import open_file
 
 PREFIXES = {"train": "train", "test": "t10k"}
 SPELLINGS = ("-idx", ".idx")
 GZIP_MAGIC = b"\x1f\x8b"
 MAX_GZIP_RATIO = 1032  # deflate cannot do better
+PART = 2**20
 UNSIGNED_BYTE = 8
 TYPES = {
     UNSIGNED_BYTE: "unsigned bytes",
@@ -105,13 +108,14 @@ def read_idx(path: Path, *, num_dims: int) -> Pixels:
     """
     try:
         size = path.stat().st_size
-        with path.open("rb") as file:
+        with open_file(path) as file:
             if file.peek(2)[:2] != GZIP_MAGIC:
                 return _parse(file, path, num_dims=num_dims, max_bytes=size)
             unzipped = gzip.GzipFile(fileobj=file)
             return _parse(unzipped, path, num_dims=num_dims, max_bytes=size * MAX_GZIP_RATIO)
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path} cannot be read, or is damaged: {error}.") from error
+    except (OSError, EOFError, zlib.error, MemoryError) as error:
+        reason = str(error) or "the memory is not enough"
+        raise UserError(f"{path} cannot be read, or is damaged: {reason}.") from error
 
 
 def _parse(
@@ -148,11 +152,16 @@ def _parse(
             f"{path} is truncated: its header announces {announced} = {num_bytes:,} bytes, "
             f"but there cannot be more than {max_bytes:,}."
         )
-    values = np.frombuffer(stream.read(num_bytes), np.uint8).copy()
-    if len(values) < num_bytes:
+    require_memory(num_bytes, memory=memory_bytes(), what=f"The {announced} values of {path}")
+    values = np.empty(num_bytes, np.uint8)
+    filled = 0
+    # By parts, since a gzip's whole content would be there twice.
+    while count := stream.readinto(values[filled : filled + PART].data):
+        filled += count
+    if filled < num_bytes:
         raise UserError(
             f"{path} is truncated: its header announces {announced} = {num_bytes:,} bytes, "
-            f"but only {len(values):,} follow."
+            f"but only {filled:,} follow."
         )
     if stream.read(1):
         raise UserError(f"{path} is damaged: more than the announced {announced} bytes follow.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -25,6 +24,7 @@ from zerosum.data.names import (
 )
 from zerosum.data.splits import split_of, top_folder
 from zerosum.errors import UserError
+from zerosum.reading import parse_json as json_of
 
 LABEL_FILES = ("dataset.json", "labels.csv")
 """Files beside images that say their classes: that of the StyleGAN tools, and a table."""
@@ -176,7 +176,7 @@ def spellings_of(names: Sequence[str], folder: PurePosixPath) -> dict[str, list[
 
 def parse_json(text: str) -> list[tuple[str, str | int]] | None:
     """Read the dataset.json of the StyleGAN tools."""
-    labels = json.loads(text)["labels"]
+    labels = json_of(text)["labels"]
     if labels is None:
         return None
     pairs = [(str(file).replace("\\", "/"), value) for file, value in labels]

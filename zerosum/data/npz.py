@@ -26,9 +26,12 @@ from zerosum.data.decode import (
 from zerosum.data.images import ImageSet, safe_name, to_tensor
 from zerosum.data.labels import index_labels
 from zerosum.data.names import printable
+from zerosum.data.npz_members import form_of, read_array
 from zerosum.data.report import Note, Report, few_levels, values_in_words
 from zerosum.data.splits import HELD_OUT, SPLITS
 from zerosum.errors import UserError, and_more, unknown_name
+from zerosum.hardware import SMALLER
+from zerosum.reading import open_file
 
 EXPECTED = (
     "expected an array 'images' of uint8 with the shape (n, h, w), (n, h, w, c) or (n, c, h, w)"
@@ -82,15 +85,16 @@ def load_npz(path: Path, *, split: str, wanted: Format, strict: bool) -> ImageSe
     """
     try:
         # Given the path, numpy leaves the file open when it is damaged.
-        with path.open("rb") as file:
+        with open_file(path) as file:
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 arrays = {"images": archive}
                 return set_of_arrays(arrays, path, wanted=wanted, name=safe_name(path))
             names, held_out = choose_arrays(archive, split, path)
-            arrays = {meaning: archive[name] for meaning, name in names.items()}
+            arrays = {meaning: read_array(archive, name, path) for meaning, name in names.items()}
             if wanted.value_range == "auto" and held_out:  # of what is trained on, for every split
-                to_train = archive[choose_arrays(archive, "train", path)[0]["images"]]
+                of_train = choose_arrays(archive, "train", path)[0]["images"]
+                to_train = read_array(archive, of_train, path)
                 if to_train.dtype != np.uint8:
                     lowest, highest = float(np.nanmin(to_train)), float(np.nanmax(to_train))
                     wanted = replace(wanted, value_range=(lowest, highest))
@@ -98,6 +102,8 @@ def load_npz(path: Path, *, split: str, wanted: Format, strict: bool) -> ImageSe
             left_out = unused(archive.files, used=names.values())
     except UserError:
         raise
+    except MemoryError as error:
+        raise UserError(f"{path} holds more than there is memory for. {SMALLER}") from error
     except DAMAGE as error:
         raise UserError(
             f"{path} is damaged, or holds pickled objects, which are never loaded: {error}. "
@@ -111,10 +117,14 @@ def load_npz(path: Path, *, split: str, wanted: Format, strict: bool) -> ImageSe
 
 def npz_has_splits(path: Path) -> bool:
     """Whether an .npz file holds arrays of a training and of a held-out split."""
-    if path.suffix.lower() != ".npz" or not zipfile.is_zipfile(path):
+    if path.suffix.lower() != ".npz":
         return False
-    with zipfile.ZipFile(path) as archive:
-        names = spelled([name.removesuffix(".npy") for name in archive.namelist()])
+    try:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
+            found = archive.namelist()
+    except (OSError, zipfile.BadZipFile):  # which whoever reads its images tells
+        return False
+    names = spelled([name.removesuffix(".npy") for name in found])
     return find_split(names, "train") is not None and find_split(names, "val") is not None
 
 
@@ -158,7 +168,7 @@ def only_images(
     archive: np.lib.npyio.NpzFile[Any], names: Mapping[str, str], source: object
 ) -> str:
     """Find the array of images by a name that others have too, or by being the only one."""
-    dimensions = {name: archive[name].shape for name in archive.files}
+    dimensions = {name: form_of(archive, name)[0] for name in archive.files}
     candidates = [name for name, shape in dimensions.items() if len(shape) in (3, 4)]
     for key in IMAGES:
         if names.get(key) in candidates:

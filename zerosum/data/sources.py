@@ -38,6 +38,7 @@ from zerosum.data.shard_reader import (
 )
 from zerosum.data.splits import SPLITS
 from zerosum.errors import UserError, did_you_mean, unknown_name
+from zerosum.reading import expanded
 
 
 class LoadFunction(Protocol):
@@ -248,7 +249,7 @@ def load(
             raise splits_already(source)
         loaded = remote.load(source, split=split, wanted=wanted, strict=strict)
         return held_out_of(loaded, split=split, share=hold_out) if hold_out else loaded
-    path = Path(source).expanduser()
+    path = expanded(source)
     is_folder(path, source)  # or neither, which is an error
     reader = find_reader(path)
     if reader is None:
@@ -272,7 +273,7 @@ def has_splits(source: str | Path) -> bool:
         return True
     if remote := remote_reader(source):
         return remote.has_splits(str(source))
-    path = Path(source).expanduser()
+    path = expanded(source)
     reader = find_reader(path)
     return reader is not None and reader.has_splits(path)
 

@@ -45,6 +45,7 @@ from zerosum.metrics.paired import judge_pairs, load_pair_metrics
 from zerosum.metrics.protocols import Protocol, agree
 from zerosum.metrics.registry import LEAST_IMAGES, METRICS, read_names
 from zerosum.metrics.weight_files import INCEPTION, LPIPS
+from zerosum.reading import expanded
 from zerosum.tasks import task_of_data
 from zerosum.training.run_directory import RunDirectory, find_run, no_run_here
 
@@ -212,7 +213,7 @@ def is_run(source: str) -> bool:
     """Whether a source is a run directory, or the name of one, and no images by that name."""
     if RunDirectory(source).exists():
         return True
-    names_images = source in DATASETS or Path(source).expanduser().exists()
+    names_images = source in DATASETS or expanded(source).exists()
     return not names_images and RunDirectory(find_run(source)).exists()
 
 
@@ -226,7 +227,7 @@ def find_reference(config: EvalConfig, run: Run | None, notice: Notice) -> RealI
         return Source(config.reference, loading_of(config), notice)
     if run is None:
         named = config.source in DATASETS
-        if not named and not Path(config.source).expanduser().exists():
+        if not named and not expanded(config.source).exists():
             raise UserError(
                 f"{no_run_here(Path(config.source))} Nor is there a file or folder of images."
             )

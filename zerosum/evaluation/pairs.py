@@ -38,6 +38,7 @@ from zerosum.metrics.paired import PairMetric, load_pair_metrics, mean_result
 from zerosum.metrics.registry import METRICS
 from zerosum.metrics.weight_files import LPIPS
 from zerosum.plots.tables import table
+from zerosum.reading import expanded
 from zerosum.seeds import stream_seed
 
 FOREIGN = (
@@ -160,7 +161,7 @@ def find_pairs(config: EvalConfig, notice: Notice) -> tuple[Sequence[tuple[Path,
         The pairs, of which as many are drawn as were asked for, and the number of files without a
         partner.
     """
-    folders = (Path(str(name)).expanduser() for name in (config.source, config.reference))
+    folders = (expanded(str(name)) for name in (config.source, config.reference))
     match = match_folders(*folders)
     if match.alone:
         names = [printable(str(path)) for path in match.alone]

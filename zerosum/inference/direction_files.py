@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from zerosum.data.arrays import Pixels
 from zerosum.data.npz import DAMAGE
+from zerosum.data.npz_members import read_array
 from zerosum.errors import UserError
 from zerosum.files import cannot_write
 from zerosum.inference.directions import Directions
@@ -18,6 +19,7 @@ from zerosum.inference.inversion_files import require_empty_folder
 from zerosum.inference.model import Model
 from zerosum.inference.run import Run
 from zerosum.plots.grids import comfortable_scale, grid, save_sheet
+from zerosum.reading import open_file
 
 SHEET, ARRAYS = "directions.png", "directions.npz"
 STEPS = (-3, -2, -1, 0, 1, 2, 3)
@@ -172,12 +174,16 @@ def read_directions(path: Path) -> Directions:
     expected = "expected an .npz with an array 'vectors' of shape (n, latent_size), as zerosum "
     expected += "directions writes it"
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             found = np.load(file, allow_pickle=False)
             if not isinstance(found, np.lib.npyio.NpzFile) or "vectors" not in found.files:
                 raise UserError(f"'{path}' holds no directions: {expected}.")
-            vectors = found["vectors"]
-            shares = found["shares"] if "shares" in found.files else np.zeros(vectors.shape[:1])
+            vectors = read_array(found, "vectors", path)
+            shares = (
+                read_array(found, "shares", path)
+                if "shares" in found.files
+                else np.zeros(vectors.shape[:1])
+            )
     except UserError:
         raise
     except DAMAGE as error:

@@ -8,7 +8,6 @@ is held against what it says of itself before it is used.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from zerosum import reading
 from zerosum.config.base import restore
 from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError
@@ -222,8 +222,8 @@ def open_session(path: Path) -> tuple[Any, Description]:
             "one that zerosum export wrote."
         )
     try:
-        description = Description.from_json(json.loads(told))
-    except (ValueError, RecursionError) as error:
+        description = Description.from_json(reading.parse_json(told))
+    except ValueError as error:
         raise UserError(f"What '{path}' says of itself is damaged: {error}. {AGAIN}") from None
     expected = {each.name: ("tensor(float)", 1 + len(each.shape)) for each in description.inputs}
     expected |= {each.name: ("tensor(float)", 4) for each in description.noise}
@@ -242,7 +242,7 @@ def read_bytes(path: Path) -> bytes:
         UserError: it cannot be read.
     """
     try:
-        return path.read_bytes()
+        return reading.read_bytes(path)
     except OSError as error:
         raise UserError(
             f"'{path}' cannot be read: {error.strerror or error}. Expected a folder that zerosum "
@@ -260,8 +260,8 @@ def read_facts(path: Path) -> dict[str, Any]:
     try:
         if len(content) > MOST_FACTS:
             raise ValueError(f"it has {len(content):,} bytes")
-        facts = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        facts = reading.parse_json(content)
+    except ValueError as error:
         raise UserError(f"'{path}' is damaged: {error}. {AGAIN}") from None
     if not isinstance(facts, dict):
         raise UserError(f"'{path}' is damaged: it is no JSON object. {AGAIN}")

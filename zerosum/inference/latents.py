@@ -14,9 +14,11 @@ from torch import Tensor
 
 from zerosum.data.names import printable
 from zerosum.data.npz import DAMAGE
+from zerosum.data.npz_members import read_array
 from zerosum.errors import UserError, and_more
 from zerosum.game.core import GeneratorInput
 from zerosum.game.sampling import CHUNK
+from zerosum.reading import open_file
 
 STRAIGHT = 1e-4
 """A sine of the angle between two latents below which the line between them serves as the arc."""
@@ -81,20 +83,24 @@ def read_latents(path: Path) -> Latents:
     """
     expected = "expected an .npy of shape (n, latent_size), or an .npz with such an array 'z'"
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             found = np.load(file, allow_pickle=False)
             if not isinstance(found, np.lib.npyio.NpzFile):
                 return Latents(np.asarray(found))
             if "z" not in found.files:
                 held = ", ".join(found.files) or "nothing"
                 raise UserError(f"'{path}' holds {printable(held)}, and no z; {expected}.")
-            z = np.asarray(found["z"])
-            names = tuple(map(str, found["classes"].ravel())) if "classes" in found.files else ()
+            z = read_array(found, "z", path)
+            names = (
+                tuple(map(str, read_array(found, "classes", path).ravel()))
+                if "classes" in found.files
+                else ()
+            )
             weights = None
             if names and "labels" in found.files:
-                weights = one_hot(found["labels"], len(names))
+                weights = one_hot(read_array(found, "labels", path), len(names))
             elif names and "class_weights" in found.files:
-                weights = found["class_weights"].astype(np.float32)
+                weights = read_array(found, "class_weights", path).astype(np.float32)
     except UserError:
         raise
     except DAMAGE as error:

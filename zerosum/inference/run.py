@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ import torch
 
 from zerosum.config.base import Settings, restore
 from zerosum.data.spec import DataSpec
-from zerosum.errors import UserError, path_like
+from zerosum.errors import UserError, path_like, visible
 from zerosum.game.core import GeneratorInput
 from zerosum.game.sampling import Generator, image_inputs
-from zerosum.hardware import choose_device
+from zerosum.hardware import choose_device, memory_bytes, require_memory
 from zerosum.inference.model import Model, takes_raw
 from zerosum.inference.shown import facts_html
 from zerosum.inference.tiles import one_way
@@ -22,6 +23,7 @@ from zerosum.recipes import build_generator
 from zerosum.recipes.own import recipe_of_run
 from zerosum.seeds import own_randomness
 from zerosum.training.early_stopping import best_record
+from zerosum.training.footprint import total_bytes
 from zerosum.training.log import numbers_of
 from zerosum.training.run_directory import RunDirectory, find_run
 
@@ -100,9 +102,7 @@ class Run(Model):
     @property
     def inputs(self) -> tuple[GeneratorInput, ...]:
         """What its G takes, known without its weights."""
-        meta = torch.device("meta")
-        with meta:
-            return self.untrained(meta).inputs
+        return self.untrained(torch.device("meta")).inputs
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, recipe={self.recipe!r})"
@@ -173,6 +173,14 @@ class Run(Model):
             UserError: there is no such checkpoint, device or way back, or the weights do not fit.
         """
         where = choose_device(str(device))
+        if where.type == "cpu":
+            outline = self.untrained(torch.device("meta"))
+            require_memory(
+                2 * total_bytes(outline.net.state_dict().values()),  # and those of the checkpoint
+                memory=memory_bytes(),
+                what=f"The G of the run '{self.path}'",
+                advice="Use a machine with more.",
+            )
         G = self.untrained(where)
         snapshot = self.directory.checkpoints.load(checkpoint, print_notice)
         try:
@@ -189,11 +197,21 @@ class Run(Model):
         return G.eval()
 
     def untrained(self, device: torch.device) -> Generator:
-        """Build G with weights that do not matter."""
-        with own_randomness(device):
-            return build_generator(self._recipe, self.config, self.spec, device=device)
+        """Build G with weights that do not matter; on "meta" they take no memory either.
+
+        Raises:
+            UserError: the settings in config.json make no net.
+        """
+        try:
+            with own_randomness(device), device if device.type == "meta" else nullcontext():
+                return build_generator(self._recipe, self.config, self.spec, device=device)
+        except (RuntimeError, OverflowError, TypeError, ValueError, LookupError) as error:
+            told = isinstance(error, UserError | torch.OutOfMemoryError)
+            if told or self._recipe.origin is not None:  # with bugs of the user's own
+                raise
+            raise self._damaged(f"its settings make no net ({error})") from None
 
 
 def print_notice(text: str) -> None:
     """Say what a user must know, where it does not mix with what is printed."""
-    print(text, file=sys.stderr)
+    print(visible(text), file=sys.stderr)

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from zerosum.reading import read_bytes
+
 MOST_IMAGES = 64
 """Images of an array that its picture shows, the first ones."""
 MOST_PIXELS = 1000
@@ -89,6 +91,6 @@ def facts_html(title: str, facts: Iterable[tuple[str, str]], picture: Path | Non
     )
     image = ""
     if picture is not None:
-        content = base64.b64encode(picture.read_bytes()).decode("ascii")
+        content = base64.b64encode(read_bytes(picture)).decode("ascii")
         image = f'<img alt="{escape(picture.name)}" src="data:image/png;base64,{content}">'
     return f"<table><caption>{escape(title)}</caption>{rows}</table>{image}"

@@ -13,10 +13,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import safetensors.torch
 from torch import Tensor
 
 from zerosum.files import cache_folder, write_whole
+from zerosum.reading import parse_json, read_bytes
 
 
 def folder() -> Path:
@@ -32,7 +34,10 @@ def content_key(*parts: object) -> str:
 def read_tensors(key: str) -> dict[str, Tensor] | None:
     """Read an entry of tensors, if it is there and whole."""
     content = read(f"{key}.safetensors")
-    return None if content is None else safetensors.torch.load(content)
+    try:
+        return None if content is None else safetensors.torch.load(content)
+    except (safetensors.SafetensorError, ValueError, KeyError):  # well signed, and yet none
+        return None
 
 
 def keeps_tensors(key: str) -> bool:
@@ -48,7 +53,10 @@ def write_tensors(key: str, tensors: dict[str, Tensor]) -> None:
 def read_json(key: str) -> Any:
     """Read an entry of JSON, if it is there and whole."""
     content = read(f"{key}.json")
-    return None if content is None else json.loads(content)
+    try:
+        return None if content is None else parse_json(content)
+    except ValueError:
+        return None
 
 
 def write_json(key: str, value: object) -> None:
@@ -59,8 +67,8 @@ def write_json(key: str, value: object) -> None:
 def read(name: str) -> bytes | None:
     """Read a file, if it is there and has the sha256 that is noted beside it."""
     try:
-        content = (folder() / name).read_bytes()
-        noted = (folder() / f"{name}.sha256").read_text(encoding="ascii")
+        content = read_bytes(folder() / name)
+        noted = read_bytes(folder() / f"{name}.sha256").decode("ascii")
     except (OSError, UnicodeDecodeError):
         return None
     return content if hashlib.sha256(content).hexdigest() == noted else None

@@ -16,10 +16,12 @@ import torch
 from numpy.typing import NDArray
 
 from zerosum.data.npz import DAMAGE
+from zerosum.data.npz_members import read_array
 from zerosum.errors import UserError
 from zerosum.files import cannot_write, write_whole
 from zerosum.metrics.features import FeatureNet
 from zerosum.metrics.frechet import Moments
+from zerosum.reading import expanded, open_file, read_bytes
 
 NAMES = {"mu", "sigma"}
 TOLD = {"features", "features_sha256", "resize"}
@@ -93,11 +95,11 @@ class Statistics:
 
 def are_statistics(path: Path | str) -> bool:
     """Whether a path is a file of statistics, and not of images."""
-    path = Path(path).expanduser()
+    path = expanded(path)
     if path.suffix.lower() != ".npz" or not path.is_file():
         return False
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        with open_file(path) as file, np.load(file, allow_pickle=False) as archive:
             return set(archive.files) >= NAMES
     except (*DAMAGE, AttributeError):  # which whoever reads its images tells
         return False
@@ -111,9 +113,10 @@ def read_statistics(path: Path | str) -> Statistics:
     """
     name = str(path)
     try:
-        content = Path(path).expanduser().read_bytes()
+        content = read_bytes(expanded(path))
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            arrays = {key: np.asarray(archive[key]) for key in archive.files}
+            known = [key for key in archive.files if key in NAMES | TOLD | {"count"}]
+            arrays = {key: read_array(archive, key, name) for key in known}
         mu, sigma = arrays["mu"], arrays["sigma"]
     except (*DAMAGE, AttributeError, KeyError) as error:
         raise UserError(f"The statistics '{name}' cannot be read: {error}.") from None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from zerosum.errors import UserError
+from zerosum.reading import expanded, read_bytes
 
 
 @dataclass(kw_only=True)
@@ -46,7 +47,7 @@ class WeightFiles:
         """Find one of the files, by default the first: where the environment says, or installed."""
         file = file or next(iter(self.files))
         if chosen := os.environ.get(self.variable):
-            path = Path(chosen).expanduser()
+            path = expanded(chosen)
             return path / PurePosixPath(file).name if path.is_dir() else path
         package = importlib.util.find_spec(self.package)
         for folder in (package and package.submodule_search_locations) or ():
@@ -94,7 +95,7 @@ def checked(path: Path, sha256: str, advice: str) -> bytes:
         UserError: it cannot be read, or is another.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except OSError as error:
         raise UserError(
             f"The weights '{path}' cannot be read: {error.strerror}. {advice}"

@@ -14,6 +14,7 @@ from PIL import Image
 from zerosum.data.decode import SHEET, SOFTWARE
 from zerosum.errors import UserError
 from zerosum.files import WRITING, write_whole
+from zerosum.reading import open_file
 
 FRAME_MILLISECONDS = 400
 LAST_MILLISECONDS = 2000
@@ -115,5 +116,5 @@ def read_frame(picture: Path) -> Image.Image:
     Raises:
         OSError, SyntaxError: it is damaged.
     """
-    with Image.open(picture, formats=["PNG"]) as image:
+    with open_file(picture) as file, Image.open(file, formats=["PNG"]) as image:
         return image.copy()

@@ -5,7 +5,6 @@ Whatever is missing or damaged is left out: a report of half a run is better tha
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from zerosum.config.base import as_flag, restore
 from zerosum.data.catalog import DATASETS
 from zerosum.errors import UserError
+from zerosum.reading import read_json
 from zerosum.recipes import RECIPES
 from zerosum.recipes.saved import command_of
 from zerosum.recipes.table import Recipe
@@ -121,7 +121,7 @@ def collect(directory: RunDirectory) -> Facts:
 def read_object(path: Path) -> dict[str, Any]:
     """Read a JSON object; {} where there is none that can be read."""
     try:
-        found = json.loads(path.read_bytes())
+        found = read_json(path)
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

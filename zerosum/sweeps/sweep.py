@@ -14,6 +14,7 @@ from zerosum.api import default_directory, train_config
 from zerosum.config.base import Settings, as_flag, modern_names
 from zerosum.data.python_data import keep_python_data
 from zerosum.errors import UserError, whole_number
+from zerosum.reading import expanded
 from zerosum.sweeps.plan import Plan, claim, keep, make_plan, plan_from_json
 from zerosum.sweeps.results import Candidate, SweepResult, results_of, write_page
 from zerosum.sweeps.space import read_space
@@ -155,7 +156,7 @@ def ask(
     for name, value in (("trials", trials), ("workers", workers), ("seeds", seeds)):
         if value is not None and whole_number(name, value) < 1:
             raise UserError(f"The number of {name} was {value}: expected at least 1.")
-    folder = Path(out).expanduser() if out else SWEEPS / default_directory(recipe, config).name
+    folder = expanded(out) if out else SWEEPS / default_directory(recipe, config).name
     return Asked(folder=folder, storage=storage, trials=trials, workers=workers, seeds=seeds or 0)
 
 

@@ -21,11 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import safetensors.torch
 from torch import Tensor
 
 from zerosum.errors import UserError
 from zerosum.files import flush_folder, write_whole
+from zerosum.reading import parse_json, read_bytes, read_json
 
 TENSORS, FACTS, MANIFEST = "state.safetensors", "state.json", "manifest.json"
 TEMPORARY = ".writing-"
@@ -96,7 +98,7 @@ class Checkpoints:
         target = self.path(seen)
         temporary = self.directory / f"{TEMPORARY}{seen}-{os.getpid()}"
         self.directory.mkdir(parents=True, exist_ok=True)
-        self._sweep_temporaries()
+        self.sweep()
         temporary.mkdir()
         try:
             files = {
@@ -118,7 +120,7 @@ class Checkpoints:
             temporary.rename(target)
             flush_folder(self.directory)
         finally:
-            self._sweep_temporaries()
+            self.sweep()
         self._sweep(newest=seen)
         return target
 
@@ -236,9 +238,10 @@ class Checkpoints:
                 # Renamed first, so that a kill half-way leaves no checkpoint with files missing.
                 doomed = self.directory / f"{TEMPORARY}swept-{seen}"
                 self.path(seen).rename(doomed)
-        self._sweep_temporaries()
+        self.sweep()
 
-    def _sweep_temporaries(self) -> None:
+    def sweep(self) -> None:
+        """Remove what was not written, or not removed, to its end."""
         for path in self.directory.glob(f"{TEMPORARY}*"):
             shutil.rmtree(path, ignore_errors=True)
 
@@ -269,12 +272,17 @@ def read(path: Path) -> Snapshot:
         Damaged: a file is missing, or differs from the manifest in size or sha256.
     """
     try:
-        manifest = json.loads((path / MANIFEST).read_bytes())
+        manifest = read_json(path / MANIFEST)
         files = {name: verified(path / name, **manifest[name]) for name in (TENSORS, FACTS)}
-        return Snapshot(safetensors.torch.load(files[TENSORS]), json.loads(files[FACTS]))
+        facts = parse_json(files[FACTS])
+        if not isinstance(facts, dict):
+            raise Damaged(f"{FACTS} holds no JSON object")
+        return Snapshot(safetensors.torch.load(files[TENSORS]), facts)
+    except safetensors.SafetensorError as error:
+        raise Damaged(f"{TENSORS} is not readable ({error})") from None
     except OSError as error:
         raise Damaged(f"{Path(error.filename or path).name}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Damaged(f"{MANIFEST} is not readable ({error})") from None
 
 
@@ -284,15 +292,33 @@ def read_fact(path: Path, name: str) -> float | None:
     True counts as 1.
     """
     try:
-        value = json.loads((path / FACTS).read_bytes()).get(name)
+        value = read_json(path / FACTS).get(name)
     except (OSError, ValueError, AttributeError):
         return None
     return float(value) if isinstance(value, int | float) else None
 
 
+def read_progress(path: Path) -> dict[str, Any]:
+    """How far a training was at a checkpoint, without reading its tensors; {} if it is unknown."""
+    try:
+        found = read_json(path / FACTS)["progress"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a checkpoint matches its manifest."""
+    try:
+        read(path)
+    except Damaged:
+        return False
+    return True
+
+
 def verified(path: Path, *, size: int, sha256: str) -> bytes:
     """Read a file that must have this size and checksum."""
-    data = path.read_bytes()
+    data = read_bytes(path)
     if len(data) != size:
         raise Damaged(f"{path.name} has {len(data)} bytes, its manifest says {size}")
     if hashlib.sha256(data).hexdigest() != sha256:

@@ -6,7 +6,6 @@ being written, or was cut short by a kill and is written again.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+
+from zerosum.reading import parse_json, read_bytes
 
 Point = tuple[float, float]
 """An epoch, counted from 1 and whole but for ticks inside of one, and a value there."""
@@ -120,13 +121,13 @@ def read_log(path: Path) -> History:
         return History()
     by_seen: dict[int, dict[str, Any]] = {}
     damaged = 0
-    for line in path.read_bytes().split(b"\n")[:-1]:
+    for line in read_bytes(path).split(b"\n")[:-1]:
         try:
-            record = json.loads(line)
+            record = parse_json(line)
             seen = whole(record["seen"])
             if not is_number(record["epoch"]):
                 raise ValueError("no epoch")
-            by_seen[seen] = modern(record)
+            by_seen[seen] = require_form(modern(record))
         except (ValueError, KeyError, TypeError):
             damaged += 1
     return History(tuple(by_seen[seen] for seen in sorted(by_seen)), damaged)
@@ -142,6 +143,25 @@ def modern(record: dict[str, Any]) -> dict[str, Any]:
         if "figure" in signals:
             signals["metric"] = signals.pop("figure")
         health["signals"] = signals
+    return record
+
+
+def require_form(record: dict[str, Any]) -> dict[str, Any]:
+    """Insist on what early stopping, the best checkpoint and `compare` read of a record.
+
+    Raises:
+        ValueError: it is of another form.
+    """
+    metrics, health = record.get("metrics", {}), record.get("health", {"verdict": ""})
+    if not isinstance(metrics, dict) or not all(map(is_number, metrics.values())):
+        raise ValueError("its metrics are no numbers by name")
+    if not isinstance(health, dict) or not isinstance(health.get("verdict"), str):
+        raise ValueError("its health has no verdict")
+    if not isinstance(health.get("why", ""), str) or not isinstance(
+        health.get("signals", {}), dict
+    ):
+        raise ValueError("its health is of another form")
+    whole(record.get("restarts", 0))
     return record
 
 

@@ -239,12 +239,13 @@ class Loop:
         record = distributed.from_first(record)
         with self.directory.storage_failures():
             log_bytes = self.directory.append_log(record)
+            log_sha256 = self.directory.log_sha256(log_bytes)
         self.history = self.history.followed_by(record)
         on_mark = progress.seen // schedule.log_every > before // schedule.log_every
         if on_mark:
             self.state.stats.clear()
         if on_mark or progress.seen < schedule.budget:
-            progress.log_bytes = log_bytes
+            progress.log_bytes, progress.log_sha256 = log_bytes, log_sha256
         # Else the budget ends between two marks. Should it be raised, the tick goes on with its
         # stats, and its record replaces this one.
         return record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from zerosum.config.base import Settings, conflicts, modern_names, restore
@@ -26,12 +27,35 @@ def restore_newest(state: State, directory: RunDirectory, callback: Callback) ->
         return
     state.restore(snapshot)
     for name, now in circumstances(state.game.device).items():
-        before = snapshot.facts.get("circumstances", {}).get(name, now)
+        told = snapshot.facts.get("circumstances")
+        before = told.get(name, now) if isinstance(told, dict) else now
         if before != now:
             callback.notice(
                 f"NOTE: {name} was {before} when this run was saved, and is {now}: going on, "
                 "but its numbers may differ in the last bits from a run in one go."
             )
+
+
+def check_log(state: State, directory: RunDirectory, callback: Callback) -> None:
+    """Warn, of a run that goes on, of a log that is not the one which its checkpoint knows.
+
+    Early stopping, the best checkpoint and `compare` go by the log; the run keeps that it was so.
+    """
+    progress = state.progress
+    doubt = directory.log_doubt({**asdict(progress), "log_doubted": 0})  # of which it was warned
+    if doubt is not None:
+        progress.log_doubted = progress.seen
+        callback.notice(
+            f"WARNING: {doubt} Early stopping, the best checkpoint and compare go by what "
+            f"'{directory.log_path}' holds now. Restore it from a copy, if there is one."
+        )
+
+
+def cut_log(state: State, directory: RunDirectory) -> None:
+    """Bring the log back to where the checkpoint stands, and know it as it is then."""
+    progress = state.progress
+    progress.log_bytes = directory.cut_log(progress.log_bytes)
+    progress.log_sha256 = directory.log_sha256(progress.log_bytes)
 
 
 def settled_as_begun(

@@ -7,6 +7,7 @@ data.png   report.html   progress.json   checkpoints/<images seen>/
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -19,10 +20,18 @@ from typing import IO, Any
 
 from PIL import Image
 
-from zerosum.errors import UserError, did_you_mean
-from zerosum.files import WRITING, cannot_write, write_whole
-from zerosum.training.checkpoint import Checkpoints, NoCheckpoints, to_json
+from zerosum.errors import UserError, did_you_mean, shown
+from zerosum.files import WRITING, cannot_write, sweep, temporary_path, write_whole
+from zerosum.reading import expanded, open_file, read_bytes, read_json
+from zerosum.training.checkpoint import (
+    Checkpoints,
+    NoCheckpoints,
+    is_whole,
+    read_progress,
+    to_json,
+)
 from zerosum.training.log import History, read_log
+from zerosum.training.saved_config import require_form
 
 RUNS = Path("runs")
 """Where runs lie when the user does not say, each in a folder of its own."""
@@ -70,7 +79,7 @@ class RunDirectory:
     """
 
     def __init__(self, path: Path | str) -> None:
-        self.path = Path(path).expanduser()
+        self.path = expanded(path)
         self.config_path = self.path / CONFIG
         self.data_path = self.path / DATA
         self.log_path = self.path / LOG
@@ -82,6 +91,7 @@ class RunDirectory:
         self.play_path = self.path / PLAY
         self.progress_path = self.path / PROGRESS
         self.checkpoints = Checkpoints(self.path / "checkpoints")
+        self._hashed = hashlib.sha256(), 0  # of the log, and how many bytes of it
 
     def exists(self) -> bool:
         """Whether there is a run here."""
@@ -110,7 +120,7 @@ class RunDirectory:
     def is_foreign(self) -> bool:
         """Whether the config is another program's. A damaged one may be ours."""
         try:
-            return "format" not in json.loads(self.config_path.read_bytes())
+            return "format" not in read_json(self.config_path)
         except (OSError, ValueError, TypeError):
             return False
 
@@ -147,8 +157,12 @@ class RunDirectory:
             UserError: they cannot be removed.
         """
         try:
-            folders = [self.path / name for name in FOLDERS_OF_LOGGERS]
-            for folder in [self.checkpoints.directory, *folders]:
+            # Renamed first: what a kill leaves of them would be a run without a whole checkpoint.
+            if self.checkpoints.directory.is_dir():
+                doomed = temporary_path(self.checkpoints.directory)
+                self.checkpoints.directory.rename(doomed)
+                shutil.rmtree(doomed)
+            for folder in (self.path / name for name in FOLDERS_OF_LOGGERS):
                 if folder.is_dir():
                     shutil.rmtree(folder)
             files = [
@@ -163,11 +177,16 @@ class RunDirectory:
                 self.progress_path,
                 *self.pictures(),
             ]
-            files += self.path.glob(f".*{WRITING}")  # of what a kill interrupted
             for path in [*files, self.config_path]:
                 path.unlink(missing_ok=True)
+            self.sweep()
         except OSError as error:
             raise cannot_write(self.path, error, CHOOSE_ANOTHER) from None
+
+    def sweep(self) -> None:
+        """Remove what a kill has left half written, or half removed; for who has the lock."""
+        sweep(self.path)
+        self.checkpoints.sweep()
 
     def discard(self) -> list[str]:
         """Remove the run, and its folder if nothing else is in it.
@@ -194,7 +213,7 @@ class RunDirectory:
         try:
             import fcntl
 
-            with (self.path / LOCK).open() as file:
+            with os.fdopen(os.open(self.path / LOCK, os.O_RDONLY | os.O_NONBLOCK)) as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
@@ -233,15 +252,69 @@ class RunDirectory:
             os.fsync(log.fileno())
             return log.tell()
 
-    def cut_log(self, length: int) -> None:
+    def cut_log(self, length: int) -> int:
         """Drop what was logged after a checkpoint; the resumed run will log it again.
 
         A log that is shorter than the checkpoint knew was cut by somebody: what is left of a line
         at its end is dropped as well.
+
+        Returns:
+            The log's length.
         """
-        if self.log_path.exists():
-            kept = self.log_path.read_bytes()[:length]
-            os.truncate(self.log_path, kept.rfind(b"\n") + 1)
+        if not self.log_path.exists():
+            return 0
+        self._hashed = hashlib.sha256(), 0
+        kept = read_bytes(self.log_path)[:length].rfind(b"\n") + 1
+        os.truncate(self.log_path, kept)
+        return kept
+
+    def log_sha256(self, length: int) -> str:
+        """The sha256 of the log's first bytes, so many or all there are; "" where there are none.
+
+        A training asks for it at each tick: what it has hashed, it does not read again.
+        """
+        if length < self._hashed[1]:
+            self._hashed = hashlib.sha256(), 0
+        digest, start = self._hashed
+        if length > start and self.log_path.exists():
+            with open_file(self.log_path) as log:
+                log.seek(start)
+                more = log.read(length - start)
+            digest.update(more)
+            self._hashed = digest, start + len(more)
+        return digest.hexdigest() if self._hashed[1] else ""
+
+    def log_doubt(self, progress: Mapping[str, Any]) -> str | None:
+        """Say what a checkpoint knows of the log that the log does not bear out.
+
+        Args:
+            progress: what the checkpoint's facts say of it.
+
+        Returns:
+            A sentence; None where all is well, or where the checkpoint is of an older version.
+        """
+        length, known = progress.get("log_bytes", 0), progress.get("log_sha256", "")
+        doubted, seen = progress.get("log_doubted", 0), progress.get("seen", 0)
+        if doubted:
+            return f"The log was found cut or changed when the run went on at {doubted:,} images."
+        self._hashed = hashlib.sha256(), 0  # of what is there now, whatever was
+        if not known or self.log_sha256(length) == known:
+            return None
+        size = self.log_path.stat().st_size if self.log_path.exists() else 0
+        if size >= length:
+            return f"The log up to {seen:,} images is not the one that the training wrote."
+        end = self.history().seen
+        left = f"ends at {end:,} images" if end else "is empty" if size else "is gone"
+        return f"The log {left}, and the checkpoint at {seen:,} knows {length - size:,} bytes more."
+
+    def doubt_of_log(self) -> str | None:
+        """Hold the log against the newest checkpoint that is whole, see `log_doubt`."""
+        for seen in reversed(self.checkpoints.seen()):
+            progress = read_progress(self.checkpoints.path(seen))
+            doubt = self.log_doubt(progress)
+            if doubt is None or is_whole(self.checkpoints.path(seen)):
+                return doubt
+        return None
 
     def history(self) -> History:
         """Read the log."""
@@ -275,7 +348,8 @@ class RunDirectory:
         except ImportError:  # Windows: two trainings of one run are the user's to avoid.
             return nullcontext()
         try:
-            file: IO[str] = (self.path / LOCK).open("w")
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK  # a pipe is an error
+            file: IO[str] = os.fdopen(os.open(self.path / LOCK, flags, 0o666), "w")
         except OSError as error:
             raise cannot_write(self.path, error, CHOOSE_ANOTHER) from None
         try:
@@ -323,7 +397,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
         UserError: the file is missing, damaged, no run's or of a newer format.
     """
     try:
-        config = json.loads(path.read_bytes())
+        config = read_json(path)
         found = config.pop("format")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
@@ -332,10 +406,15 @@ def read_config_file(path: Path) -> dict[str, Any]:
         ) from None
     if found != FORMAT:
         raise UserError(
-            f"The run '{path.parent}' has format {found}, and this zerosum reads format {FORMAT}. "
-            "Upgrade zerosum, or choose another --out."
+            f"The run '{path.parent}' has format {shown(found)}, and this zerosum reads format "
+            f"{FORMAT}. Upgrade zerosum, or choose another --out."
         )
-    return dict(config)
+    try:
+        return require_form(config)
+    except ValueError as error:
+        raise UserError(
+            f"The run's '{path}' is not as train writes it: {error}. Restore that file from a copy."
+        ) from None
 
 
 def no_run_here(path: Path) -> str:

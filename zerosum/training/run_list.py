@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from zerosum.errors import UserError
 from zerosum.metrics.registry import better
-from zerosum.training.checkpoint import Damaged, read
+from zerosum.training.checkpoint import is_whole
 from zerosum.training.log import History
 from zerosum.training.run_directory import CONFIG, LOCK, RunDirectory, find_run, no_run_here
 
@@ -194,15 +194,6 @@ def prune(pruning: Pruning) -> None:
     """
     with pruning.directory.locked(), pruning.directory.storage_failures():
         pruning.directory.checkpoints.keep_only(pruning.kept)
-
-
-def is_whole(path: Path) -> bool:
-    """Whether a checkpoint matches its manifest."""
-    try:
-        read(path)
-    except Damaged:
-        return False
-    return True
 
 
 def shown_bytes(size: float) -> str:

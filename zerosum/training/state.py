@@ -8,13 +8,13 @@ generator state and no fixed z: both follow from the seed (see `zerosum/seeds.py
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from zerosum.errors import UserError
+from zerosum.errors import UserError, shown
 from zerosum.game.core import Game, Player
 from zerosum.training import distributed
 from zerosum.training.checkpoint import Snapshot
@@ -32,6 +32,8 @@ class Progress:
         epoch: passes over the data that are complete.
         offset: images dealt of the pass under way.
         log_bytes: length of the log at this point; a resumed run cuts it back to this.
+        log_sha256: of so much of the log; "" in checkpoints of older versions.
+        log_doubted: images seen when the log was last found cut or changed by somebody; 0: never.
         seconds: time spent training, over all sessions, and what restarts have discarded.
         restarts: every restart of a collapsed training, see `supervisor.py`.
     """
@@ -43,6 +45,23 @@ class Progress:
     log_bytes: int = 0
     seconds: float = 0.0
     restarts: list[dict[str, Any]] = field(default_factory=list)
+    log_sha256: str = ""
+    log_doubted: int = 0
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Progress:
+        """Take that of a checkpoint's facts.
+
+        Raises:
+            LookupError, TypeError: they hold none, or one of another form.
+        """
+        told = cls(**facts["progress"])
+        for entry in fields(cls):
+            expected = type(getattr(cls(), entry.name))
+            value = getattr(told, entry.name)
+            if type(value) is not expected and not (expected is float and type(value) is int):
+                raise TypeError(f"its {entry.name} is {shown(value)}")
+        return told
 
 
 @dataclass
@@ -95,7 +114,7 @@ class State:
             self.stats.restore(
                 {name: values.to(device) for name, values in snapshot.group("tally").items()}
             )
-            self.progress = Progress(**snapshot.facts["progress"])
+            self.progress = Progress.of(snapshot.facts)
         except (RuntimeError, LookupError, TypeError, ValueError) as error:
             raise UserError(
                 f"The checkpoint does not fit this game: {error}. It was probably made by another "

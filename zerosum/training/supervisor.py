@@ -78,7 +78,7 @@ class Supervisor:
             return False
         snapshot, seed, attempt = planned
         progress = self.state.progress
-        before = Progress(**snapshot.facts["progress"])
+        before = Progress.of(snapshot.facts)
         verdict, epoch = verdict_of(collapsed), collapsed["epoch"]
         entry = {
             "verdict": verdict,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,10 @@ from torch import Tensor, nn
 
 from zerosum.errors import UserError, and_more, unknown_name
 from zerosum.game.core import Game
+from zerosum.reading import read_json
 from zerosum.training.checkpoint import MANIFEST, TENSORS
 from zerosum.training.run_directory import RunDirectory
-from zerosum.training.state import State
+from zerosum.training.state import Progress, State
 
 GROUPS = {"G": "G", "D": "D", "ema": "average"}
 """The parts of a run that another may begin with, and their groups in a checkpoint."""
@@ -107,8 +107,14 @@ class WarmStart:
         directory = RunDirectory(self.run)
         saved = directory.read_config()
         snapshot = directory.checkpoints.load(self.checkpoint, notice)
-        seen = int(snapshot.facts["progress"]["seen"])
-        manifest = json.loads((directory.checkpoints.path(seen) / MANIFEST).read_bytes())
+        try:
+            seen = Progress.of(snapshot.facts).seen
+        except (LookupError, TypeError) as error:
+            raise UserError(
+                f"The checkpoint '{self.checkpoint}' of '{self.run}' is not as train writes it: "
+                f"{error}. Name another with --from-checkpoint."
+            ) from None
+        manifest = read_json(directory.checkpoints.path(seen) / MANIFEST)
         before = (saved.get("started_from") or {}).get("ema_seen", 0)
         record = {
             **self.record,

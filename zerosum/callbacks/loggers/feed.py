@@ -6,7 +6,6 @@ step once, and none left out. What was sent last is in the run's loggers.json.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import secrets
@@ -21,6 +20,7 @@ from typing import Any, Self
 from zerosum.callbacks.console import in_words
 from zerosum.callbacks.loggers import Entry, Logger, Sent, open_logger
 from zerosum.files import write_whole
+from zerosum.reading import read_json
 from zerosum.training.checkpoint import to_json
 from zerosum.training.interfaces import Callback
 from zerosum.training.log import History, numbers_of
@@ -203,7 +203,7 @@ def read_memory(path: Path) -> dict[str, Any]:
         ValueError: it is damaged, and so nobody knows what was sent.
     """
     try:
-        memory = json.loads(path.read_bytes())
+        memory = read_json(path)
         sent = memory.get("sent", {})
         if not all(type(step) is int for step in sent.values()):
             raise TypeError

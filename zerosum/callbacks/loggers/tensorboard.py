@@ -5,6 +5,7 @@ All of a step is one event, so that a kill leaves a step whole or not there at a
 
 from __future__ import annotations
 
+import io
 import json
 import shlex
 import time
@@ -16,6 +17,7 @@ from typing import Any
 from PIL import Image
 
 from zerosum.callbacks.loggers import Entry, Sent
+from zerosum.reading import read_bytes
 
 
 class TensorBoardLogger:
@@ -71,10 +73,10 @@ def as_image(path: Path) -> Any:
     """A PNG as TensorBoard takes it, whose bytes are kept."""
     from tensorboard.compat.proto.summary_pb2 import Summary
 
-    with Image.open(path) as image:
+    content = read_bytes(path)
+    with Image.open(io.BytesIO(content)) as image:
         width, height = image.size
         channels = len(image.getbands())
-    content = path.read_bytes()
     return Summary.Image(
         height=height, width=width, colorspace=channels, encoded_image_string=content
     )
