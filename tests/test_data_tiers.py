@@ -74,7 +74,9 @@ def test_translation(tmp_path, write_images, recipe, evaluate_every):
             hold_out=0.4,
             width=2,
             out=tmp_path / tier,
-            **TINY | {"epochs": 1, "batch_size": 2, "evaluate_every": evaluate_every},
+            **TINY
+            | {"epochs": None, "images": 4, "batch_size": 2}
+            | {"evaluate_every": evaluate_every},
         )
         for tier in ("memory", "disk")
     ]
