@@ -48,7 +48,7 @@ from zerosum.training.early_stopping import best_record, collapse, score_of, sta
 from zerosum.training.ema import EMA
 from zerosum.training.interfaces import Callback, Callbacks, Evaluation
 from zerosum.training.log import History
-from zerosum.training.loop import Loop, OutputLost, Schedule, TrainingDiverged
+from zerosum.training.loop import DataLost, Loop, OutputLost, Schedule, TrainingDiverged
 from zerosum.training.resume import check_log, cut_log, require_same_run, restore_newest
 from zerosum.training.run_directory import Elsewhere, RunDirectory
 from zerosum.training.signals import Interrupted
@@ -293,7 +293,7 @@ def follow_loop(
                 f"batches of {config.batch_size} images", advice=needs_less(config)
             ):
                 loop.run()
-        except (Interrupted, OutputLost, TrainingDiverged):
+        except (Interrupted, OutputLost, DataLost, TrainingDiverged):
             with suppress(ProcessLost):  # the one that leads saves, and speaks, and leaves first
                 distributed.from_first(nothing)
             raise

@@ -150,9 +150,10 @@ class Loop:
     def _play(self, flag: StopFlag) -> None:
         state, schedule, progress = self.state, self.schedule, self.state.progress
         clock = Stopwatch(progress)
+        if progress.seen < schedule.budget:
+            self._require_data()
         while progress.seen < schedule.budget and not self._ended:
             before = progress.seen
-            self._require_data(clock)
             dealt = play_round(
                 state.game,
                 self.loader.next_batch,
@@ -173,10 +174,12 @@ class Loop:
                 self._look()
                 clock.look()
 
-            lost = self.callback.lost_output()
+            lost, lost_data = self.callback.lost_output(), self._lost_data()
             # One process that leaves alone would keep the others waiting: all leave, or none.
-            signal_number, failure = distributed.largest(
-                flag.signal_number or 0, 0 if lost is None else lost.errno or errno.EIO
+            signal_number, failure, no_data = distributed.largest(
+                flag.signal_number or 0,
+                0 if lost is None else lost.errno or errno.EIO,
+                bool(lost_data),
             )
             if signal_number:
                 clock.note()
@@ -186,6 +189,10 @@ class Loop:
                 lost = lost or OSError(failure, os.strerror(failure))
                 why = f", because standard output takes no more ({lost.strerror})"
                 raise OutputLost(lost, self._stop(why))
+            if no_data:
+                clock.note()
+                lost_data = lost_data or "Another process cannot read the images any more."
+                raise DataLost(f"{lost_data} {self._stop()}")
 
     @property
     def _ended(self) -> bool:
@@ -277,19 +284,23 @@ class Loop:
             f"'{self.directory.path}'. Run the same command again to go on from there."
         )
 
-    def _require_data(self, clock: Stopwatch) -> None:
+    def _require_data(self) -> None:
         """Make sure that a round can be played to its end: in the middle nothing could be saved.
 
         Raises:
-            DataLost: the images cannot be read any more; the state is saved.
+            UserError: the images cannot be read.
         """
+        self.loader.require_batches(self.state.game.turns.count("D"))
+
+    def _lost_data(self) -> str:
+        """Why the next round cannot be played for want of images; "" where it can, or is none."""
+        if self.state.progress.seen >= self.schedule.budget or self._ended:
+            return ""
         try:
-            self.loader.require_batches(self.state.game.turns.count("D"))
+            self._require_data()
         except UserError as problem:
-            clock.note()
-            if not self.state.progress.seen:  # there is nothing to lose
-                raise
-            raise DataLost(f"{problem} {self._stop()}") from None
+            return str(problem)
+        return ""
 
     def _save(self, score: float | None = None, *, healthy: bool = False) -> None:
         progress = self.state.progress
