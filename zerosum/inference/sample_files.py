@@ -30,6 +30,7 @@ from zerosum.inference.sample_sets import GO_ON, begun, not_empty, remove_set, w
 from zerosum.inference.share import Share, own_share
 from zerosum.plots.film import FILMS, require_film, save_film
 from zerosum.plots.grids import Presentation, save_sample, save_sheet, to_picture
+from zerosum.training.torchrun import own_device
 
 WALK_STEPS = 60
 WALK_MILLISECONDS = 80
@@ -80,7 +81,7 @@ def write_samples(
             image goes there and back.
         as_grid: whether a single image is laid out as several are, enlarged and with a border.
         batch_size: how many images G makes at a time, at most 256.
-        how: what else `Run.sample` takes.
+        how: what else `Run.sample` takes; of several processes each has a GPU of its own.
 
     Returns:
         What was written, in words; "" in a process that leaves it to another to say.
@@ -92,6 +93,7 @@ def write_samples(
     """
     walks_given = z is not None and mix is None
     require_out(out, presentation, form=form, walks_given=walks_given, as_grid=as_grid)
+    how["device"] = own_device(str(how.get("device", "auto")))
     given = {"seed": seed, "z": z, "classes": classes, "mix": mix, "batch_size": batch_size, **how}
     suffix, share = out.suffix.lower(), own_share()
     if suffix in (".png", *FILMS) and share.rank > 0:

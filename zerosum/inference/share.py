@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 from zerosum.errors import UserError
+from zerosum.training.torchrun import asked_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,18 +32,20 @@ class Share:
 def own_share() -> Share:
     """Read it from RANK and WORLD_SIZE; without them, this process has all of the work.
 
+    Processes that share out samples need not meet, as those of a training do.
+
     Raises:
         UserError: they are no such numbers.
     """
-    told = {name: os.environ.get(name) for name in ("RANK", "WORLD_SIZE")}
-    if None in told.values():
+    world = asked_for()
+    told = os.environ.get("RANK")
+    if told is None:
         return Share()
     try:
-        return Share(rank=int(told["RANK"] or ""), world=int(told["WORLD_SIZE"] or ""))
-    except ValueError as error:
-        if isinstance(error, UserError):
-            raise
+        rank = int(told)
+    except ValueError:
         raise UserError(
-            f"RANK was '{told['RANK']}' and WORLD_SIZE '{told['WORLD_SIZE']}': expected whole "
-            "numbers, as torchrun sets them. Unset both to work alone."
+            f"RANK was '{told}': expected a whole number, as torchrun sets it. Unset it to work "
+            "alone."
         ) from None
+    return Share(rank=rank, world=world)
