@@ -26,9 +26,12 @@ RUNS_COMMANDS = ("rm", "prune")
 OF_RECIPES = {"train": train_app, "sweep": sweep_app}
 OF_OTHERS = {
     *("--no-deps", "--bf16", "--pace", "--rounds", "--repeats", "--logdir", "--project"),
-    *("--require-hashes", "--nproc-per-node"),
+    *("--require-hashes", "--nproc-per-node", "--nnodes", "--max-restarts"),
+    *("--rdzv-backend", "--rdzv-endpoint", "--rdzv-id"),
+    *("--nodes", "--ntasks-per-node", "--gpus-per-node", "--cpus-per-task"),
+    *("--requeue", "--signal", "--open-mode"),
 }
-"""Flags of pip, tensorboard, trackio and torchrun, and of the scripts in benchmarks/."""
+"""Flags of pip, tensorboard, trackio, torchrun and SLURM, and of the scripts in benchmarks/."""
 
 
 def name_of(page):
