@@ -15,7 +15,8 @@ from zerosum.game.losses import discriminator_cross_entropy, generator_cross_ent
 from zerosum.game.penalties import r1, r2
 from zerosum.nets import mlp
 from zerosum.seeds import enter_stream
-from zerosum.training.round import Stream, play_round, play_turn
+from zerosum.training.passes import Stream
+from zerosum.training.round import play_round, play_turn
 from zerosum.training.step_stats import StepStats
 
 CPU = torch.device("cpu")

@@ -6,19 +6,13 @@ value back to the host, so a GPU never waits for Python.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
-from torch.nn.utils.parametrizations import _SpectralNorm
 
 from zerosum.game.core import Batch, Game, Player
-from zerosum.game.share import Share
-from zerosum.seeds import enter_stream
-from zerosum.training import distributed
+from zerosum.training.passes import Stream, shares, summed, under_way
 from zerosum.training.step_stats import StepStats
 
 
@@ -57,19 +51,6 @@ def play_round(
         play_turn(game, turn, batch, seen=seen + dealt, bf16=bf16, stats=stats, stream=stream)
         turn_index += 1
     return dealt
-
-
-@dataclass(frozen=True)
-class Stream:
-    """The random numbers of one turn."""
-
-    device: torch.device
-    seed: int | str
-    turn_index: int
-
-    def enter(self) -> None:
-        """Go to their beginning."""
-        enter_stream(self.device, "turn", self.seed, self.turn_index)
 
 
 def play_turn(
@@ -112,75 +93,6 @@ def play_turn(
     for share, play in plays:
         with under_way(share):
             game.forward.observe(play)
-
-
-def shares(game: Game, batch: Batch, stream: Stream) -> Iterator[tuple[Share | None, Batch]]:
-    """Cut a batch into what this process plays of it, one pass after the other.
-
-    Every pass draws the random numbers of the whole batch from their beginning, and takes its own.
-    Packs stay whole.
-    """
-    rank, world = distributed.rank(), distributed.world()
-    if world == 1 and (game.parts == 1 or len(batch) == 1):
-        yield None, batch
-        return
-    size = game.pack
-    batch = batch.whole_packs(size)
-    packs = len(batch) // size
-    # As many parts for every process, or they would wait for one another; and none without images,
-    # unless there are more processes than packs.
-    parts = max(1, min(game.parts, packs // world))
-    cuts = [packs * piece // (world * parts) * size for piece in range(world * parts + 1)]
-    own = [*pairwise(cuts)][rank * parts : (rank + 1) * parts]
-    iterated = power_iterations(game) if parts > 1 else []
-    before = [tensor.clone() for tensor in iterated]
-    for number, (start, stop) in enumerate(own):
-        if number:
-            stream.enter()
-            # One iteration for each pass over the whole batch, not for each part of it.
-            for tensor, kept in zip(iterated, before, strict=True):
-                tensor.copy_(kept)
-        counts = stop > start
-        if not counts:
-            start, stop = 0, size
-        share = Share(
-            start=start,
-            stop=stop,
-            total=len(batch),
-            counts=counts,
-            is_last=number == len(own) - 1,
-            in_parts=parts > 1,
-            reals=batch.real,
-            place=(rank, world),
-            add_up=distributed.add_up,
-            batch_norm=world > 1 and game.batch_norm == "global",
-        )
-        yield share, batch.rows(start, stop)
-
-
-def power_iterations(game: Game) -> list[Tensor]:
-    """What spectral norm moves on in every pass, whatever the images are."""
-    nets = (game.G.net, game.D.net)
-    norms = (each for net in nets for each in net.modules() if isinstance(each, _SpectralNorm))
-    return [tensor for norm in norms for tensor in norm.buffers()]
-
-
-def under_way(share: Share | None) -> AbstractContextManager[None]:
-    """Let what is computed inside be of a share, if the batch is played in such."""
-    return nullcontext() if share is None else share.under_way()
-
-
-def summed(player: Player, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Add up a player's gradients, in place, and the values of its terms over all processes."""
-    if distributed.world() == 1:
-        return dict(values)
-    learning = [p for p in player.parameters if p.grad is not None]
-    found = distributed.flat_sum(
-        [*(p.grad for p in learning if p.grad is not None), *values.values()]
-    )
-    for parameter, gradient in zip(learning, found, strict=False):
-        parameter.grad = gradient
-    return dict(zip(values, found[len(learning) :], strict=True))
 
 
 def apply_schedules(player: Player, seen: int) -> None:
