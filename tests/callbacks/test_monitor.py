@@ -18,6 +18,7 @@ from zerosum.recipes.gan import build
 from zerosum.seeds import enter_stream
 from zerosum.training.ema import EMA
 from zerosum.training.log import History
+from zerosum.training.passes import Stream
 from zerosum.training.round import play_turn
 from zerosum.training.state import State
 from zerosum.training.step_stats import StepStats
@@ -133,9 +134,11 @@ class TestAlarms:
         log = []
         for epoch in range(1, 5):
             for start in range(0, len(images), 100):  # G has no turns
-                enter_stream(CPU, "turn", epoch, start)
+                stream = Stream(CPU, epoch, start)
+                stream.enter()
                 batch = Batch(images[start : start + 100])
-                play_turn(state.game, "D", batch, seen=0, bf16=False, stats=StepStats())
+                rules = {"seen": 0, "bf16": False, "stats": StepStats(), "stream": stream}
+                play_turn(state.game, "D", batch, **rules)
             state.progress.seen += 300_000
             log.append({"epoch": epoch, **asdict(evaluate(History(tuple(log))))})
         assert log[-1]["health"]["verdict"] == "D has won", log[-1]

@@ -78,11 +78,12 @@ class TestTrain:
     def test_prints_one_line_an_epoch_and_leaves_a_run(self, here, capsys):
         assert run([*TRAIN, "--epochs", "3", "--sample-every", "2"]) == 0
         printed = capsys.readouterr().out.splitlines()
-        understood = [line for line in printed[:5] if line.startswith("  ")]
+        understood = [line for line in printed[:6] if line.startswith("  ")]
         assert understood == [
             "  from      tiny.npz",
             "  values    0 to 255",
             "  classes   0 (16), 1 (16), 2 (16)",
+            "  kept      in memory (3.07 kB)",
         ]
         lines = [line for line in printed if line not in understood]
         assert lines[0] == "vanilla on tiny.npz: 48 images of 8×8 gray, 3 classes"
@@ -150,7 +151,8 @@ class TestTrain:
                 "precision": "bf16", "ema-half-life": "100", "sample-every": "1",
                 "checkpoint-every": "1", "evaluate-every": "1", "patience": "9",
                 "on-collapse": "restart",
-                "restarts": "2", "log": "tensorboard",
+                "restarts": "2", "log": "tensorboard", "data-tier": "memory",
+                "batch-norm": "local",
                 "nets": "resnet", "latent-size": "3", "width": "2", "full-width-up-to": "7",
                 "spectral-norm": "both", "attention": "14", "conditioning": "concat",
                 "pack": "2", "loss": "hinge", "penalty": "r1:0.1", "clip": "0.5",
@@ -373,7 +375,7 @@ class TestMistakes:
             (["train", "--epoch", "3"], "Did you mean --epochs?"),
             (["train", "--epochs", "none"], "--epochs: received 'none', expected a valid integer"),
             (["train", "--epochs", "0"], "--epochs: received '0', expected greater than"),
-            (["train", "--precision", "fp16"], "'fp32', 'bf16' or 'auto'"),
+            (["train", "--precision", "fp16"], "'fp32', 'bf16', 'auto' or 'fp64'"),
             (["train", "--device", "gpu"], "expected auto, cpu, cuda"),
             (["train", "--device", "cuda:99"], "This machine has: "),
             (["train", "--size", "3q"], "HEIGHTxWIDTH"),

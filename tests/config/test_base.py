@@ -73,7 +73,7 @@ class TestValidate:
             (
                 "precision",
                 "fp16",
-                "--precision: received 'fp16', expected 'fp32', 'bf16' or 'auto'.",
+                "--precision: received 'fp16', expected 'fp32', 'bf16', 'auto' or 'fp64'.",
             ),
             ("device", "gpu", "--device: received 'gpu', expected auto, cpu, cuda, cuda:N or mps."),
             ("device", "cuda:x", "--device: received 'cuda:x', expected auto, cpu, cuda, cuda:N"),
@@ -224,6 +224,7 @@ OTHER = {  # another valid value for every field
     "channels": 3,
     "strict": True,
     "data_tier": "disk",
+    "batch_norm": "local",
     "fit": "pad",
     "range": "0:4095",
     "hold_out": 0.1,
