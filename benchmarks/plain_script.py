@@ -12,8 +12,9 @@ is how their seeds are distributed, and how many collapse.
 
 Both are judged alike: 10,000 samples of G's raw weights, and of their moving average (the plain
 script has none; here one watches and changes nothing), against the 10,000 test images in the
-features of the `digits` classifier. A seed whose figures are in the JSON file is not trained again;
-zerosum's runs are in runs/plain_script/, and go on where they were stopped.
+features of the `digits` classifier. A seed whose figures are in the JSON file is not trained again,
+and the table in docs/results.md is made of it anew; zerosum's runs are in runs/plain_script/, and
+go on where they were stopped.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ from zerosum.data.arrays import Pixels
 from zerosum.training.ema import EMA
 
 DOCS = Path(__file__).parent.parent / "docs"
-FOUND = DOCS / "plain_script.json"
+FOUND, PAGE = DOCS / "plain_script.json", DOCS / "results.md"
+BEGIN, END = (f"<!-- made by benchmarks/plain_script.py: {mark} -->" for mark in ("begin", "end"))
 RUNS = Path("runs") / "plain_script"
 EPOCHS, SEEDS, BATCH, SAMPLES = 50, 10, 128, 10_000
 METRICS = ("frechet_digits", "precision", "recall", "modes")
@@ -170,7 +172,11 @@ def main() -> None:
             known.setdefault(side, {})[str(seed)] = found
             FOUND.write_text(json.dumps(known, indent=1) + "\n", "utf-8")
             print(f"{TITLES[side]}, seed {seed}: {found}", flush=True)
-    print("\n".join(table(read_found())))
+    lines = "\n".join(table(read_found())).rstrip()
+    before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{BEGIN}\n{lines}\n{END}{after}", "utf-8")
+    print(lines)
 
 
 def read_found() -> dict[str, dict[str, dict[str, dict[str, float]]]]:
