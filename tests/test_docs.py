@@ -28,6 +28,7 @@ OF_OTHERS = {
     *("--no-deps", "--bf16", "--pace", "--rounds", "--repeats", "--logdir", "--project"),
     *("--require-hashes", "--nproc-per-node", "--nnodes", "--max-restarts"),
     *("--rdzv-backend", "--rdzv-endpoint", "--rdzv-id"),
+    *("--node-rank", "--master-addr", "--master-port"),
     *("--nodes", "--ntasks-per-node", "--gpus-per-node", "--cpus-per-task"),
     *("--requeue", "--signal", "--open-mode"),
 }
