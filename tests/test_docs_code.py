@@ -30,7 +30,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 BLOCK = re.compile(r"((?:^<!--[^\n]*-->\n)?)^( *)```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 MARK = re.compile(r"<!-- (not run|from): (.+) -->\n")
-LANGUAGES = {"sh", "python", "js"}  # the last of which is never run
+LANGUAGES = {"sh", "python", "js", "yaml"}  # the last two of which are never run
 TINY = {"--images": "40", "--batch-size": "8", "--device": "cpu"}
 BUDGETS = ("--epochs", "--images", "--width", "--batch-size", "--grad-accumulation", "--hold-out")
 
