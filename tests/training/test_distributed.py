@@ -275,13 +275,13 @@ def test_killed_and_restarted_by_torchrun_it_ends_as_if_it_had_not_been(
 ):
     whole = torchrun(*zerosum(*arguments, "--out", "whole"))
     assert "Done" in whole.communicate(timeout=120)[0]
-    # More restarts than kills: on a busy machine torchrun itself may need another try.
-    launcher = torchrun(*zerosum(*arguments, "--out", "run"), flags=["--max-restarts", "3"])
+    launcher = torchrun(*zerosum(*arguments, "--out", "run"), flags=["--max-restarts", "1"])
     strike(launcher, signal.SIGKILL, 1, tmp_path / "run")
     text = launcher.communicate(timeout=120)[0]
     assert launcher.returncode == 0, text
     assert "Going on with" in text
-    assert "Another of the 2 processes has ended" in messages(text)[0]
+    (message,) = messages(text)
+    assert "Another of the 2 processes has ended" in message
     (tensors, log, _), (found, logged, processes) = map(
         end_of, (tmp_path / "whole", tmp_path / "run")
     )
