@@ -274,7 +274,9 @@ def test_killed_and_restarted_by_torchrun_it_ends_as_if_it_had_not_been(
     tmp_path, torchrun, arguments
 ):
     whole = torchrun(*zerosum(*arguments, "--out", "whole"))
-    assert "Done" in whole.communicate(timeout=120)[0]
+    text = whole.communicate(timeout=120)[0]
+    assert "Done" in text
+    assert whole.returncode == 0, text
     launcher = torchrun(*zerosum(*arguments, "--out", "run"), flags=["--max-restarts", "1"])
     strike(launcher, signal.SIGKILL, 1, tmp_path / "run")
     text = launcher.communicate(timeout=120)[0]

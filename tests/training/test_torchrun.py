@@ -1,10 +1,16 @@
 """What torchrun says to a process; how processes meet is tested in test_distributed.py."""
 
+import os
+import signal
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from zerosum.errors import UserError
 from zerosum.training import torchrun
+from zerosum.training.signals import stop_flag
 
 
 @pytest.fixture
@@ -73,3 +79,63 @@ class TestMeeting:
     def test_before_they_have_met_each_speaks_for_itself(self, environment):
         environment(RANK="1", WORLD_SIZE="2")
         assert torchrun.first_to_speak()
+
+
+class TestLeaving:
+    PROGRAM = """
+import atexit, os, sys
+from datetime import timedelta
+import torch.distributed as dist
+from zerosum.training.torchrun import leave
+
+class Lasting:
+    def __del__(self):
+        os.write(1, b"taken down\\n")
+
+kept = Lasting()
+if sys.argv[1] == "met":
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+atexit.register(print, "exit handler", end="")  # into a buffer that is not written out yet
+leave(3)
+print("went on")
+"""
+
+    def end_of(self, how):
+        return subprocess.run(
+            [sys.executable, "-c", self.PROGRAM, how],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+
+    def test_exit_handlers_run_and_are_heard_and_nothing_is_taken_down(self):
+        ended = self.end_of("met")
+        assert (ended.returncode, ended.stdout) == (3, "exit handler"), ended.stderr
+
+    def test_who_has_met_nobody_goes_on(self):
+        ended = self.end_of("alone")
+        assert ended.returncode == 0
+        assert ended.stdout.startswith("went on\n")
+
+
+class TestALoss:
+    """A process that has lost another speaks before torchrun's SIGTERM ends it."""
+
+    @pytest.fixture(autouse=True)
+    def handlers(self):
+        before = signal.getsignal(signal.SIGTERM)
+        yield
+        signal.signal(signal.SIGTERM, before)
+
+    def test_under_torchrun_its_stop_is_ignored_also_behind_the_loop(self, monkeypatch):
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+        with stop_flag():
+            torchrun.ignore_its_stop()
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+
+    def test_of_other_programs_nothing_is_assumed(self, monkeypatch):
+        monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+        before = signal.getsignal(signal.SIGTERM)
+        with stop_flag():
+            torchrun.ignore_its_stop()
+        assert signal.getsignal(signal.SIGTERM) is before

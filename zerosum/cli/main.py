@@ -196,7 +196,7 @@ def complain(text: str, exit_code: int) -> int:
 
     Of the processes of one training, the first to have something to say is the one that says it.
     """
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and "RANK" in os.environ:
+    if is_one_of_several():
         from zerosum.training.torchrun import first_to_speak
 
         if not first_to_speak():
@@ -205,10 +205,20 @@ def complain(text: str, exit_code: int) -> int:
     return exit_code
 
 
+def is_one_of_several() -> bool:
+    """Whether torchrun, or whoever sets its variables, has started more processes than this."""
+    return os.environ.get("WORLD_SIZE", "1") != "1" and "RANK" in os.environ
+
+
 def main() -> None:
     """Run the command line of this process."""
     # How long a thread that waits for the others spins before it sleeps; GNU OpenMP reads it when
     # torch is imported. Its own, longer default halves the pace when several processes train on the
     # same processors (docs/results.md); alone, this costs nothing measurable.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    sys.exit(run(sys.argv[1:]))
+    exit_code = run(sys.argv[1:])
+    if is_one_of_several():
+        from zerosum.training.torchrun import leave
+
+        leave(exit_code)
+    sys.exit(exit_code)

@@ -15,6 +15,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from zerosum.errors import UserError, and_more
+from zerosum.training.torchrun import ignore_its_stop
 
 Value = TypeVar("Value")
 
@@ -39,6 +40,7 @@ def _together(collective: Callable[..., Any], *arguments: Any, **options: Any) -
     try:
         return collective(*arguments, **options)
     except RuntimeError as error:
+        ignore_its_stop()
         raise ProcessLost(
             f"Another of the {world()} processes has ended, or does not answer "
             f"({reason(error)}). What was saved is whole: run the same command again "

@@ -54,7 +54,8 @@ def stop_flag() -> Iterator[StopFlag]:
 
     def restore() -> None:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) is raise_flag:  # or somebody has decided otherwise since
+                signal.signal(number, handler)
 
     def raise_flag(number: int, frame: FrameType | None) -> None:
         flag.signal_number = number

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
+import sys
+import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -75,6 +79,33 @@ def common_store() -> Any:
     """Where all processes can leave word; after a restart by torchrun, without what was left."""
     store, *_ = next(rendezvous("env://", timeout=MEETING))
     return PrefixStore(f"zerosum/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
+
+
+def ignore_its_stop() -> None:
+    """Let a process that has lost another say so, before torchrun ends it for the same loss.
+
+    torchrun tells all that are left to stop, by SIGTERM, and a busy machine may not have come to
+    the message by then. Whoever does not leave is killed half a minute later all the same.
+    """
+    by_torchrun = "TORCHELASTIC_RUN_ID" in os.environ
+    if by_torchrun and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def leave(exit_code: int) -> None:
+    """End a process that has met others, once Python's own exit handlers have run.
+
+    The interpreter is not taken down: while it was, what torch keeps of the group aborted one in
+    twenty processes on a busy machine ("terminate called without an active exception", torch 2.13),
+    and torchrun took a training that was complete and saved for a failed one.
+    """
+    if not dist.is_initialized():
+        return
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads it, or it is closed
+            stream.flush()
+    os._exit(exit_code)
 
 
 def first_to_speak() -> bool:
