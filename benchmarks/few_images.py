@@ -19,22 +19,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from PIL import Image
+from start_from import write_classes
+from start_from import zerosum as run_command
 
 import zerosum
-from zerosum import data
-from zerosum.cli.main import run
 from zerosum.comparison.significance import estimate
-from zerosum.data.images import ImageSet
 from zerosum.inference.run import Run
 from zerosum.training.early_stopping import best_record
 
@@ -43,8 +39,7 @@ FOUND, PAGE = DOCS / "few_images.json", DOCS / "few-images.md"
 PICTURES = DOCS / "images" / "few_images"
 BEGIN, END = "<!-- made by benchmarks/few_images.py, {}: begin -->", "<!-- end -->"
 RUNS = Path("runs") / "few_images"
-IDX = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
-BOOT, CLASSES = 9, 10
+KINDS, BOOT, CLASSES = "fashion-mnist", 9, 10
 SIDE = 256
 """Of a photograph in the facades' files, which lies left of its labels."""
 WAYS = {
@@ -81,25 +76,7 @@ class Study:
 
 def write_boots(folder: Path, count: int) -> None:
     """Write the first training images of boots, and their test images."""
-    write_classes(folder, {BOOT}, count=count)
-
-
-def write_classes(folder: Path, classes: set[int], *, count: int | None = None) -> None:
-    """Write images of some classes of Fashion-MNIST as a folder of IDX files, of both splits.
-
-    Args:
-        folder: where to.
-        classes: which.
-        count: how many of the training images; None for all.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    for split, name in IDX.items():
-        images: ImageSet = data.load("fashion-mnist", split=split)
-        assert images.labels is not None
-        chosen = images.images[torch.isin(images.labels, torch.tensor(sorted(classes)))]
-        pixels = chosen[: count if split == "train" else None, 0].numpy()
-        header = np.array([0x803, *pixels.shape], ">u4").tobytes()
-        (folder / name).write_bytes(header + pixels.tobytes())
+    write_classes(folder, {BOOT}, of=KINDS, count=count)
 
 
 def photographs(facades: Path | None) -> Callable[[Path, int], None]:
@@ -144,14 +121,6 @@ def studies(facades: Path | None) -> dict[str, Study]:
     }
 
 
-def command(*tokens: str | Path | int) -> None:
-    """Print a command line and run it; leave where it fails."""
-    words = [str(token) for token in tokens]
-    print(f"$ zerosum {shlex.join(words)}", flush=True)
-    if code := run(words):
-        sys.exit(code)
-
-
 def train(name: str, study: Study, count: int, way: str, seed: int) -> Path:
     """Train one run, and that which it starts from, if they are not complete."""
     here = RUNS / name
@@ -162,14 +131,14 @@ def train(name: str, study: Study, count: int, way: str, seed: int) -> Path:
     if way == "from":
         others = here / "others"
         if not others.exists():
-            write_classes(others, {*range(CLASSES)} - {BOOT})
+            write_classes(others, {*range(CLASSES)} - {BOOT}, of=KINDS)
         told = ["--data", str(others), "--images", str(study.source)]
-        command("train", "dcgan", *study.flags.split(), *told, "--out", source)
+        run_command("train", "dcgan", *study.flags.split(), *told, "--out", source)
     flags = WAYS[way][0].format(all=study.augment, source=source).split()
     out = here / f"{way}-{count}-seed-{seed}"
     told = ["--data", str(images), "--images", str(study.counts[count]), *flags]
     every = ["--evaluate-every", "16", "--on-collapse", "continue"]
-    command("train", "dcgan", *study.flags.split(), *told, *every, "--seed", seed, "--out", out)
+    run_command("train", "dcgan", *study.flags.split(), *told, *every, "--seed", seed, "--out", out)
     return out
 
 
@@ -266,7 +235,7 @@ def main() -> None:
                 if seed == 0:
                     PICTURES.mkdir(parents=True, exist_ok=True)
                     picture = PICTURES / f"{wish.kind}-{count}-{way}.png"
-                    command("sample", path, "-n", 16, "--out", picture)
+                    run_command("sample", path, "-n", 16, "--out", picture)
 
 
 if __name__ == "__main__":

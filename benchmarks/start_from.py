@@ -27,20 +27,24 @@ FILES = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
 RECIPE = ["dcgan", "--width", "32", "--batch-size", "64", "--d-norm", "none", "--penalty", "r1:0.1"]
 
 
-def write_digits(folder: Path, digits: set[int], *, count: int | None = None) -> None:
-    """Write the images of some digits as a folder of IDX files, which has both splits.
+def write_classes(
+    folder: Path, classes: set[int], *, of: str = "mnist", count: int | None = None
+) -> None:
+    """Write the images of some classes as a folder of IDX files, which has both splits.
 
     Args:
         folder: where to.
-        digits: which.
+        classes: which.
+        of: the data set, of gray images.
         count: how many of the training images; None for all.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for split, name in FILES.items():
-        images: ImageSet = data.load("mnist", split=split)
+        images: ImageSet = data.load(of, split=split)
         assert images.labels is not None
-        chosen = images.images[torch.isin(images.labels, torch.tensor(sorted(digits)))]
-        pixels = chosen[: count if split == "train" else None, 0].numpy()
+        rows = torch.isin(images.labels, torch.tensor(sorted(classes))).nonzero().flatten()
+        chosen = images.images[rows[: count if split == "train" else None]]
+        pixels = chosen[:, 0].numpy()
         header = np.array([0x803, *pixels.shape], ">u4").tobytes()
         (folder / name).write_bytes(header + pixels.tobytes())
 
@@ -65,8 +69,8 @@ def main() -> None:
     wish = parser.parse_args()
 
     others, few = wish.out / "others", wish.out / "few"
-    write_digits(others, {*range(10)} - {wish.digit})
-    write_digits(few, {wish.digit}, count=wish.count)
+    write_classes(others, {*range(10)} - {wish.digit})
+    write_classes(few, {wish.digit}, count=wish.count)
 
     source, scratch, warm = (wish.out / name for name in ("source", "scratch", "warm"))
     train = ["train", *RECIPE, "--data"]

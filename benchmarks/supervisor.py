@@ -1,6 +1,7 @@
 """Does `--on-collapse restart` save what collapses, and leave alone what does not?
 
     python benchmarks/supervisor.py             # vanilla on MNIST, seeds 0 to 9: hours
+    python benchmarks/supervisor.py --seeds 2   # the one that is known to collapse
     python benchmarks/supervisor.py runs/results/*   # would it have stepped in there?
 
 The seeds of the vanilla recipe are those that `benchmarks/plain_script.py` trains, 50 epochs each,
@@ -93,7 +94,7 @@ def table(known: dict[str, dict[str, Any]]) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("runs", nargs="*", type=Path, help="finished run directories")
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="seeds 0 to one below this")
+    parser.add_argument("--seeds", type=int, nargs="+", default=range(SEEDS), help="these seeds")
     wish = parser.parse_args()
     for path in wish.runs:
         try:
@@ -103,7 +104,7 @@ def main() -> None:
             continue
         keep("others", path.name, at)
     if not wish.runs:
-        for seed in range(wish.seeds):
+        for seed in wish.seeds:
             if str(seed) not in read().get("vanilla", {}):
                 keep("vanilla", str(seed), vanilla(seed))
     print("\n".join(table(read())))

@@ -261,7 +261,7 @@ from pathlib import Path
 from zerosum.game.sampling import Generator, noise_inputs
 from zerosum.inference import sample_forms, sample_sets
 from zerosum.inference.model import Sampler
-from zerosum.inference.share import Share
+from zerosum.inference.work_share import WorkShare
 
 torch.set_num_threads(1)
 sample_forms.UNIT_BYTES = 2**21
@@ -293,7 +293,7 @@ for blocks in (8, 8, 80):
         folder = Path(sys.argv[1]) / f"{kind.name}-{len(peaks)}"
         size = sample_forms.images_a_unit(kind, (3, 32, 32))
         form = kind(folder, count=count, images_a_unit=size, naming=naming, **how)
-        sample_sets.write_set(sampler, form, {}, Share())
+        sample_sets.write_set(sampler, form, {}, WorkShare())
         if how:
             form.join(folder / "all.npz", form.read)
     highest = max(highest, peak())

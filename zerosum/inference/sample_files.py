@@ -27,7 +27,7 @@ from zerosum.inference.sample_forms import (
     require_parquet,
 )
 from zerosum.inference.sample_sets import GO_ON, begun, not_empty, remove_set, write_set
-from zerosum.inference.share import Share, own_share
+from zerosum.inference.work_share import WorkShare, own_work_share
 from zerosum.plots.film import FILMS, require_film, save_film
 from zerosum.plots.grids import Presentation, save_sample, save_sheet, to_picture
 from zerosum.training.torchrun import own_device
@@ -95,7 +95,7 @@ def write_samples(
     require_out(out, presentation, form=form, walks_given=walks_given, as_grid=as_grid)
     how["device"] = own_device(str(how.get("device", "auto")))
     given = {"seed": seed, "z": z, "classes": classes, "mix": mix, "batch_size": batch_size, **how}
-    suffix, share = out.suffix.lower(), own_share()
+    suffix, share = out.suffix.lower(), own_work_share()
     if suffix in (".png", *FILMS) and share.rank > 0:
         return ""
     try:
@@ -144,7 +144,7 @@ def write_folder(
     naming: Naming,
     name: FormName,
     how: Mapping[str, Any],
-    share: Share,
+    share: WorkShare,
 ) -> str:
     """Write a folder of PNGs or of shards; see `write_samples`."""
     kind = FORMS[name]
@@ -171,7 +171,7 @@ def write_arrays(
     naming: Naming,
     array: str,
     how: Mapping[str, Any],
-    share: Share,
+    share: WorkShare,
 ) -> str:
     """Write an `.npz`; of many samples in parts, which are then joined; see `write_samples`."""
     folder = out.with_name(f"{out.name}.parts")

@@ -25,7 +25,7 @@ from zerosum.files import cannot_write, write_whole
 from zerosum.inference.model import Sampled, Sampler
 from zerosum.inference.run import print_notice
 from zerosum.inference.sample_forms import Form, is_unfinished
-from zerosum.inference.share import Share
+from zerosum.inference.work_share import WorkShare
 
 RECORD = ".samples.json"
 """What the folder's record is called."""
@@ -39,7 +39,7 @@ def begun(folder: Path) -> bool:
     return (folder / RECORD).is_file()
 
 
-def write_set(sampler: Sampler, form: Form, decided_by: Mapping[str, Any], share: Share) -> int:
+def write_set(sampler: Sampler, form: Form, decided_by: Mapping[str, Any], share: WorkShare) -> int:
     """Write what is missing of a set of samples; the first process waits for the others.
 
     Args:

@@ -10,7 +10,7 @@ from zerosum.training.torchrun import asked_for
 
 
 @dataclass(frozen=True, kw_only=True)
-class Share:
+class WorkShare:
     """One of `world` processes, the `rank`-th, counted from 0."""
 
     rank: int = 0
@@ -29,7 +29,7 @@ class Share:
         return range(self.rank, number, self.world)
 
 
-def own_share() -> Share:
+def own_work_share() -> WorkShare:
     """Read it from RANK and WORLD_SIZE; without them, this process has all of the work.
 
     Processes that share out samples need not meet, as those of a training do.
@@ -40,7 +40,7 @@ def own_share() -> Share:
     world = asked_for()
     told = os.environ.get("RANK")
     if told is None:
-        return Share()
+        return WorkShare()
     try:
         rank = int(told)
     except ValueError:
@@ -48,4 +48,4 @@ def own_share() -> Share:
             f"RANK was '{told}': expected a whole number, as torchrun sets it. Unset it to work "
             "alone."
         ) from None
-    return Share(rank=rank, world=world)
+    return WorkShare(rank=rank, world=world)

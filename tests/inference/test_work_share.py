@@ -3,13 +3,13 @@
 import pytest
 
 from zerosum.errors import UserError
-from zerosum.inference.share import Share, own_share
+from zerosum.inference.work_share import WorkShare, own_work_share
 
 
 def test_all_of_it_where_nobody_says_otherwise(monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
     monkeypatch.setenv("WORLD_SIZE", "4")  # as some schedulers set it for themselves
-    assert own_share() == Share(rank=0, world=1)
+    assert own_work_share() == WorkShare(rank=0, world=1)
 
 
 def test_each_has_its_own_and_together_they_have_all(monkeypatch):
@@ -17,7 +17,7 @@ def test_each_has_its_own_and_together_they_have_all(monkeypatch):
     units = []
     for rank in "021":
         monkeypatch.setenv("RANK", rank)
-        units += own_share().of(8)
+        units += own_work_share().of(8)
     assert sorted(units) == list(range(8))
 
 
@@ -35,4 +35,4 @@ def test_no_such_rank(monkeypatch, rank, world, said):
     monkeypatch.setenv("RANK", rank)
     monkeypatch.setenv("WORLD_SIZE", world)
     with pytest.raises(UserError, match=said):
-        own_share()
+        own_work_share()
