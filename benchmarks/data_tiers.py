@@ -27,7 +27,7 @@ import torch
 from PIL import Image
 
 from zerosum import recipes
-from zerosum.data.cache import PIXELS, entries
+from zerosum.data.cache_entries import PIXELS, entries
 from zerosum.data.images import ImageSet
 from zerosum.data.loader import Loader
 from zerosum.data.sources import load

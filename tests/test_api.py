@@ -11,7 +11,7 @@ from PIL import Image
 
 import zerosum
 from zerosum.errors import UserError
-from zerosum.inference import model as run_module
+from zerosum.inference import model, sampler
 from zerosum.inference.tiles import Translator
 from zerosum.training.checkpoint import TENSORS
 
@@ -20,13 +20,14 @@ from zerosum.training.checkpoint import TENSORS
 def drawn(monkeypatch):
     """Every z that G is given."""
     seen = []
-    generate = run_module.generate
+    generate = sampler.generate
 
     def noted(net, inputs):
         seen.append(inputs[0])
         return generate(net, inputs)
 
-    monkeypatch.setattr(run_module, "generate", noted)
+    for module in (sampler, model):
+        monkeypatch.setattr(module, "generate", noted)
     return seen
 
 
@@ -169,7 +170,7 @@ class TestSample:
 
     def test_labels_are_the_classes_that_G_is_told(self, train_tiny, tmp_path, monkeypatch):
         told = []
-        generate = run_module.generate
+        generate = sampler.generate
 
         def noted(net, inputs):
             told.append(inputs[1].argmax(dim=1))
@@ -180,7 +181,7 @@ class TestSample:
         np.savez(tmp_path / "three.npz", images=pixels, labels=np.arange(48) % 3)
         data = str(tmp_path / "three.npz")
         run = train_tiny(tmp_path / "told", data=data, conditioning="concat", epochs=1)
-        monkeypatch.setattr(run_module, "generate", noted)
+        monkeypatch.setattr(sampler, "generate", noted)
         for label in (None, 1):
             told.clear()
             run.sample(600, label=label)

@@ -1,5 +1,9 @@
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -45,3 +49,32 @@ def shards(tmp_path: Path, pictures: Path, small_shards: None) -> Path:
     """Those in 12 shards and 2."""
     pack(pictures, tmp_path / "shards", Format())
     return tmp_path / "shards"
+
+
+@contextmanager
+def served(
+    handler: type[BaseHTTPRequestHandler], place: str, /, **attributes: Any
+) -> Iterator[ThreadingHTTPServer]:
+    """A server on the loopback interface, at `url`, that has attributes for its handler.
+
+    Who stalls waits for `released`, which is set at the end.
+    """
+    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    vars(server).update(attributes)
+    server.released = threading.Event()
+    server.url = f"http://127.0.0.1:{server.server_port}/{place}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.released.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def serve() -> Callable[..., AbstractContextManager[ThreadingHTTPServer]]:
+    """Start servers, see `served`."""
+    return served

@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 
 import zerosum.data.cache as cache_module
-from zerosum.data import gather
-from zerosum.data.cache import FILES, MANIFEST, PIXELS, entries, prune
+from zerosum.data import cache_entries, canvas, checked_files, gather
+from zerosum.data.cache_entries import FILES, MANIFEST, PIXELS, entries, prune
 from zerosum.data.pairs import load_pairs
 from zerosum.data.sources import load
 from zerosum.data.store import ImageStore, in_memory
@@ -362,11 +362,11 @@ def test_a_disk_on_which_they_would_not_fit_is_said_before_they_are_decoded(
 def test_what_does_not_fit_in_memory_goes_to_disk_by_itself(photos, monkeypatch):
     memory = load(photos)
     for size in (None, (6, 6)):  # known after the first image, or before
-        monkeypatch.setattr(gather, "memory_bytes", lambda: 2 * 30 * ROW - 1)
+        monkeypatch.setattr(canvas, "memory_bytes", lambda: 2 * 30 * ROW - 1)
         disk = load(photos, size=size)
         assert isinstance(disk.images, ImageStore)
         assert torch.equal(in_memory(disk.images), memory.images)
-        monkeypatch.setattr(gather, "memory_bytes", lambda: 2 * 30 * ROW)
+        monkeypatch.setattr(canvas, "memory_bytes", lambda: 2 * 30 * ROW)
         assert isinstance(load(photos, size=size).images, torch.Tensor)
 
 
@@ -421,7 +421,7 @@ def test_the_manifest_says_of_what_it_is(photos, cache):
 
 
 def test_checksums_are_of_chunks(photos, cache, monkeypatch):
-    monkeypatch.setattr(cache_module, "CHUNK", 1000)
+    monkeypatch.setattr(checked_files, "CHUNK", 1000)
     load(photos, tier="disk")
     entry = the_only(cache)
     sums = cache_module.verified(entry)["pixels"]
@@ -434,7 +434,7 @@ def test_checksums_are_of_chunks(photos, cache, monkeypatch):
 def test_waiting_for_another_process_is_said(photos, capfd):
     fcntl = pytest.importorskip("fcntl")
     load(photos, tier="disk")
-    lock = next(path for path in cache_module.folder().iterdir() if path.suffix == ".lock")
+    lock = next(path for path in cache_entries.folder().iterdir() if path.suffix == ".lock")
     with lock.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         waiting = threading.Thread(target=lambda: load(photos, tier="disk"))

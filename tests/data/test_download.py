@@ -8,11 +8,10 @@ import struct
 import subprocess
 import sys
 import tarfile
-import threading
 import time
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import numpy as np
 import pytest
@@ -57,23 +56,11 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-@contextmanager
-def serving(files):
-    """A server on the loopback interface."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.files, server.asked, server.sends = files, [], []
-    server.ranges, server.pause, server.stalls = True, 0, 0
-    server.released = threading.Event()
-    server.url = f"http://127.0.0.1:{server.server_port}/files/"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.released.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+@pytest.fixture
+def serving(serve):
+    """A server of files."""
+    settings = {"ranges": True, "pause": 0, "stalls": 0}
+    return lambda files: serve(Handler, "files/", files=files, asked=[], sends=[], **settings)
 
 
 @pytest.fixture(autouse=True)
@@ -108,13 +95,13 @@ def files():
 
 
 @pytest.fixture
-def server(files):
+def server(files, serving):
     with serving(files) as server:
         yield server
 
 
 @pytest.fixture
-def mirror(files):
+def mirror(files, serving):
     """A second source that holds the same."""
     with serving(files) as server:
         yield server
@@ -263,7 +250,7 @@ def test_a_partial_file_of_something_else_is_begun_anew(server, offer, files, fo
     assert server.asked[:2] == [(IDX_FILES[0], "bytes=4000-"), (IDX_FILES[0], None)]
 
 
-def test_the_second_source_serves_where_the_first_is_dead(server, offer, files, folder):
+def test_the_second_source_serves_where_the_first_is_dead(server, offer, files, folder, serving):
     with serving({}) as other:
         dead = other.url
     offer(dead, server)
@@ -289,7 +276,9 @@ def test_a_source_that_stalls_is_left_and_the_next_goes_on(server, mirror, offer
     assert mirror.asked[0] == (IDX_FILES[0], "bytes=5000-")
 
 
-def test_without_a_network_it_says_what_was_tried_and_what_to_do(offer, files, folder, capsys):
+def test_without_a_network_it_says_what_was_tried_and_what_to_do(
+    offer, files, folder, capsys, serving
+):
     with serving({}) as first, serving({}) as second:
         offer(first, second)
         first.server_close()
@@ -333,7 +322,7 @@ class TestCifar:
     RECORD = 3073
 
     @pytest.fixture
-    def offer(self, monkeypatch):
+    def offer(self, monkeypatch, serving):
         """Serve an archive of members, by name and content."""
 
         @contextmanager

@@ -4,7 +4,7 @@ import tracemalloc
 import pytest
 from PIL import Image
 
-from zerosum.data import gather, load
+from zerosum.data import canvas, load
 from zerosum.data.decode import Format
 from zerosum.data.folder import load_folder
 from zerosum.errors import UserError
@@ -172,12 +172,12 @@ def test_a_hostile_name_cannot_reach_the_terminal(paint):
 
 def test_more_images_than_memory_holds_is_an_error(paint, monkeypatch):
     folder = paint("1.png", "2.png", size=(4, 4), mode="RGB")
-    monkeypatch.setattr(gather, "memory_bytes", lambda: 2 * 4 * 4 * 3 - 1)
+    monkeypatch.setattr(canvas, "memory_bytes", lambda: 2 * 4 * 4 * 3 - 1)
     with pytest.raises(
         UserError, match=r"2 images of 4×4 pixels would take .* --size.*--data-tier disk"
     ):
         load(folder, tier="memory")
-    monkeypatch.setattr(gather, "memory_bytes", lambda: 2 * 4 * 4 * 3)
+    monkeypatch.setattr(canvas, "memory_bytes", lambda: 2 * 4 * 4 * 3)
     assert len(load(folder, tier="memory")) == 2
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from zerosum.data import gather, pairs
+from zerosum.data import canvas, pairs
 from zerosum.data.domains import has_validation
 from zerosum.data.pairs import load_pairs
 from zerosum.data.store import Stacked
@@ -169,10 +169,10 @@ class TestSideBySide:
 
     def test_more_than_memory_holds_is_an_error(self, root, monkeypatch):
         write_both(root / "1.png", 1, 2)
-        monkeypatch.setattr(gather, "memory_bytes", lambda: 2 * 4 * 4 - 1)
+        monkeypatch.setattr(canvas, "memory_bytes", lambda: 2 * 4 * 4 - 1)
         with pytest.raises(UserError, match="would take about"):
             load(root, tier="memory")
-        monkeypatch.setattr(gather, "memory_bytes", lambda: 2 * 4 * 4)
+        monkeypatch.setattr(canvas, "memory_bytes", lambda: 2 * 4 * 4)
         assert len(load(root, tier="memory")) == 1
 
 

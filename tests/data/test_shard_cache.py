@@ -6,8 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 import torch
@@ -64,22 +63,10 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-@contextmanager
-def serving(folder):
-    """A server on the loopback interface."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.folder, server.asked, server.acts = folder, [], {}
-    server.released = threading.Event()
-    server.url = f"http://127.0.0.1:{server.server_port}/sets/photos"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.released.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+@pytest.fixture
+def serving(serve):
+    """A server of a folder."""
+    return lambda folder: serve(Handler, "sets/photos", folder=folder, asked=[], acts={})
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +80,7 @@ def impatient(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def server(shards):
+def server(shards, serving):
     with serving(shards) as server:
         yield server
 

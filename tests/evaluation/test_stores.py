@@ -21,8 +21,9 @@ from zerosum.data.store import in_memory
 from zerosum.errors import UserError
 from zerosum.evaluation import evaluate as evaluation
 from zerosum.evaluation import stores
+from zerosum.evaluation.image_files import image_names, in_natural_order
 from zerosum.evaluation.images import Source
-from zerosum.evaluation.stores import Drawn, image_names, in_natural_order, open_store
+from zerosum.evaluation.stores import Drawn, open_store
 from zerosum.inference.sample_files import write_samples
 from zerosum.metrics.embedding import fingerprint
 from zerosum.plots.grids import Presentation, save_sheet

@@ -6,8 +6,8 @@ from PIL import Image
 
 from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError
-from zerosum.inference.model import Sampled
 from zerosum.inference.sample_files import MIX_STEPS, WALK_STEPS, class_parts, write_samples
+from zerosum.inference.sampler import Sampled
 from zerosum.plots.grids import Presentation
 from zerosum.tasks.points import PointPresentation
 

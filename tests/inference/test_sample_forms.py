@@ -11,7 +11,6 @@ from PIL import Image
 from zerosum.errors import UserError
 from zerosum.game.sampling import CHUNK
 from zerosum.inference import sample_forms
-from zerosum.inference.model import Sampled
 from zerosum.inference.sample_forms import (
     Arrays,
     Naming,
@@ -21,6 +20,7 @@ from zerosum.inference.sample_forms import (
     images_a_unit,
     require_parquet,
 )
+from zerosum.inference.sampler import Sampled
 
 COUNT = 300
 CLASSES = ("cat", "a/b 🐦")

@@ -260,7 +260,7 @@ import numpy as np, torch
 from pathlib import Path
 from zerosum.game.sampling import Generator, noise_inputs
 from zerosum.inference import sample_forms, sample_sets
-from zerosum.inference.model import Sampler
+from zerosum.inference.sampler import Sampler
 from zerosum.inference.work_share import WorkShare
 
 torch.set_num_threads(1)

@@ -17,7 +17,7 @@ from zerosum.errors import UserError, unknown_name
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from zerosum.data.cache import Entry
+    from zerosum.data.cache_entries import Entry
 
 data = App(
     name="data", help="List the named data sets, and say which are on this machine; or get one."
@@ -177,7 +177,7 @@ def cache(*, prune: bool = False) -> None:
     Args:
         prune: Remove all that no process uses, and all shards from other machines.
     """
-    from zerosum.data import cache as decoded  # with torch, which takes a while
+    from zerosum.data import cache_entries as decoded  # with torch, which takes a while
     from zerosum.data import shard_cache
     from zerosum.data.loader import in_bytes
 

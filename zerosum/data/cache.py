@@ -18,9 +18,7 @@ import os
 import shutil
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -31,22 +29,37 @@ import torch
 from torch import Tensor
 
 from zerosum.data.arrays import Pixels
+from zerosum.data.cache_entries import (
+    BUILDING,
+    FILES,
+    LOCK,
+    MANIFEST,
+    PIXELS,
+    USED,
+    folder,
+    leased,
+    locked,
+)
+from zerosum.data.checked_files import (
+    CHUNK,
+    as_line,
+    checksums,
+    digest_of,
+    reserve,
+    whole_lines,
+    write_at,
+)
 from zerosum.data.decode import Format, size_mismatch
 from zerosum.data.outcome import Outcome
 from zerosum.data.progress import progress, say
 from zerosum.data.store import ImageStore
 from zerosum.errors import UserError
-from zerosum.files import cache_folder, flush_folder, write_whole
-from zerosum.hardware import GIB, processor_share
+from zerosum.files import flush_folder, write_whole
+from zerosum.hardware import GIB
 from zerosum.reading import open_file, parse_json, read_bytes, read_json
 
 VERSION = 1
 """Raised when entries come to be written otherwise, or the same files to give other pixels."""
-PIXELS, FILES, MANIFEST, USED = "pixels.bin", "files.jsonl", "manifest.json", "used"
-BUILDING, LOCK = ".building", ".lock"
-"""How the names of what is being built, and of its lock, end."""
-CHUNK = 16 * 2**20
-"""Bytes of pixels that have a checksum of their own."""
 FLUSH_SECONDS = 1.0
 """What was noted of files is given to the system so often; a kill costs no more."""
 MAKE_ROOM = (
@@ -58,11 +71,6 @@ MAKE_ROOM = (
 
 class Damaged(Exception):
     """An entry is not what was written; the message is why, in a few words."""
-
-
-def folder() -> Path:
-    """Where the entries lie."""
-    return cache_folder() / "decoded"
 
 
 def key_of(source: object, stamps: Sequence[tuple[str, str]], wanted: Format, *, kind: str) -> str:
@@ -426,180 +434,3 @@ def outcomes(entry: Path) -> list[Outcome]:
     """What came of the files of a finished entry."""
     lines = map(parse_json, read_bytes(entry / FILES).splitlines())
     return [Outcome.from_json(line) for line in lines if "row" not in line]
-
-
-def as_line(facts: Mapping[str, Any]) -> bytes:
-    """A line of the file on what was read."""
-    return json.dumps(facts, separators=(",", ":")).encode() + b"\n"
-
-
-def whole_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a file that was perhaps being written when its writer was killed."""
-    found: list[dict[str, Any]] = []
-    if not path.exists():
-        return found
-    for line in read_bytes(path).splitlines():
-        try:
-            found.append(parse_json(line))
-        except ValueError:
-            break
-    return found
-
-
-def checksums(file: int, num_bytes: int, what: str) -> list[tuple[str, int, int]]:
-    """Take the sha256, and the lowest and highest byte, of each chunk of a file, in all cores."""
-    starts = range(0, num_bytes, CHUNK)
-
-    def one(start: int) -> tuple[str, int, int]:
-        content = os.pread(file, min(CHUNK, num_bytes - start), start)
-        pixels = np.frombuffer(content, np.uint8)
-        found = hashlib.sha256(content).hexdigest(), int(pixels.min()), int(pixels.max())
-        advance(1)
-        return found
-
-    with (
-        progress(f"{what}, 16 MiB each", len(starts)) as advance,
-        ThreadPoolExecutor(processor_share()) as pool,
-    ):
-        return list(pool.map(one, starts))
-
-
-def digest_of(content: bytes | memoryview) -> str:
-    """A short checksum of the images of one file."""
-    return hashlib.blake2b(content, digest_size=8).hexdigest()
-
-
-def write_at(file: int, content: bytes | memoryview, start: int) -> None:
-    """Write all of a content at a place in a file."""
-    view = memoryview(content)
-    while view:
-        count = os.pwrite(file, view, start)
-        view, start = view[count:], start + count
-
-
-def reserve(file: int, num_bytes: int) -> None:
-    """Make sure that a file can have so many bytes, before hours go by, where the system can."""
-    if hasattr(os, "posix_fallocate") and num_bytes:
-        os.posix_fallocate(file, 0, num_bytes)
-    else:
-        os.ftruncate(file, num_bytes)
-
-
-def locked(
-    path: Path, *, waiting: str = "Another process is decoding the same images. Waiting for it."
-) -> IO[bytes]:
-    """Wait until nobody else holds a lock, and hold it for as long as the file is open.
-
-    Args:
-        path: the lock's file.
-        waiting: what to say if somebody does; "" for nothing.
-    """
-    while True:
-        file = path.open("wb")
-        try:
-            import fcntl
-        except ImportError:  # Windows: two processes that build the same are the user's to avoid
-            return file
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if waiting:
-                say(waiting)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        if path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino:
-            return file
-        file.close()  # somebody removed it between the two: it locks nothing
-
-
-def leased(entry: Path) -> IO[bytes]:
-    """Note that an entry is used now, and keep it from being removed while the file is open."""
-    file = (entry / USED).open("wb")
-    os.utime(entry / USED)
-    with contextlib.suppress(ImportError):
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_SH)
-    return file
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """A line of the list of what the cache holds.
-
-    Attributes:
-        path: its folder.
-        source: what was decoded; "" of what is not finished.
-        shape: of all images, (n, c, h, w); () of what is not finished.
-        num_bytes: on disk.
-        used: when it was used last, in seconds since 1970.
-    """
-
-    path: Path
-    source: str
-    shape: tuple[int, ...]
-    num_bytes: int
-    used: float
-
-
-def entries() -> list[Entry]:
-    """What the cache holds, what was used last first; what is not finished too."""
-    found = []
-    for path in folder().iterdir() if folder().is_dir() else ():
-        if not path.is_dir():
-            continue
-        source = ""
-        shape: tuple[int, ...] = ()
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            manifest = parse_json(read_json(path / MANIFEST)["manifest"])
-            source, shape = str(manifest["source"]), tuple(map(int, manifest["shape"]))
-        files = [file.stat() for file in path.iterdir()]
-        found.append(
-            Entry(
-                path=path,
-                source=source,
-                shape=shape,
-                num_bytes=sum(file.st_size for file in files),
-                used=max((file.st_mtime for file in files), default=path.stat().st_mtime),
-            )
-        )
-    return sorted(found, key=lambda entry: entry.used, reverse=True)
-
-
-def prune() -> tuple[list[Entry], list[Entry]]:
-    """Remove all entries that nobody uses or builds.
-
-    Returns:
-        Those that were removed, and those that are in use.
-
-    Raises:
-        UserError: one cannot be removed.
-    """
-    removed, kept = [], []
-    for entry in entries():
-        lock = folder() / f"{entry.path.name.removesuffix(BUILDING)}{LOCK}"
-        try:
-            if in_use(lock) or in_use(entry.path / USED):
-                kept.append(entry)
-                continue
-            shutil.rmtree(entry.path)
-            lock.unlink(missing_ok=True)
-        except OSError as error:
-            raise UserError(
-                f"Could not remove '{entry.path}': {error.strerror}. Remove it by hand."
-            ) from None
-        removed.append(entry)
-    return removed, kept
-
-
-def in_use(path: Path) -> bool:
-    """Whether somebody holds a file's lock; False where the system cannot tell."""
-    try:
-        import fcntl
-
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except (ImportError, FileNotFoundError):
-        return False
-    return False

@@ -16,14 +16,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from zerosum.data.arrays import Pixels
 from zerosum.data.cache import DiskCanvas
+from zerosum.data.canvas import Canvas, DoesNotFit
 from zerosum.data.decode import (
     Decoded,
     Format,
@@ -31,28 +30,22 @@ from zerosum.data.decode import (
     Undecodable,
     num_frames,
     read_image,
-    size_mismatch,
     values_in,
 )
 from zerosum.data.images import ImageSet, safe_name
-from zerosum.data.labels import LABEL_FILES, label_files, read_labels
-from zerosum.data.names import SUFFIXES, is_hidden, is_image, natural_key, printable
+from zerosum.data.inventory import read_label_file, take_stock
+from zerosum.data.labels import label_files
+from zerosum.data.names import natural_key, printable
 from zerosum.data.outcome import Outcome
 from zerosum.data.progress import progress
 from zerosum.data.report import Note, Report, Size, Tally, few_levels, values_in_words
 from zerosum.data.splits import choose_split
 from zerosum.data.store import Images, subset
 from zerosum.errors import UserError, and_more
-from zerosum.hardware import SMALLER, memory_bytes, processor_share, require_memory
-from zerosum.reading import parse_json
+from zerosum.hardware import memory_bytes, processor_share, require_memory
 
-HEIF_ADVICE = " (convert them to JPEG, or pip install 'zerosum[heif]')"
-ADVICE = {".heic": HEIF_ADVICE, ".heif": HEIF_ADVICE}
-"""What makes files readable that may well be meant, by their suffix."""
 MAX_THREADS = 16  # photographs keep so many busy; of 256×256 Python's own lock lets about 4 work
-SHARE = 0.5  # of the memory that images may take before they lie on disk instead
 MAX_FILE_BYTES = 256 * 2**20  # more than an uncompressed image of the largest safe pixel count
-
 Stamp = Callable[[str], str]
 """A file's name -> what changes whenever the file does, such as its size and time."""
 Decoder = Callable[[str, bytes, Format], Decoded]
@@ -186,112 +179,6 @@ def require_range_read(wanted: Format, values: str, source: object) -> None:
             f"--range would change nothing: it is read for gray images of more than 8 bits, and "
             f"{source} holds none. Leave it out."
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inventory:
-    """The files of a source by what they are good for."""
-
-    images: list[str]
-    companions: list[str]  # files that tell of the images
-    left_out: tuple[Note, ...]
-
-
-def take_stock(files: Iterable[str], read: Callable[[str], bytes], *, source: Path) -> Inventory:
-    """Tell images from all else, and say what else there is.
-
-    What lies in a run directory of ours, pictures among it, is no data, wherever it is.
-
-    Raises:
-        UserError: no image is left.
-    """
-    files = list(files)
-    runs = [
-        folder
-        for folder, name in ((str(PurePosixPath(name).parent), name) for name in files)
-        if PurePosixPath(name).name == "config.json" and is_of_a_run(read, name)
-    ]
-    if "." in runs:
-        raise UserError(
-            f"{source} is a run directory, whose pictures are no data to train on or to compare "
-            "with. Give the folder of the images themselves."
-        )
-    inside = tuple(f"{folder}/" for folder in runs)
-    outside = [name for name in files if not name.startswith(inside)] if inside else files
-    images = [name for name in outside if is_image(name)]
-    companions = [
-        name
-        for name in outside
-        if PurePosixPath(name).name.lower() in LABEL_FILES and not is_hidden(name)
-    ]
-    others = Tally()
-    for name in set(outside) - set(images) - set(companions):
-        if not is_hidden(name):
-            suffix = PurePosixPath(name).suffix.lower()
-            kind = printable(suffix) if suffix else "without a suffix"
-            advice = ADVICE.get(suffix, "")
-            others.add(f"files of a kind that is not read here, {kind}{advice}", name)
-    if runs:
-        noun = "run directory" if len(runs) == 1 else "run directories"
-        example = printable(min(runs, key=natural_key))
-        run_note = [Note(what=f"{noun} of zerosum", count=len(runs), example=example)]
-    else:
-        run_note = []
-    left_out = (*others.notes(), *run_note)
-    if not images:
-        there = f" It holds {and_more([str(note) for note in left_out])}." if left_out else ""
-        raise UserError(
-            f"{source} holds no images: expected files ending in {' '.join(SUFFIXES)}.{there}"
-        )
-    return Inventory(images=images, companions=companions, left_out=left_out)
-
-
-def is_of_a_run(read: Callable[[str], bytes], name: str) -> bool:
-    """Whether a config.json is that of a run directory."""
-    try:
-        config = parse_json(read(name))
-    except (Undecodable, ValueError):
-        return False
-    return isinstance(config, dict) and {"format", "recipe", "config"} <= config.keys()
-
-
-def read_label_file(
-    companions: Sequence[str],
-    read: Callable[[str], bytes],
-    names: Sequence[str],
-    images: Sequence[str],
-) -> dict[str, str | int] | None:
-    """Read the file of labels that lies nearest above all images of a split, where there is one.
-
-    Args:
-        companions: the files of labels.
-        read: gives a file's content.
-        names: of the split's images.
-        images: of all images, of which it may tell some of other splits.
-
-    Raises:
-        UserError: it cannot be read, or is not what its name says.
-    """
-
-    def tells_of(file: str, name: str) -> bool:
-        folder = str(PurePosixPath(file).parent)
-        return folder == "." or name.startswith(f"{folder}/")
-
-    above = [file for file in companions if all(tells_of(file, name) for name in names)]
-    if not above:
-        return None
-    file = max(
-        above,
-        key=lambda name: (
-            name.count("/"),
-            -LABEL_FILES.index(PurePosixPath(name).name.lower()),
-        ),
-    )
-    try:
-        content = read(file)
-    except Undecodable as problem:
-        raise UserError(f"The labels in {printable(file)} cannot be read: {problem}.") from None
-    return read_labels(file, content, [name for name in images if tells_of(file, name)])
 
 
 def gather_pixels(
@@ -547,82 +434,3 @@ def _fill(
 def _num_threads() -> int:
     """Count the threads worth decoding on; more than the CPUs granted to us would be slower."""
     return min(MAX_THREADS, processor_share())
-
-
-class DoesNotFit(Exception):
-    """Images take more memory than they should, and may lie on disk."""
-
-
-class Canvas:
-    """The final array (n, k, c, h, w), filled in any order, whose shape the first images decide."""
-
-    def __init__(self, names: list[str], wanted: Format, *, may_spill: bool) -> None:
-        """Make sure that there is room, where the shape is known.
-
-        Args:
-            names: of the files, in the order of the images.
-            wanted: the shape of the images.
-            may_spill: whether they may lie on disk instead.
-
-        Raises:
-            DoesNotFit: they would take too much of the memory, and may.
-            UserError: they would take more than there is.
-        """
-        self.names = names
-        self.levels = (0, 0)  # the lowest and the highest value of what is kept
-        self._may_spill = may_spill
-        self._slots = {name: slot for slot, name in enumerate(names)}
-        self._pixels: Pixels | None = None
-        self._first = ""  # the image that decided the size
-        if wanted.size is not None:
-            # Before the first one is decoded: a single image of that size may be too much.
-            self._require_memory(wanted.channels or 1, *wanted.size)
-
-    def known(self) -> Iterable[Outcome]:
-        """Nothing is known before it is read."""
-        return ()
-
-    def write(self, name: str, images: Pixels) -> None:
-        """Leave it to `put`."""
-
-    def put(self, outcome: Outcome, written: object) -> None:
-        """Take a file's images (k, c, h, w); the first colour turns all gray ones into RGB."""
-        if outcome.decoded is None:
-            return
-        name, images = outcome.name, outcome.decoded.pixels
-        if self._pixels is None:
-            self._first = name
-            self._pixels = self._allocate(*images.shape)
-        elif self._pixels.shape[3:] != images.shape[2:]:
-            raise size_mismatch(self._first, self._pixels.shape[3:], name, images.shape[2:])
-        if self._pixels.shape[2] < images.shape[1]:
-            gray = self._pixels
-            self._pixels = self._allocate(*images.shape)
-            self._pixels[:] = gray
-        self._pixels[self._slots[name]] = images
-
-    def keep(self, slots: list[int]) -> Tensor:
-        """Close the gaps, in place; return the slots', which must ascend, as (n, k * c, h, w)."""
-        assert self._pixels is not None
-        for target, slot in enumerate(slots):
-            if target != slot:
-                self._pixels[target] = self._pixels[slot]
-        images = self._pixels[: len(slots)].reshape(len(slots), -1, *self._pixels.shape[3:])
-        self.levels = int(images.min()), int(images.max())
-        return torch.from_numpy(images)
-
-    def _allocate(self, num_stacked: int, channels: int, height: int, width: int) -> Pixels:
-        self._require_memory(num_stacked * channels, height, width)
-        return np.empty((len(self.names), num_stacked, channels, height, width), np.uint8)
-
-    def _require_memory(self, channels: int, height: int, width: int) -> None:
-        count, memory = len(self.names), memory_bytes()
-        needed = count * channels * height * width
-        if self._may_spill and memory is not None and needed > SHARE * memory:
-            raise DoesNotFit
-        require_memory(
-            needed,
-            memory=memory,
-            what=f"{count:,} images of {height}×{width} pixels",
-            advice=f"{SMALLER} Or keep them on disk with --data-tier disk.",
-        )

@@ -24,7 +24,8 @@ import numpy as np
 from PIL import Image
 
 from zerosum.data.arrays import Pixels
-from zerosum.data.cache import locked, whole_lines
+from zerosum.data.cache_entries import locked
+from zerosum.data.checked_files import whole_lines
 from zerosum.data.decode import (
     MODES,
     Decoded,
@@ -35,13 +36,8 @@ from zerosum.data.decode import (
     size_mismatch,
 )
 from zerosum.data.folder import list_files, read_file, stamp_of
-from zerosum.data.gather import (
-    find_frames,
-    find_range,
-    read_label_file,
-    require_range_read,
-    take_stock,
-)
+from zerosum.data.gather import find_frames, find_range, require_range_read
+from zerosum.data.inventory import read_label_file, take_stock
 from zerosum.data.labels import label_files
 from zerosum.data.names import natural_key, printable
 from zerosum.data.progress import progress

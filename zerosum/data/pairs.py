@@ -28,16 +28,15 @@ from zerosum.data.folder import list_files, read_file, stamp_of
 from zerosum.data.gather import (
     Decoder,
     Gathered,
-    Inventory,
     find_range,
     gather_pixels,
     no_disk_tier,
     one_image,
     require_range_read,
-    take_stock,
 )
 from zerosum.data.holdout import held_out_of, rows_held_out, splits_already
 from zerosum.data.images import ImageSet, safe_name
+from zerosum.data.inventory import Inventory, take_stock
 from zerosum.data.matching import match_folders
 from zerosum.data.named_pairs import load_named_pairs
 from zerosum.data.names import natural_key, printable

@@ -25,7 +25,7 @@ import requests
 
 from zerosum._version import __version__
 from zerosum.data import download
-from zerosum.data.cache import locked
+from zerosum.data.cache_entries import locked
 from zerosum.data.download import NotReached, Unsuitable, persist, reason
 from zerosum.data.shards import INDEX, MAX_INDEX_BYTES, File, Index, read_index
 from zerosum.errors import UserError

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from zerosum.config.specs import Tier
+from zerosum.data.canvas import SHARE
 from zerosum.data.decode import Format
-from zerosum.data.gather import SHARE
 from zerosum.data.images import ImageSet, safe_name
 from zerosum.data.pack import JOURNAL
 from zerosum.data.report import Report

@@ -15,7 +15,7 @@ from zerosum.data.decode import MODES
 from zerosum.errors import UserError
 from zerosum.files import cannot_write
 from zerosum.game.sampling import CHUNK
-from zerosum.inference.model import DEFAULT_COUNT, Model, Sampler
+from zerosum.inference.model import DEFAULT_COUNT, Model
 from zerosum.inference.run import print_notice
 from zerosum.inference.sample_forms import (
     FORMS,
@@ -27,6 +27,7 @@ from zerosum.inference.sample_forms import (
     require_parquet,
 )
 from zerosum.inference.sample_sets import GO_ON, begun, not_empty, remove_set, write_set
+from zerosum.inference.sampler import Sampler
 from zerosum.inference.work_share import WorkShare, own_work_share
 from zerosum.plots.film import FILMS, require_film, save_film
 from zerosum.plots.grids import Presentation, save_sample, save_sheet, to_picture

@@ -24,7 +24,7 @@ from zerosum.data.arrays import Pixels
 from zerosum.errors import UserError, pip_install
 from zerosum.files import WRITING, whole_file
 from zerosum.game.sampling import CHUNK
-from zerosum.inference.model import Sampled
+from zerosum.inference.sampler import Sampled
 from zerosum.plots.grids import save_sample, to_picture
 
 FormName = Literal["png", "webdataset", "parquet"]

@@ -22,9 +22,9 @@ from zerosum.data.names import printable
 from zerosum.data.progress import progress
 from zerosum.errors import UserError, and_more, shown
 from zerosum.files import cannot_write, write_whole
-from zerosum.inference.model import Sampled, Sampler
 from zerosum.inference.run import print_notice
 from zerosum.inference.sample_forms import Form, is_unfinished
+from zerosum.inference.sampler import Sampled, Sampler
 from zerosum.inference.work_share import WorkShare
 
 RECORD = ".samples.json"
