@@ -23,7 +23,7 @@ import argparse
 import json
 import statistics
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,24 +48,27 @@ COLLAPSED_BELOW = 9
 TITLES = {"plain": "plain script", "zerosum": "`zerosum train --epochs 50`"}
 
 
-def plain_script(pixels: Tensor, *, seed: int) -> dict[str, Pixels]:
-    """Train as the tutorials do, and sample the raw weights and their average.
+def load_pixels() -> Tensor:
+    """MNIST's training images, (60000, 784) in [-1, 1], for one who trains as fast as torch can."""
+    torch.set_flush_denormal(True)
+    return data.load("mnist").images.view(-1, 784).float().div(127.5).sub(1)
+
+
+def play_plainly(G: nn.Module, D: nn.Module, pixels: Tensor) -> Iterator[int]:
+    """Train as the tutorials do, without end.
 
     Args:
+        G: z (b, 100) -> images (b, 784).
+        D: images (b, 784) -> what they are, (b, 1) in [0, 1].
         pixels: (n, 784) in [-1, 1].
-        seed: of `torch.manual_seed`.
 
-    Returns:
-        By the name of the weights, uint8 (10000, 28, 28, 1).
+    Yields:
+        The real images of each round, when it is over.
     """
-    torch.manual_seed(seed)
-    G, D = plain_nets()
     criterion = nn.BCELoss()
     G_adam = torch.optim.Adam(G.parameters(), lr=2e-4, betas=(0.5, 0.999))
     D_adam = torch.optim.Adam(D.parameters(), lr=2e-4, betas=(0.5, 0.999))
-    average = EMA(G, half_life=recipes.get("vanilla").configure({}).ema_half_life)
-    seen = 0
-    for _ in range(EPOCHS):
+    while True:
         for indices in torch.randperm(len(pixels)).split(BATCH):
             real = pixels[indices]
             ones, zeros = torch.ones(len(real), 1), torch.zeros(len(real), 1)
@@ -78,8 +81,28 @@ def plain_script(pixels: Tensor, *, seed: int) -> dict[str, Pixels]:
             G_adam.zero_grad()
             G_loss.backward()
             G_adam.step()
-            seen += len(real)
-            average.update(images=len(real), seen=seen)
+            yield len(real)
+
+
+def plain_script(pixels: Tensor, *, seed: int) -> dict[str, Pixels]:
+    """Train as the tutorials do, and sample the raw weights and their average.
+
+    Args:
+        pixels: (n, 784) in [-1, 1].
+        seed: of `torch.manual_seed`.
+
+    Returns:
+        By the name of the weights, uint8 (10000, 28, 28, 1).
+    """
+    torch.manual_seed(seed)
+    G, D = plain_nets()
+    average = EMA(G, half_life=recipes.get("vanilla").configure({}).ema_half_life)
+    seen = 0
+    for num_images in play_plainly(G, D, pixels):
+        seen += num_images
+        average.update(images=num_images, seen=seen)
+        if seen == EPOCHS * len(pixels):
+            break
     return {"raw": sample(G), "average": sample(average.net)}
 
 
@@ -160,8 +183,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=SEEDS, help="seeds 0 to one below this")
     parser.add_argument("--side", choices=TITLES, help="train this one only")
     arguments = parser.parse_args()
-    torch.set_flush_denormal(True)
-    pixels = data.load("mnist").images.view(-1, 784).float().div(127.5).sub(1)
+    pixels = load_pixels()
     for seed in range(arguments.seeds):
         for side in [arguments.side] if arguments.side else TITLES:
             if str(seed) in read_found().get(side, {}):

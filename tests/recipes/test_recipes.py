@@ -97,6 +97,7 @@ PAPERS = {
         betas=(0, 0.9),
     ),
     "cgan": Paper(nets=dcgan, **CROSS_ENTROPY, batch_norm="GD"),
+    "sprint": Paper(nets=dcgan, **CROSS_ENTROPY, batch_norm="GD", rates=(2e-3, 2e-3)),
     "acgan": Paper(
         nets=dcgan,
         D=CROSS_ENTROPY["D"] | {"classification": 2 * log(3)},
