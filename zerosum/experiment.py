@@ -11,9 +11,10 @@ import platform
 import shlex
 import shutil
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ from zerosum.training.ema import EMA
 from zerosum.training.interfaces import Callback, Callbacks, Evaluation
 from zerosum.training.log import History
 from zerosum.training.loop import DataLost, Loop, OutputLost, Schedule, TrainingDiverged
+from zerosum.training.passes import own_rows
 from zerosum.training.resume import check_log, cut_log, require_same_run, restore_newest
 from zerosum.training.run_directory import Elsewhere, RunDirectory
 from zerosum.training.signals import Interrupted
@@ -132,6 +134,7 @@ def run_loop(
         seed=config.seed,
         device=game.device,
         resident=fits_device(config, images, game.device),
+        own=own_of(game),
     )
     budget, ticks = config.budget(len(images)), config.ticks(len(images))
 
@@ -272,7 +275,14 @@ def follow_loop(
     game = build_game(recipe, config, images, device=device)
     head_start: int = distributed.from_first(0)
     state = State(game, EMA(game.G.net, half_life=config.ema_half_life, head_start=head_start))
-    loader = Loader(images, batch_size=config.batch_size, seed=config.seed, device=device)
+    loader = Loader(
+        images,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        device=device,
+        resident=fits_device(config, images, device),
+        own=own_of(game),
+    )
     nothing: Any = None
     while (told := distributed.from_first(nothing)) is not None:
         schedule, seed, history = told
@@ -297,6 +307,11 @@ def follow_loop(
             with suppress(ProcessLost):  # the one that leads saves, and speaks, and leaves first
                 distributed.from_first(nothing)
             raise
+
+
+def own_of(game: Game) -> Callable[[int], tuple[int, int]] | None:
+    """What this process reads of each batch; None for all, where there is no other."""
+    return None if distributed.world() == 1 else partial(own_rows, game)
 
 
 def header(recipe: str, task: Task, config: Settings, images: ImageSet, game: Game) -> str:
