@@ -205,7 +205,7 @@ def run_loop(
         draw_curve(history, directory.curve_path)
         callback.picture(directory.picture_path(epoch))
 
-    evaluate = task.evaluator(state, config, images, held_out) if evaluate_every else never
+    evaluate = None
     collapsed = None
     while True:
         progress = state.progress
@@ -225,6 +225,8 @@ def run_loop(
         )
         distributed.from_first((schedule, supervisor.seed, directory.history()))
         spread(state)
+        if evaluate is None:
+            evaluate = task.evaluator(state, config, images, held_out) if evaluate_every else never
         loop = Loop(
             state,
             loader,
@@ -284,9 +286,15 @@ def follow_loop(
         own=own_of(game),
     )
     nothing: Any = None
+    evaluate = None
     while (told := distributed.from_first(nothing)) is not None:
         schedule, seed, history = told
         spread(state)
+        if evaluate is None:
+            task = task_on(recipes.get(recipe).task, images.spec)
+            evaluate = (
+                task.evaluator(state, config, images, None) if schedule.evaluate_every else never
+            )
         progress = state.progress
         loader.seek(Position(seed=seed, epoch=progress.epoch, offset=progress.offset))
         loop = Loop(
@@ -296,7 +304,7 @@ def follow_loop(
             schedule=schedule,
             callback=Callback(),
             draw=lambda epoch, history: None,
-            evaluate=lambda history: Evaluation(metrics={}),
+            evaluate=evaluate,
         )
         try:
             with exhaustion_explained(

@@ -3,7 +3,8 @@
 Every few epochs the same z are turned into images by the average of G, which a small feature net
 compares with real images; and D is asked what it makes of reals, held-out reals and fakes. It
 touches nothing that the training depends on: a run with evaluations ends with the same weights as
-one without.
+one without. Of several processes each makes and looks at its share of the samples, the very images
+that one would make, and process 0 judges.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from zerosum.data.store import sample
 from zerosum.game.core import Batch, Player
 from zerosum.game.sampling import CHUNK, Generator, draw_inputs, generate
 from zerosum.metrics.classes import class_shares
-from zerosum.metrics.embedding import Embedding, embed, embed_reference
-from zerosum.metrics.features import FeatureNet
+from zerosum.metrics.embedding import Embedding, Seen, embed, embed_reference, put_together, see
+from zerosum.metrics.features import BATCH, FeatureNet
 from zerosum.metrics.frechet import distance_of_moments
 from zerosum.metrics.health import (
     HealthSignals,
@@ -35,6 +36,7 @@ from zerosum.metrics.health import (
 from zerosum.metrics.memorization import memorization
 from zerosum.metrics.registry import reported_name
 from zerosum.seeds import enter_stream, stream_seed
+from zerosum.training import distributed
 from zerosum.training.interfaces import Evaluation
 from zerosum.training.log import History
 from zerosum.training.state import State
@@ -68,7 +70,8 @@ class Monitor:
         Args:
             state: whose players are judged as they will stand when it is called.
             images: the training images.
-            held_out: other real images of the same shape, if there are any.
+            held_out: other real images of the same shape, if there are any; of several processes,
+                process 0 has them.
             net: in whose features samples are compared.
             seed: decides z, and which images D is asked about.
 
@@ -92,15 +95,27 @@ class Monitor:
 
         Args:
             history: the log of the run so far, whose signals are the history of these.
+
+        Returns:
+            What was found; without any metrics where another process judges.
         """
         game = self.state.game
-        chunks = zip(*(torch.split(values, CHUNK) for values in self.inputs), strict=True)
-        made = torch.cat([generate(self.G, inputs).cpu() for inputs in chunks])
-        samples = embed(self.net, made, keep_features=True)
+        if (
+            game.batch_norm == "local"
+        ):  # then what BatchNorm has seen differs, and process 0's counts
+            for net in (self.G, game.G.net, game.D.net):
+                for buffer in net.buffers():
+                    distributed.tensor_from_first(buffer)
+        with evaluating(game.G.net, game.D.net), torch.no_grad():
+            shares = distributed.to_first((self._own_samples(), self._own_logits()))
+        if shares is None:
+            return Evaluation(metrics={})
+        seen = (group for groups, _ in shares for group in groups)
+        samples = put_together(self.net, seen, keep_features=True)
         name = reported_name("fid", self.net.name)
         metric = distance_of_moments(samples.moments, self._reference.moments)
-        with evaluating(game.G.net, game.D.net), torch.no_grad():
-            of_D = self._judge_discriminator()
+        logits = {of: each for _, found in shares for of, each in found.items()}
+        of_D = self._judge_discriminator(logits)
         signals = HealthSignals(
             seen=self.state.progress.seen,
             metric=metric,
@@ -140,14 +155,42 @@ class Monitor:
         chosen = some(self.images, SEARCHED)
         return embed_reference(self.net, chosen, keep_features=True, keep_logits=False)
 
-    def _judge_discriminator(self) -> dict[str, Any]:
-        """How well D tells reals from fakes of G itself, and training images from others."""
-        real, fake = self._logits(self.images)
+    def _own_samples(self) -> list[Seen]:
+        """What the net sees in this process's share of the samples, in groups of `BATCH`.
+
+        G makes whole chunks, as one process does, or their last bits might be others.
+        """
+        count = len(self.inputs[0])
+        first, stop = (
+            min(group * BATCH, count) for group in distributed.own_span(-(-count // BATCH))
+        )
+        begin = first // CHUNK * CHUNK
+        made = [
+            generate(self.G, [values[start : start + CHUNK] for values in self.inputs]).cpu()
+            for start in range(begin, stop, CHUNK)
+        ]
+        if not made:
+            return []
+        own = torch.cat(made)[first - begin : stop - begin]
+        return [see(self.net, group) for group in torch.split(own, BATCH)]
+
+    def _own_logits(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """This process's share of what D is asked: the first has the held-out images."""
+        found = {}
+        if distributed.rank() == distributed.world() - 1:
+            found["training"] = self._logits(self.images)
         # Where images have classes, D has to be told that of each that it is asked about.
         asked = self.held_out
         if asked is not None and asked.labels is None and self.images.labels is not None:
             asked = None
-        held_out = self._logits(asked)[0] if asked else None
+        if asked:
+            found["held out"] = self._logits(asked)
+        return found
+
+    def _judge_discriminator(self, logits: dict[str, tuple[Tensor, Tensor]]) -> dict[str, Any]:
+        """How well D tells reals from fakes of G itself, and training images from others."""
+        real, fake = logits["training"]
+        held_out = logits["held out"][0] if "held out" in logits else None
         return {
             "separation": ranking(real, fake),
             "gap": (real.mean() - fake.mean()).item(),

@@ -100,8 +100,22 @@ def from_first(value: Value) -> Value:
     return box[0]
 
 
+def to_first(value: Value) -> list[Value] | None:
+    """What every process has here, in their order, at process 0; None at the others."""
+    if world() == 1:
+        return [value]
+    found: list[Any] | None = [None] * world() if rank() == 0 else None
+    _together(dist.gather_object, value, found, dst=0)
+    return found
+
+
+def own_span(count: int) -> tuple[int, int]:
+    """Which of some jobs in a row are this process's: the first, and the one behind the last."""
+    return count * rank() // world(), count * (rank() + 1) // world()
+
+
 def tensor_from_first(tensor: Tensor) -> Tensor:
-    """Fill a tensor of the CPU with what process 0 has in it."""
+    """Fill a tensor with what process 0 has in it."""
     if world() > 1:
         _together(dist.broadcast, tensor, src=0)
     return tensor
