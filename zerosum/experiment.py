@@ -11,8 +11,8 @@ import platform
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -60,6 +60,8 @@ from zerosum.training.warm_start import Fit, WarmStart
 
 IMAGES_SHOWN, POINTS_SHOWN = 25, 2500
 """How much of the data its picture shows."""
+
+_followed = False  # by other processes, which wait to be told what to play
 
 
 def require_start(config: Settings, start: WarmStart | None, directory: RunDirectory) -> None:
@@ -253,6 +255,27 @@ def run_loop(
     path = shlex.quote(str(directory.path)) + own
     steps = [f"{called_as()} {step.removeprefix('zerosum ')}" for step in task.next_steps(path)]
     callback.notice(summary(directory, progress, steps))
+
+
+@contextmanager
+def leading() -> Iterator[None]:
+    """Lead the other processes through a training, and let them go at its end."""
+    global _followed
+    _followed = True
+    yield
+    let_go()
+
+
+def let_go() -> None:
+    """Tell those who still play along that there are no more rounds.
+
+    After an error this is left to whoever goes on all the same: the others had better end after
+    this process, which has to speak, and its end lets them go as well.
+    """
+    global _followed
+    if _followed:
+        _followed = False
+        distributed.from_first(None)
 
 
 def follow_loop(

@@ -39,6 +39,7 @@ from zerosum.seeds import enter_stream, stream_seed
 from zerosum.training import distributed
 from zerosum.training.interfaces import Evaluation
 from zerosum.training.log import History
+from zerosum.training.passes import own_span
 from zerosum.training.state import State
 
 SAMPLES, SAMPLE_BYTES = 4000, 200 * 2**20
@@ -161,9 +162,7 @@ class Monitor:
         G makes whole chunks, as one process does, or their last bits might be others.
         """
         count = len(self.inputs[0])
-        first, stop = (
-            min(group * BATCH, count) for group in distributed.own_span(-(-count // BATCH))
-        )
+        first, stop = (min(group * BATCH, count) for group in own_span(-(-count // BATCH)))
         begin = first // CHUNK * CHUNK
         made = [
             generate(self.G, [values[start : start + CHUNK] for values in self.inputs]).cpu()

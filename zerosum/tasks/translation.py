@@ -28,6 +28,7 @@ from zerosum.seeds import enter_stream
 from zerosum.training import distributed
 from zerosum.training.interfaces import Evaluation
 from zerosum.training.log import History
+from zerosum.training.passes import own_span
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import State
 
@@ -207,7 +208,7 @@ def likeness(state: State, images: Tensor) -> dict[str, float]:
         The mean of the Fréchet distances in random features, and each of them.
     """
     net = feature_net("random", device=state.game.device)
-    first, stop = distributed.own_span(-(-len(images) // CHUNK))
+    first, stop = own_span(-(-len(images) // CHUNK))
     made: list[tuple[Tensor, ...]] = []
     for batch in chunks(images[first * CHUNK : stop * CHUNK], state.game.device):
         _, A_as_B, _, _, B_as_A, _ = strip(state, batch)

@@ -109,11 +109,6 @@ def to_first(value: Value) -> list[Value] | None:
     return found
 
 
-def own_span(count: int) -> tuple[int, int]:
-    """Which of some jobs in a row are this process's: the first, and the one behind the last."""
-    return count * rank() // world(), count * (rank() + 1) // world()
-
-
 def tensor_from_first(tensor: Tensor) -> Tensor:
     """Fill a tensor with what process 0 has in it."""
     if world() > 1:

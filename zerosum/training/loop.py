@@ -30,9 +30,14 @@ from zerosum.training.stopwatch import Stopwatch
 
 
 class TrainingDiverged(UserError):
-    """A loss or a weight became NaN or infinite."""
+    """A loss or a weight became NaN or infinite.
+
+    Attributes:
+        saved: the run's config.json, where another process keeps it.
+    """
 
     exit_code = 1
+    saved: Mapping[str, Any] | None = None
 
 
 class OutputLost(UserError):

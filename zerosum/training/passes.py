@@ -103,6 +103,13 @@ def own_rows(game: Game, total: int) -> tuple[int, int]:
     return own[0][0], own[-1][1]
 
 
+def own_span(count: int) -> tuple[int, int]:
+    """Which of some jobs in a row are this process's: the first, and the one behind the last."""
+    return count * distributed.rank() // distributed.world(), count * (
+        distributed.rank() + 1
+    ) // distributed.world()
+
+
 def power_iterations(game: Game) -> list[Tensor]:
     """What spectral norm moves on in every pass, whatever the images are."""
     nets = (game.G.net, game.D.net)

@@ -43,6 +43,11 @@ def asked_for() -> int:
     return int(count) if "RANK" in os.environ else 1
 
 
+def leads() -> bool:
+    """Whether this is the process that speaks for all, before they have met as well."""
+    return asked_for() == 1 or os.environ["RANK"] == "0"
+
+
 def own_device(name: str) -> str:
     """The device of this process where `name` is asked for: of several GPUs each has its own."""
     if asked_for() == 1 or name not in ("auto", "cuda"):
