@@ -320,6 +320,36 @@ def test_seeds_one_after_another_and_one_that_diverges(tmp_path, as_one_and_as_t
     assert [record["seen"] for record in diverged.history().records] == [230, 460]
 
 
+THREADED = """
+import json, sys, threading
+import torch.distributed as dist
+import zerosum
+dist.init_process_group("gloo")
+ended = []
+train = lambda: ended.append(zerosum.train("vanilla", quiet=True, **json.loads(sys.argv[1])))
+thread = threading.Thread(target=train)
+thread.start()
+thread.join()
+dist.destroy_process_group()
+assert len(ended) == 1
+"""
+
+
+def test_called_in_threads_of_processes_that_another_program_let_meet(tmp_path):
+    """As Ray Train does it."""
+    pixels = np.random.default_rng(1).integers(0, 256, (43, 8, 8), np.uint8)
+    np.savez(tmp_path / "data.npz", images=pixels)
+    settings = {"data": "data.npz", "device": "cpu", "precision": "fp64", "epochs": 4}
+    settings |= {"batch_size": 16, "hidden": [12], "latent_size": 4, "evaluate_every": 2}
+    for world in (1, 2):
+        told = json.dumps(settings | {"out": f"run-{world}"})
+        said, codes = finish(
+            start_each([[sys.executable, "-c", THREADED, told]] * world, world, cwd=tmp_path)
+        )
+        assert codes == [0] * world, said
+    require_the_same(tmp_path / "run-1", tmp_path / "run-2")
+
+
 def test_of_a_folder_on_disk_each_process_reads_its_share(tmp_path, as_one_and_as_two):
     """And a batch is read once by all together."""
     folder = tmp_path / "folder"
