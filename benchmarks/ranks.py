@@ -7,7 +7,7 @@
 
 Noise: the weights after 20 rounds on MNIST in fp32, of two threads against one, in one process, and
 of two processes of a thread each against that one. Both only add in another order. pix2pix and
-cyclegan translate digits to their negatives, 32×32.
+cyclegan translate digits to their negatives, 32×32, in batches of 4.
 
 Pace: rounds of one process against those of two, each with one thread, in turns; bytes that a round
 adds up over the processes, and the share of a round that is spent in that. Noise stands for the
@@ -57,7 +57,7 @@ below which it is zero but for rounding."""
 ROUNDING = 2.0**-24
 """Of one number in fp32, relative: what threads change, at least, where two add as one does."""
 PAGE = Path(__file__).parent.parent / "docs" / "scale.md"
-BEGIN, END = "<!-- made by benchmarks/ranks.py, {}: begin -->", "<!-- end -->"
+BEGIN, END = "<!-- made by benchmarks/{}, {}: begin -->", "<!-- end -->"
 
 
 def build(name: str, *, seed: int = 0) -> tuple[Game, Settings, DataSpec]:
@@ -67,7 +67,7 @@ def build(name: str, *, seed: int = 0) -> tuple[Game, Settings, DataSpec]:
         config = recipe.configure({"data": "mnist"})
         spec = DataSpec(shape=(1, 28, 28), classes=tuple("0123456789"))
     else:
-        config = recipe.configure({"data": "mine", "size": "32"})
+        config = recipe.configure({"data": "mine", "size": "32", "batch_size": 4})
         spec = DataSpec(shape=(2, 32, 32), source_channels=1)
     enter_stream(CPU, "init", seed)
     return recipe.build(config.settled(1_000_000), spec, device=CPU), config, spec
@@ -288,12 +288,12 @@ def started(arguments: Sequence[str], world: int, *, threads: int = 1) -> str:
     return said[0]
 
 
-def write(name: str, lines: str) -> None:
+def write(name: str, lines: str, *, by: str = "ranks.py") -> None:
     """Put a table into the page, between its marks."""
-    begin = BEGIN.format(name)
+    begin = BEGIN.format(by, name)
     before, _, rest = PAGE.read_text("utf-8").partition(begin)
     _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{begin}\n{lines}\n{END}{after}", "utf-8")
+    PAGE.write_text(f"{before}{begin}\n{lines}\n{END}{after or chr(10)}", "utf-8")
 
 
 WORK = {"--weights": keep_weights, "--symmetric": print_without_gradient, "--pace": measure}
