@@ -276,7 +276,8 @@ def started(arguments: Sequence[str], world: int, *, threads: int = 1) -> str:
     processes = [
         subprocess.Popen(
             [sys.executable, __file__, *arguments],
-            env={**os.environ, **where, "RANK": str(rank), "OMP_NUM_THREADS": str(threads)},
+            env={**os.environ, **where, "RANK": str(rank), "OMP_NUM_THREADS": str(threads)}
+            | {"GOMP_SPINCOUNT": "10000"},  # as the command has it
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -21,8 +21,16 @@ import safetensors.torch
 import torch
 from PIL import Image
 
+from zerosum import data
+from zerosum.callbacks.monitor import Monitor
+from zerosum.inference.run import Run
+from zerosum.metrics.features import feature_net
+from zerosum.preparation import build_game
 from zerosum.training import distributed
+from zerosum.training.ema import EMA
+from zerosum.training.log import History
 from zerosum.training.run_directory import RunDirectory
+from zerosum.training.state import State
 
 RANKS = Path(__file__).with_name("ranks.py")
 GAMES = runpy.run_path(str(RANKS))
@@ -320,10 +328,28 @@ def test_seeds_one_after_another_and_one_that_diverges(tmp_path, as_one_and_as_t
     assert [record["seen"] for record in diverged.history().records] == [230, 460]
 
 
+def test_with_statistics_of_each_process_its_own_it_is_judged_by_those_that_are_kept(tmp_path):
+    """The metric of the log is that of the checkpoint, which has process 0's."""
+    pixels = np.random.default_rng(1).integers(0, 256, (230, 8, 8), np.uint8)
+    np.savez(tmp_path / "data.npz", images=pixels)
+    command = [sys.executable, "-m", "zerosum", "train", "dcgan", "--width", "4", *MANY]
+    command += ["--data", "data.npz", "--device", "cpu", "--epochs", "2", "--batch-size", "24"]
+    command += ["--batch-norm", "local", "--out", "run"]
+    said, codes = finish(start_each([command] * 2, 2, cwd=tmp_path))
+    assert codes == [0, 0], said
+    run = Run(tmp_path / "run")
+    config, images = run.config, data.load(str(tmp_path / "data.npz"))
+    game = build_game("dcgan", config, images, device=torch.device("cpu"))
+    state = State(game, EMA(game.G.net, half_life=config.ema_half_life))
+    state.restore(run.directory.checkpoints.load(run.directory.checkpoints.seen()[-1], print))
+    net = feature_net("random", device=game.device)
+    judged = Monitor(state, images, None, net=net, seed=config.seed)(History())
+    assert judged.metrics == run.log()[-1]["metrics"]
+
+
 THREADED = """
 import json, sys, threading
 import torch.distributed as dist
-import zerosum
 dist.init_process_group("gloo")
 ended = []
 train = lambda: ended.append(zerosum.train("vanilla", quiet=True, **json.loads(sys.argv[1])))

@@ -101,12 +101,6 @@ class Monitor:
             What was found; without any metrics where another process judges.
         """
         game = self.state.game
-        if (
-            game.batch_norm == "local"
-        ):  # then what BatchNorm has seen differs, and process 0's counts
-            for net in (self.G, game.G.net, game.D.net):
-                for buffer in net.buffers():
-                    distributed.tensor_from_first(buffer)
         with evaluating(game.G.net, game.D.net), torch.no_grad():
             shares = distributed.to_first((self._own_samples(), self._own_logits()))
         if shares is None:

@@ -25,7 +25,7 @@ from zerosum.training.log import History
 from zerosum.training.round import play_round
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.signals import Interrupted, StopFlag, stop_flag
-from zerosum.training.state import State, not_finite
+from zerosum.training.state import State, align_statistics, not_finite
 from zerosum.training.stopwatch import Stopwatch
 
 
@@ -247,6 +247,7 @@ class Loop:
         }
         if evaluated:
             self._require_finite_state(self.state.snapshot())
+            align_statistics(self.state)
             record |= self.evaluate(self.history).record()
         record = distributed.from_first(record)
         with self.directory.storage_failures():
