@@ -19,7 +19,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -54,7 +53,7 @@ from zerosum.training.step_stats import StepStats
 
 CPU = torch.device("cpu")
 SECONDS, REPETITIONS = 4.0, 3
-ROUNDS, SEEDS = 20, 3
+ROUNDS = 20
 PACED = ("vanilla", "dcgan", "wgan-gp", "r3gan")
 LOOKS, NOTHING = 3, 1e-11
 """Rounds in float64 in which a gradient is looked at, and the share of the player's largest one
@@ -65,7 +64,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "scale.md"
 BEGIN, END = "<!-- made by benchmarks/{}, {}: begin -->", "<!-- end -->"
 
 
-def build(name: str, *, seed: int = 0) -> tuple[Game, Settings, DataSpec]:
+def build(name: str) -> tuple[Game, Settings, DataSpec]:
     """A recipe's game as on MNIST, or on pairs of the size of digits, with fresh weights."""
     recipe = RECIPES[name]
     if recipe.task == "generation":
@@ -74,7 +73,7 @@ def build(name: str, *, seed: int = 0) -> tuple[Game, Settings, DataSpec]:
     else:
         config = recipe.configure({"data": "mine", "size": "32", "batch_size": 4})
         spec = DataSpec(shape=(2, 32, 32), source_channels=1)
-    enter_stream(CPU, "init", seed)
+    enter_stream(CPU, "init", 0)
     return recipe.build(config.settled(1_000_000), spec, device=CPU), config, spec
 
 
@@ -129,15 +128,14 @@ def weights_of(game: Game) -> dict[str, Tensor]:
     }
 
 
-def keep_weights(name: str, seeds: str, threads: str, out: str) -> None:
-    """Play the rounds as one of the processes, and write the weights of each seed."""
+def keep_weights(name: str, threads: str, out: str) -> None:
+    """Play the rounds as one of the processes, and write the weights."""
     torch.set_num_threads(int(threads))
     torchrun.meet(CPU)
-    for seed in range(int(seeds)):
-        game, config, spec = build(name, seed=seed)
-        play(game, digits(spec, config.batch_size), ROUNDS)
-        if distributed.rank() == 0:
-            safetensors.torch.save_file(weights_of(game), f"{out}-{seed}.safetensors")
+    game, config, spec = build(name)
+    play(game, digits(spec, config.batch_size), ROUNDS)
+    if distributed.rank() == 0:
+        safetensors.torch.save_file(weights_of(game), out)
 
 
 def print_without_gradient(name: str) -> None:
@@ -173,23 +171,17 @@ def noise_of(name: str) -> str:
     symmetric = json.loads(started(["--symmetric", name], 1))
     found = []
     with tempfile.TemporaryDirectory() as folder:
-        ways = ((1, 1), (1, 2), (2, 1))
-        for world, threads in ways:
-            out = f"{folder}/{world}-{threads}"
-            started(["--weights", name, str(SEEDS), str(threads), out], world, threads=threads)
-        for seed in range(SEEDS):
-            one, *others = (
-                safetensors.torch.load_file(f"{folder}/{world}-{threads}-{seed}.safetensors")
-                for world, threads in ways
-            )
-            learning = [key for key in one if key not in symmetric]
-            of_all = [difference(one, other, [*one]) for other in others]
-            found.append([*of_all, *(difference(one, other, learning) for other in others)])
-    columns = [statistics.median(column) for column in zip(*found, strict=True)]
-    ratio = columns[3] / max(columns[2], ROUNDING)
+        for world, threads in ((1, 1), (1, 2), (2, 1)):
+            out = f"{folder}/{world}-{threads}.safetensors"
+            started(["--weights", name, str(threads), out], world, threads=threads)
+            found.append(safetensors.torch.load_file(out))
+    one, *others = found
+    learning = [key for key in one if key not in symmetric]
+    of_all = [difference(one, other, [*one]) for other in others]
+    threads, processes = (difference(one, other, learning) for other in others)
     return (
-        f"| `{name}` | {columns[0]:.1e} | {columns[1]:.1e} | {columns[2]:.1e} | {columns[3]:.1e} "
-        f"| {ratio:.1f} | {in_short(symmetric)} |"
+        f"| `{name}` | {of_all[0]:.1e} | {of_all[1]:.1e} | {threads:.1e} | {processes:.1e} "
+        f"| {processes / max(threads, ROUNDING):.1f} | {in_short(symmetric)} |"
     )
 
 

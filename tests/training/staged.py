@@ -2,8 +2,9 @@
 
 `python staged.py STAGE ARGUMENT…`; STAGE is JSON. "collapse": [a, b] lets evaluations beyond a
 images find a collapse, until there were b restarts; "stall" makes the images seen the first metric;
-"diverge": [seed, n] lets the training of that seed diverge beyond n images; "rows" names a file
-into which each process writes the rows that its reader was asked for, a list for each time.
+"diverge": [seed, n] lets the training of that seed diverge beyond n images; "tell" names a file
+into which each process writes what it did: the rows that its reader was asked for, a list for each
+time, and how many images evaluations have looked at, each time.
 `test_distributed.py` starts it.
 """
 
@@ -13,6 +14,7 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+from zerosum.callbacks import monitor
 from zerosum.callbacks.monitor import Monitor
 from zerosum.cli import main
 from zerosum.data.cache import MappedImages
@@ -22,14 +24,14 @@ from zerosum.training.torchrun import leave
 
 STAGE = json.loads(sys.argv[1])
 judge, require, take = Monitor.__call__, Loop._require_finite_losses, MappedImages.take
-asked = []
+see, asked, looked = monitor.in_groups, [], []
 
 
-def judged(monitor, history):
-    found = judge(monitor, history)
+def judged(self, history):
+    found = judge(self, history)
     if not found.metrics:
         return found
-    progress = monitor.state.progress
+    progress = self.state.progress
     if "stall" in STAGE:
         found = replace(found, metrics={"staged": progress.seen, **found.metrics})
     beyond, restarts = STAGE.get("collapse", (10**9, 0))
@@ -51,9 +53,16 @@ def taken(images, rows):
     return take(images, rows)
 
 
+def seen(net, images):
+    looked.append(len(images))
+    return see(net, images)
+
+
+monitor.in_groups = seen
 Monitor.__call__, Loop._require_finite_losses, MappedImages.take = judged, required, taken
 exit_code = main.run(sys.argv[2:])
-if "rows" in STAGE:
-    Path(f"{STAGE['rows']}-{distributed.rank()}.json").write_text(json.dumps(asked))
+if "tell" in STAGE:
+    told = {"asked": asked, "looked": looked}
+    Path(f"{STAGE['tell']}-{distributed.rank()}.json").write_text(json.dumps(told))
 leave(exit_code)
 sys.exit(exit_code)

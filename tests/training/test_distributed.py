@@ -251,7 +251,6 @@ MANY = ("--evaluate-every", "1", "--checkpoint-every", "1", "--sample-every", "9
 @pytest.fixture
 def as_one_and_as_two(tmp_path, monkeypatch):
     """Do a staged training in one process and in two; what the two have said."""
-    monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path / "cache"))
     numbers = np.random.default_rng(1)
     images = numbers.integers(0, 256, (230, 8, 8), np.uint8)
     np.savez(tmp_path / "data.npz", images=images, labels=np.arange(230) % 2)
@@ -262,6 +261,8 @@ def as_one_and_as_two(tmp_path, monkeypatch):
             command += ["--data", data, "--device", "cpu", "--precision", "fp64", *arguments]
             command += ["--batch-size", "23", "--hidden", "12", "--latent-size", "4"]
             command += ["--out", f"{name}/run"]
+            # Either looks at the real images itself, and may not find what the other has seen.
+            monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path / f"cache of {name}"))
             said, codes = finish(start_each([command] * world, world, cwd=tmp_path))
             assert codes == [0] * world, said
         return said
@@ -303,7 +304,7 @@ def test_a_collapsed_training_restarts_and_stops_for_patience_as_in_one_process(
     tmp_path, as_one_and_as_two
 ):
     """Back to its third epoch; then no metric is better, and the sixth is the last."""
-    stage = {"collapse": [700, 1], "stall": True}
+    stage = {"collapse": [700, 1], "stall": True, "tell": str(tmp_path / "told")}
     supervised = ("--on-collapse", "restart", "--patience", "6", "--epochs", "20")
     as_one_and_as_two(stage, *supervised, *MANY)
     one, two = (tmp_path / name / "run" for name in ("one", "two"))
@@ -314,6 +315,9 @@ def test_a_collapsed_training_restarts_and_stops_for_patience_as_in_one_process(
     records = RunDirectory(two).history().records
     assert [record.get("restarts") for record in records] == [None] * 3 + [1] * 4
     assert records[-1]["metrics"].keys() == {"staged", "frechet_random"}
+    # Twice at real images, once for each of nine evaluations: of three groups the first has one.
+    told = [json.loads((tmp_path / f"told-{rank}.json").read_text()) for rank in range(2)]
+    assert [each["looked"] for each in told] == [[100] * 11, [130] * 11]
 
 
 def test_seeds_one_after_another_and_one_that_diverges(tmp_path, as_one_and_as_two):
@@ -384,9 +388,9 @@ def test_of_a_folder_on_disk_each_process_reads_its_share(tmp_path, as_one_and_a
         pixels = np.random.default_rng(number).integers(0, 256, (8, 8), np.uint8)
         Image.fromarray(pixels).save(folder / f"{number}.png")
     how = ("--data-tier", "disk", "--epochs", "5", "--evaluate-every", "0")
-    as_one_and_as_two({"rows": str(tmp_path / "rows")}, *how, data="folder")
+    as_one_and_as_two({"tell": str(tmp_path / "told")}, *how, data="folder")
     assert differing(*(end_of(tmp_path / name / "run")[0] for name in ("one", "two"))) == {}
-    asked = [json.loads((tmp_path / f"rows-{rank}.json").read_text()) for rank in range(2)]
+    asked = [json.loads((tmp_path / f"told-{rank}.json").read_text())["asked"] for rank in range(2)]
     assert {len(rows) for rows in asked[0]} == {11, 8}  # of batches of 23 and of 17
     assert {len(rows) for rows in asked[1]} == {12, 9}
     counts = Counter(row for each in asked for rows in each for row in rows)

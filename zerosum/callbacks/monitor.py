@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import torch
@@ -23,7 +24,17 @@ from zerosum.data.store import sample
 from zerosum.game.core import Batch, Player
 from zerosum.game.sampling import CHUNK, Generator, draw_inputs, generate
 from zerosum.metrics.classes import class_shares
-from zerosum.metrics.embedding import Embedding, Seen, embed, embed_reference, put_together, see
+from zerosum.metrics.embedding import (
+    Embedding,
+    Seen,
+    embed,
+    embed_reference,
+    keep,
+    put_together,
+    reference_key,
+    see,
+    unseen,
+)
 from zerosum.metrics.features import BATCH, FeatureNet
 from zerosum.metrics.frechet import distance_of_moments
 from zerosum.metrics.health import (
@@ -52,6 +63,10 @@ ASKED_ENTRIES = 2**20
 SEARCHED = 20_000
 """Training images among which copies are looked for; of more, so many at random. What a GAN learns
 by heart is smaller, and a small net looks at them in seconds, once on a machine."""
+
+OF_REFERENCE: dict[str, Any] = {"keep_features": True, "keep_logits": True}
+OF_TRAINING: dict[str, Any] = {"keep_features": True, "keep_logits": False}
+"""What is kept of each real image, as `embed` takes it."""
 
 
 class Monitor:
@@ -85,6 +100,7 @@ class Monitor:
         self.held_out = held_out
         self.net = net
         self.seed = seed
+        self._is_new = True
         entries = images.images[0].numel()
         count = min(SAMPLES, len(images), max(2, SAMPLE_BYTES // entries))
         enter_stream(state.game.device, "checkup", seed)
@@ -101,6 +117,11 @@ class Monitor:
             What was found; without any metrics where another process judges.
         """
         game = self.state.game
+        if distributed.world() > 1 and self._is_new:
+            self._look_together(SEARCHED, **OF_TRAINING)
+            if distributed.from_first(self.held_out is None):
+                self._look_together(REFERENCES, **OF_REFERENCE)
+            self._is_new = False
         with evaluating(game.G.net, game.D.net), torch.no_grad():
             shares = distributed.to_first((self._own_samples(), self._own_logits()))
         if shares is None:
@@ -133,7 +154,7 @@ class Monitor:
     def _reference(self) -> Embedding:
         """Real images that G's samples are compared with: held-out ones where there are any."""
         chosen = some(self.held_out or self.images, REFERENCES)
-        return embed_reference(self.net, chosen, keep_features=True)
+        return embed_reference(self.net, chosen, **OF_REFERENCE)
 
     @cached_property
     def _noise(self) -> float | None:
@@ -148,15 +169,33 @@ class Monitor:
     def _training(self) -> Embedding:
         """The training images among which copies are looked for."""
         chosen = some(self.images, SEARCHED)
-        return embed_reference(self.net, chosen, keep_features=True, keep_logits=False)
+        return embed_reference(self.net, chosen, **OF_TRAINING)
+
+    def _look_together(self, count: int, **how: Any) -> None:
+        """Look at some training images by all processes, if what is seen of them is not kept.
+
+        Process 0 keeps it, and finds it later as if it had been another run's.
+        """
+        rows = some_rows(self.images, count)
+        chosen, key = None, ""
+        if distributed.rank() == 0 and self.net.sha256 is not None:
+            chosen = self.images.images[rows]
+            if unseen(self.net, chosen, **how):
+                key = reference_key(self.net, chosen, **how)
+        if not distributed.from_first(key):
+            return
+        first, stop = own_groups(len(rows))
+        own = self.images.images[rows[first:stop]] if chosen is None else chosen[first:stop]
+        shares = distributed.to_first(in_groups(self.net, own))
+        if shares is not None:
+            keep(key, put_together(self.net, chain(*shares), **how))
 
     def _own_samples(self) -> list[Seen]:
         """What the net sees in this process's share of the samples, in groups of `BATCH`.
 
         G makes whole chunks, as one process does, or their last bits might be others.
         """
-        count = len(self.inputs[0])
-        first, stop = (min(group * BATCH, count) for group in own_span(-(-count // BATCH)))
+        first, stop = own_groups(len(self.inputs[0]))
         begin = first // CHUNK * CHUNK
         made = [
             generate(self.G, [values[start : start + CHUNK] for values in self.inputs]).cpu()
@@ -164,8 +203,7 @@ class Monitor:
         ]
         if not made:
             return []
-        own = torch.cat(made)[first - begin : stop - begin]
-        return [see(self.net, group) for group in torch.split(own, BATCH)]
+        return in_groups(self.net, torch.cat(made)[first - begin : stop - begin])
 
     def _own_logits(self) -> dict[str, tuple[Tensor, Tensor]]:
         """This process's share of what D is asked: the first has the held-out images."""
@@ -250,15 +288,30 @@ class Monitor:
         return {"near": found.near, "ratio": found.ratio}
 
 
+def own_groups(count: int) -> tuple[int, int]:
+    """Which of so many images this process looks at, whole groups of `BATCH` but for the end."""
+    first, stop = own_span(-(-count // BATCH))
+    return min(first * BATCH, count), min(stop * BATCH, count)
+
+
+def in_groups(net: FeatureNet, images: Tensor) -> list[Seen]:
+    """What a net sees in images (n, c, h, w), in groups of `BATCH`."""
+    return [see(net, group) for group in torch.split(images, BATCH)] if len(images) else []
+
+
 def some(images: ImageSet, count: int) -> Tensor:
-    """Choose as many images as there are, up to `count`, always the same ones.
+    """Choose as many images as there are, up to `count`, always the same ones."""
+    return images.images[some_rows(images, count)]
+
+
+def some_rows(images: ImageSet, count: int) -> Tensor:
+    """Choose the rows of as many images as there are, up to `count`, always the same ones.
 
     Not by the run's seed: runs are compared by what they are held against, and what is remembered
     of real images serves all of them.
     """
     generator = torch.Generator().manual_seed(stream_seed("checkup", "reals"))
-    chosen = sample(images.images, count, generator)
-    return images.images[chosen.sort().values]
+    return sample(images.images, count, generator).sort().values
 
 
 def noise_like(images: Tensor, count: int) -> Tensor:

@@ -200,6 +200,12 @@ def embed_reference(
             rows=rows,
         )
     made = embed(net, images, rows=rows, **how)
+    keep(key, made)
+    return made
+
+
+def keep(key: str, made: Embedding) -> None:
+    """Keep what was seen of real images under a name, as of `reference_key`, for the next time."""
     moments = made.moments
     tensors = {
         "count": torch.tensor(moments.count),
@@ -210,7 +216,6 @@ def embed_reference(
         **({} if made.tallies is None else made.tallies.tensors()),
     }
     write_tensors(key, tensors)
-    return made
 
 
 def reference_key(
