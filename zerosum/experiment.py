@@ -61,7 +61,7 @@ from zerosum.training.warm_start import Fit, WarmStart
 IMAGES_SHOWN, POINTS_SHOWN = 25, 2500
 """How much of the data its picture shows."""
 
-_followed = False  # by other processes, which wait to be told what to play
+_followed: Any = None  # the group of those who play along, and wait to be told what
 
 
 def require_start(config: Settings, start: WarmStart | None, directory: RunDirectory) -> None:
@@ -261,7 +261,7 @@ def run_loop(
 def leading() -> Iterator[None]:
     """Lead the other processes through a training, and let them go at its end."""
     global _followed
-    _followed = True
+    _followed = distributed.group()
     yield
     let_go()
 
@@ -273,8 +273,8 @@ def let_go() -> None:
     this process, which has to speak, and its end lets them go as well.
     """
     global _followed
-    if _followed:
-        _followed = False
+    group, _followed = _followed, None
+    if group is not None and group is distributed.group():  # and not one that met since
         distributed.from_first(None)
 
 

@@ -36,6 +36,11 @@ def world() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+def group() -> Any:
+    """The processes that have met; None where there is one."""
+    return dist.group.WORLD if dist.is_initialized() else None
+
+
 def _together(collective: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     try:
         return collective(*arguments, **options)
