@@ -354,6 +354,7 @@ def test_with_statistics_of_each_process_its_own_it_is_judged_by_those_that_are_
 THREADED = """
 import json, sys, threading
 import torch.distributed as dist
+import zerosum
 dist.init_process_group("gloo")
 ended = []
 train = lambda: ended.append(zerosum.train("vanilla", quiet=True, **json.loads(sys.argv[1])))
