@@ -151,7 +151,9 @@ def print_without_gradient(name: str) -> None:
                     for name, parameter in net.named_parameters()
                     if parameter.grad is not None
                 }
-                most = max(norms.values())
+                most = (
+                    max(norms.values()) or 1.0
+                )  # a hinge loss may be 0, and all gradients with it
                 for key, norm in norms.items():
                     largest[key] = max(largest.get(key, 0.0), norm / most)
 
