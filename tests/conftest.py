@@ -19,6 +19,7 @@ from zerosum.callbacks.monitor import Monitor
 from zerosum.inference.run import Run
 from zerosum.plots.grids import grid
 from zerosum.recipes import RECIPES
+from zerosum.training import distributed
 from zerosum.training.run_directory import RunDirectory
 
 # The nets here are too small for a second thread, and on a busy machine two that wait for one
@@ -206,3 +207,26 @@ def collapse_when(monkeypatch):
         monkeypatch.setattr(Monitor, "__call__", judged)
 
     return stage
+
+
+@pytest.fixture
+def in_shares():
+    """Do a job as each of several processes would, one after the other; give process 0's result."""
+
+    def play(world, job):
+        told = {}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(distributed, "world", lambda: world)
+            patch.setattr(distributed, "from_first", lambda value: value)
+            for rank in reversed(range(world)):
+
+                def to_first(value, rank=rank):
+                    told[rank] = value
+                    return None if rank else [told[each] for each in range(world)]
+
+                patch.setattr(distributed, "rank", lambda rank=rank: rank)
+                patch.setattr(distributed, "to_first", to_first)
+                found = job()
+        return found
+
+    return play

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -104,6 +105,18 @@ class TestTrain:
         )
         states = [(r.path / "checkpoints" / "40" / TENSORS).read_bytes() for r in (a, b, c)]
         assert states[0] == states[1] != states[2]
+
+    def test_outside_the_main_thread_it_comes_to_the_same(self, train_tiny, tmp_path):
+        """Where Ray, for one, calls it: no signal stops it there, and nothing else is lost."""
+        whole, found = train_tiny(tmp_path / "whole"), []
+        thread = threading.Thread(target=lambda: found.append(train_tiny(tmp_path / "run")))
+        thread.start()
+        thread.join()
+        (run,) = found
+        newest = whole.directory.checkpoints.seen()[-1]
+        one, other = (each.directory.checkpoints.load(newest, print) for each in (whole, run))
+        assert one.tensors.keys() == other.tensors.keys()
+        assert all(tensor.equal(other.tensors[name]) for name, tensor in one.tensors.items())
 
     def test_leaves_the_callers_random_numbers_threads_and_denormals(self, train_tiny, tmp_path):
         torch.manual_seed(3)

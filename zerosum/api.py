@@ -34,7 +34,15 @@ from zerosum.evaluation.evaluate import EvalConfig, evaluate_source
 from zerosum.evaluation.pairs import evaluate_pairs
 from zerosum.evaluation.statistics import evaluate_against_statistics, save_statistics
 from zerosum.evaluation.tables import Metrics
-from zerosum.experiment import describe, follow_loop, open_run, require_start, run_loop
+from zerosum.experiment import (
+    describe,
+    follow_loop,
+    leading,
+    let_go,
+    open_run,
+    require_start,
+    run_loop,
+)
 from zerosum.export.opening import open_model
 from zerosum.hardware import (
     choose_device,
@@ -363,7 +371,7 @@ def train_seeds(
     """
     if count < 1:
         raise UserError(f"The number of seeds was {count}: expected at least 1.")
-    callback = callback or ConsoleCallback()
+    callback = (callback or ConsoleCallback()) if torchrun.leads() else Callback()
     stem = Path(out or default_directory(recipe, config))
     runs = []
     for seed in range(config.seed, config.seed + count):
@@ -383,7 +391,8 @@ def train_seeds(
             )
         except TrainingDiverged as divergence:
             callback.notice(str(divergence))
-            run = Run(path)
+            let_go()
+            run = Run(path, saved=divergence.saved)
         runs.append(run)
     return runs
 
@@ -425,6 +434,7 @@ def train_config(
     require_packages(loggers)
     device = choose_device(torchrun.own_device(config.device))
     torchrun.meet(device)
+    let_go()
     if distributed.rank():
         callback = Callback()  # the process that leads tells
     with (
@@ -468,8 +478,8 @@ def train_config(
             with LogFeed(directory, loggers, callback.notice) as feed:
                 watching = Callbacks([callback, feed])
                 distributed.from_first((config, description))
-                run_loop(recipe, game, config, images, directory, callback=watching, fit=fit)
-                distributed.from_first(None)  # there are no more rounds to play
+                with leading():
+                    run_loop(recipe, game, config, images, directory, callback=watching, fit=fit)
     return Run(directory.path)
 
 
@@ -481,7 +491,11 @@ def follow(recipe: str, images: ImageSet, directory: RunDirectory, device: torch
     """
     nothing: Any = None
     config, description = distributed.from_first((nothing, nothing))
-    follow_loop(recipe, config, images, directory, device=device)
+    try:
+        follow_loop(recipe, config, images, directory, device=device)
+    except TrainingDiverged as divergence:
+        divergence.saved = description
+        raise
     return Run(directory.path, saved=description)
 
 

@@ -11,9 +11,10 @@ import platform
 import shlex
 import shutil
 import sys
-from collections.abc import Collection, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ from zerosum.training.ema import EMA
 from zerosum.training.interfaces import Callback, Callbacks, Evaluation
 from zerosum.training.log import History
 from zerosum.training.loop import DataLost, Loop, OutputLost, Schedule, TrainingDiverged
+from zerosum.training.passes import own_rows
 from zerosum.training.resume import check_log, cut_log, require_same_run, restore_newest
 from zerosum.training.run_directory import Elsewhere, RunDirectory
 from zerosum.training.signals import Interrupted
@@ -58,6 +60,8 @@ from zerosum.training.warm_start import Fit, WarmStart
 
 IMAGES_SHOWN, POINTS_SHOWN = 25, 2500
 """How much of the data its picture shows."""
+
+_followed: Any = None  # the group of those who play along, and wait to be told what
 
 
 def require_start(config: Settings, start: WarmStart | None, directory: RunDirectory) -> None:
@@ -132,6 +136,7 @@ def run_loop(
         seed=config.seed,
         device=game.device,
         resident=fits_device(config, images, game.device),
+        own=own_of(game),
     )
     budget, ticks = config.budget(len(images)), config.ticks(len(images))
 
@@ -202,7 +207,7 @@ def run_loop(
         draw_curve(history, directory.curve_path)
         callback.picture(directory.picture_path(epoch))
 
-    evaluate = task.evaluator(state, config, images, held_out) if evaluate_every else never
+    evaluate = None
     collapsed = None
     while True:
         progress = state.progress
@@ -222,6 +227,8 @@ def run_loop(
         )
         distributed.from_first((schedule, supervisor.seed, directory.history()))
         spread(state)
+        if evaluate is None:
+            evaluate = task.evaluator(state, config, images, held_out) if evaluate_every else never
         loop = Loop(
             state,
             loader,
@@ -250,6 +257,27 @@ def run_loop(
     callback.notice(summary(directory, progress, steps))
 
 
+@contextmanager
+def leading() -> Iterator[None]:
+    """Lead the other processes through a training, and let them go at its end."""
+    global _followed
+    _followed = distributed.group()
+    yield
+    let_go()
+
+
+def let_go() -> None:
+    """Tell those who still play along that there are no more rounds.
+
+    After an error this is left to whoever goes on all the same: the others had better end after
+    this process, which has to speak, and its end lets them go as well.
+    """
+    global _followed
+    group, _followed = _followed, None
+    if group is not None and group is distributed.group():  # and not one that met since
+        distributed.from_first(None)
+
+
 def follow_loop(
     recipe: str,
     config: Settings,
@@ -272,11 +300,24 @@ def follow_loop(
     game = build_game(recipe, config, images, device=device)
     head_start: int = distributed.from_first(0)
     state = State(game, EMA(game.G.net, half_life=config.ema_half_life, head_start=head_start))
-    loader = Loader(images, batch_size=config.batch_size, seed=config.seed, device=device)
+    loader = Loader(
+        images,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        device=device,
+        resident=fits_device(config, images, device),
+        own=own_of(game),
+    )
     nothing: Any = None
+    evaluate = None
     while (told := distributed.from_first(nothing)) is not None:
         schedule, seed, history = told
         spread(state)
+        if evaluate is None:
+            task = task_on(recipes.get(recipe).task, images.spec)
+            evaluate = (
+                task.evaluator(state, config, images, None) if schedule.evaluate_every else never
+            )
         progress = state.progress
         loader.seek(Position(seed=seed, epoch=progress.epoch, offset=progress.offset))
         loop = Loop(
@@ -286,7 +327,7 @@ def follow_loop(
             schedule=schedule,
             callback=Callback(),
             draw=lambda epoch, history: None,
-            evaluate=lambda history: Evaluation(metrics={}),
+            evaluate=evaluate,
         )
         try:
             with exhaustion_explained(
@@ -297,6 +338,11 @@ def follow_loop(
             with suppress(ProcessLost):  # the one that leads saves, and speaks, and leaves first
                 distributed.from_first(nothing)
             raise
+
+
+def own_of(game: Game) -> Callable[[int], tuple[int, int]] | None:
+    """What this process reads of each batch; None for all, where there is no other."""
+    return None if distributed.world() == 1 else partial(own_rows, game)
 
 
 def header(recipe: str, task: Task, config: Settings, images: ImageSet, game: Game) -> str:

@@ -150,6 +150,24 @@ class TestCheckup:
         first, second = (asdict(checkup_of(state, digits)(History())) for _ in range(2))
         assert first == second
 
+    @pytest.mark.parametrize("world", [2, 3, 13])
+    def test_shared_out_it_finds_the_same_to_the_last_bit(self, state, digits, in_shares, world):
+        """With more processes than groups of samples, too: some have none."""
+        whole = asdict(checkup_of(state, digits)(History()))
+        assert whole == asdict(in_shares(world, lambda: checkup_of(state, digits)(History())))
+
+    def test_shared_out_no_two_make_the_same_samples_but_for_the_ends_of_chunks(
+        self, state, digits, in_shares
+    ):
+        monitor = checkup_of(state, digits)
+        looked_at = []
+        monitor.net = replace(
+            monitor.net,
+            look=lambda images, look=monitor.net.look: looked_at.append(images) or look(images),
+        )
+        in_shares(3, lambda: len(monitor._own_samples()))
+        assert sum(map(len, looked_at)) == NUM_TRAINING
+
     def test_it_touches_no_state(self, state, digits):
         before = state.snapshot().tensors
         checkup_of(state, digits)(History())

@@ -1,4 +1,5 @@
-from collections import deque
+from collections import Counter, deque
+from dataclasses import replace
 from itertools import chain
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zerosum.data.images import ImageSet, to_uint8
-from zerosum.data.loader import Loader, Position
+from zerosum.data.loader import MOST_AHEAD, Loader, Position
 from zerosum.data.store import ImageStore
 from zerosum.errors import UserError
 
@@ -222,6 +223,54 @@ def test_what_is_read_ahead_is_dealt_as_from_memory(matched):
         for loader in loaders:
             loader.seek(position)
         compare(7)
+
+
+class Asked(Elsewhere):
+    """Notes the rows that are asked for."""
+
+    def __init__(self, images):
+        super().__init__(images)
+        self.rows = []
+
+    def take(self, rows):
+        self.rows += rows.tolist()
+        return super().take(rows)
+
+
+@pytest.mark.parametrize("matched", [True, False])
+@pytest.mark.parametrize("elsewhere", [True, False], ids=["from a store", "from memory"])
+def test_of_several_processes_each_reads_and_deals_its_own_alone(matched, elsewhere):
+    """A batch is read once by all together; put side by side, what they deal is the batch."""
+    data = stacked(23, matched=matched)
+    stores = [Asked(data.images) for _ in range(3)]
+
+    def loader_of(images, own=None):
+        changed = replace(data, images=images, labels=torch.arange(23), classes=("",) * 23)
+        return Loader(changed, batch_size=6, seed=4, device=CPU, own=own)
+
+    whole = loader_of(data.images)
+    loaders = [
+        loader_of(
+            store if elsewhere else data.images,
+            own=lambda total, rank=rank: (total * rank // 3, total * (rank + 1) // 3),
+        )
+        for rank, store in enumerate(stores)
+    ]
+    for _ in range(8):
+        images, labels = whole.next_batch()
+        shares = [loader.next_batch() for loader in loaders]
+        assert torch.equal(torch.cat([share[0] for share in shares]), images)
+        assert torch.equal(torch.cat([share[1] for share in shares]), labels)
+        starts = [len(images) * rank // 3 for rank in range(3)]
+        assert [share[2:] for share in shares] == [(start, len(images)) for start in starts]
+        assert all(loader.position == whole.position for loader in loaders)
+    if elsewhere:
+        for loader in loaders:
+            loader.require_batches(MOST_AHEAD)
+        epochs = (8 + MOST_AHEAD) / whole.num_batches
+        times = epochs if matched else 2 * epochs  # a row is then of a source and of a target
+        assert Counter(chain(*(store.rows for store in stores))) == dict.fromkeys(range(23), times)
+        assert max(len(store.rows) for store in stores) < 0.4 * 23 * times
 
 
 def test_images_that_cannot_be_read_any_more_are_an_error_where_they_are_due():

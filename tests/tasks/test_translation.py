@@ -164,6 +164,14 @@ class TestCloseness:
 
 
 class TestLikeness:
+    @pytest.mark.parametrize("world", [2, 5])
+    def test_shared_out_it_is_the_same_to_the_last_bit(self, tmp_path, in_shares, world):
+        held_out = images_of(14)
+        state = state_of(GeneratorPair(AB=Plus(0.3), BA=Plus(-0.2)), cycle=True)
+        whole = figures_of(UNMATCHED, state, held_out, tmp_path)
+        shared = in_shares(world, lambda: figures_of(UNMATCHED, state, held_out, tmp_path))
+        assert shared == whole
+
     def test_ways_that_give_the_other_domain_are_at_no_distance(self, tmp_path):
         held_out = with_equal_sides(images_of(12))
         state = state_of(GeneratorPair(AB=Plus(), BA=Plus()), cycle=True)

@@ -17,6 +17,7 @@ from zerosum.game.penalties import r1
 from zerosum.recipes import RECIPES
 from zerosum.training import distributed, torchrun
 from zerosum.training.ema import EMA
+from zerosum.training.passes import own_rows
 from zerosum.training.precision import arithmetic_in
 from zerosum.training.round import play_round
 from zerosum.training.state import State
@@ -90,7 +91,11 @@ def play(case, *, parts=1, bf16=False):
         generator = torch.Generator().manual_seed(dealt)
         dealt += 1
         images = torch.rand(size, *spec.shape, generator=generator) * 2 - 1
-        return images, torch.arange(size) % 3 if spec.classes else None
+        labels = torch.arange(size) % 3 if spec.classes else None
+        if distributed.world() == 1:
+            return images, labels
+        start, stop = own_rows(game, size)  # no process has the others' images
+        return images[start:stop], labels if labels is None else labels[start:stop], start, size
 
     seen = turns = 0
     for _ in range(ROUNDS):

@@ -3,6 +3,7 @@
 `ranks.py` plays the games. Commands are started as a user would start them.
 """
 
+import json
 import os
 import re
 import runpy
@@ -11,15 +12,25 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from PIL import Image
 
+from zerosum import data
+from zerosum.callbacks.monitor import Monitor
+from zerosum.inference.run import Run
+from zerosum.metrics.features import feature_net
+from zerosum.preparation import build_game
 from zerosum.training import distributed
+from zerosum.training.ema import EMA
+from zerosum.training.log import History
 from zerosum.training.run_directory import RunDirectory
+from zerosum.training.state import State
 
 RANKS = Path(__file__).with_name("ranks.py")
 GAMES = runpy.run_path(str(RANKS))
@@ -231,6 +242,163 @@ def end_of(run):
     ]
     snapshot = directory.checkpoints.load(last, print)
     return snapshot.tensors, log, snapshot.facts["circumstances"]["processes"]
+
+
+STAGED = Path(__file__).with_name("staged.py")
+MANY = ("--evaluate-every", "1", "--checkpoint-every", "1", "--sample-every", "9")
+
+
+@pytest.fixture
+def as_one_and_as_two(tmp_path, monkeypatch):
+    """Do a staged training in one process and in two; what the two have said."""
+    numbers = np.random.default_rng(1)
+    images = numbers.integers(0, 256, (230, 8, 8), np.uint8)
+    np.savez(tmp_path / "data.npz", images=images, labels=np.arange(230) % 2)
+
+    def train(stage, *arguments, data="data.npz"):
+        for world, name in ((1, "one"), (2, "two")):
+            command = [sys.executable, str(STAGED), json.dumps(stage), "train", "vanilla"]
+            command += ["--data", data, "--device", "cpu", "--precision", "fp64", *arguments]
+            command += ["--batch-size", "23", "--hidden", "12", "--latent-size", "4"]
+            command += ["--out", f"{name}/run"]
+            # Either looks at the real images itself, and may not find what the other has seen.
+            monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path / f"cache of {name}"))
+            said, codes = finish(start_each([command] * world, world, cwd=tmp_path))
+            assert codes == [0] * world, said
+        return said
+
+    return train
+
+
+def as_logged(run):
+    """The records of a log but for the pace; what is summed over processes by itself."""
+    told, computed = [], []
+    for record in RunDirectory(run).history().records:
+        health = record.get("health", {})
+        signals = health.get("signals", {})
+        told.append(
+            {
+                **{name: record.get(name) for name in ("epoch", "seen", "restarts", "metrics")},
+                **{name: health.get(name) for name in ("verdict", "why", "alarm")},
+                "missing": signals.get("missing"),
+            }
+        )
+        losses = {name: value for name, value in record.items() if "loss" in name or "/" in name}
+        computed.append(losses | {n: v for n, v in signals.items() if isinstance(v, int | float)})
+    return told, computed
+
+
+def require_the_same(one, two):
+    """Weights to 1e-9; what evaluations found of the samples to the last bit."""
+    tensors, _, processes = end_of(two)
+    assert processes == 2
+    assert differing(end_of(one)[0], tensors) == {}
+    (told, computed), (same, close) = map(as_logged, (one, two))
+    assert same == told
+    assert len(told) > 1
+    for record, other in zip(computed, close, strict=True):
+        assert other == pytest.approx(record, rel=1e-6, abs=1e-9)
+
+
+def test_a_collapsed_training_restarts_and_stops_for_patience_as_in_one_process(
+    tmp_path, as_one_and_as_two
+):
+    """Back to its third epoch; then no metric is better, and the sixth is the last."""
+    stage = {"collapse": [700, 1], "stall": True, "tell": str(tmp_path / "told")}
+    supervised = ("--on-collapse", "restart", "--patience", "6", "--epochs", "20")
+    as_one_and_as_two(stage, *supervised, *MANY)
+    one, two = (tmp_path / name / "run" for name in ("one", "two"))
+    require_the_same(one, two)
+    restarts = [RunDirectory(run).read_config()["restarts"] for run in (one, two)]
+    assert restarts[0] == restarts[1]
+    assert [(entry["at"], entry["back_to"]) for entry in restarts[0]] == [(1150, 690)]
+    records = RunDirectory(two).history().records
+    assert [record.get("restarts") for record in records] == [None] * 3 + [1] * 4
+    assert records[-1]["metrics"].keys() == {"staged", "frechet_random"}
+    # Twice at real images, once for each of nine evaluations: of three groups the first has one.
+    told = [json.loads((tmp_path / f"told-{rank}.json").read_text()) for rank in range(2)]
+    assert [each["looked"] for each in told] == [[100] * 11, [130] * 11]
+
+
+def test_seeds_one_after_another_and_one_that_diverges(tmp_path, as_one_and_as_two):
+    """Nobody waits for a training that has ended; the others' seeds are as in one process."""
+    stage = {"diverge": [1, 500]}
+    said = as_one_and_as_two(stage, "--seeds", "3", "--epochs", "3", *MANY)
+    assert "Training diverged" in said[0]
+    assert said[1].strip() == ""
+    for seed in (0, 2):
+        require_the_same(*(tmp_path / name / f"run-seed-{seed}" for name in ("one", "two")))
+    diverged = RunDirectory(tmp_path / "two" / "run-seed-1")
+    assert [record["seen"] for record in diverged.history().records] == [230, 460]
+
+
+def test_with_statistics_of_each_process_its_own_it_is_judged_by_those_that_are_kept(tmp_path):
+    """The metric of the log is that of the checkpoint, which has process 0's."""
+    pixels = np.random.default_rng(1).integers(0, 256, (230, 8, 8), np.uint8)
+    np.savez(tmp_path / "data.npz", images=pixels)
+    command = [sys.executable, "-m", "zerosum", "train", "dcgan", "--width", "4", *MANY]
+    command += ["--data", "data.npz", "--device", "cpu", "--epochs", "2", "--batch-size", "24"]
+    command += ["--batch-norm", "local", "--out", "run"]
+    said, codes = finish(start_each([command] * 2, 2, cwd=tmp_path))
+    assert codes == [0, 0], said
+    run = Run(tmp_path / "run")
+    config, images = run.config, data.load(str(tmp_path / "data.npz"))
+    game = build_game("dcgan", config, images, device=torch.device("cpu"))
+    state = State(game, EMA(game.G.net, half_life=config.ema_half_life))
+    state.restore(run.directory.checkpoints.load(run.directory.checkpoints.seen()[-1], print))
+    net = feature_net("random", device=game.device)
+    judged = Monitor(state, images, None, net=net, seed=config.seed)(History())
+    assert judged.metrics == run.log()[-1]["metrics"]
+
+
+THREADED = """
+import json, sys, threading
+import torch.distributed as dist
+import zerosum
+dist.init_process_group("gloo")
+ended = []
+train = lambda: ended.append(zerosum.train("vanilla", quiet=True, **json.loads(sys.argv[1])))
+thread = threading.Thread(target=train)
+thread.start()
+thread.join()
+dist.destroy_process_group()
+assert len(ended) == 1
+"""
+
+
+def test_called_in_threads_of_processes_that_another_program_let_meet(tmp_path):
+    """As Ray Train does it."""
+    pixels = np.random.default_rng(1).integers(0, 256, (43, 8, 8), np.uint8)
+    np.savez(tmp_path / "data.npz", images=pixels)
+    settings = {"data": "data.npz", "device": "cpu", "precision": "fp64", "epochs": 4}
+    settings |= {"batch_size": 16, "hidden": [12], "latent_size": 4, "evaluate_every": 2}
+    for world in (1, 2):
+        told = json.dumps(settings | {"out": f"run-{world}"})
+        said, codes = finish(
+            start_each([[sys.executable, "-c", THREADED, told]] * world, world, cwd=tmp_path)
+        )
+        assert codes == [0] * world, said
+    require_the_same(tmp_path / "run-1", tmp_path / "run-2")
+
+
+def test_of_a_folder_on_disk_each_process_reads_its_share(tmp_path, as_one_and_as_two):
+    """And a batch is read once by all together."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for number in range(40):
+        pixels = np.random.default_rng(number).integers(0, 256, (8, 8), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    how = ("--data-tier", "disk", "--epochs", "5", "--evaluate-every", "0")
+    as_one_and_as_two({"tell": str(tmp_path / "told")}, *how, data="folder")
+    assert differing(*(end_of(tmp_path / name / "run")[0] for name in ("one", "two"))) == {}
+    asked = [json.loads((tmp_path / f"told-{rank}.json").read_text())["asked"] for rank in range(2)]
+    assert {len(rows) for rows in asked[0]} == {11, 8}  # of batches of 23 and of 17
+    assert {len(rows) for rows in asked[1]} == {12, 9}
+    counts = Counter(row for each in asked for rows in each for row in rows)
+    assert counts.keys() == set(range(40))
+    # Five epochs, and sixteen batches ahead at the end; neither process has read all.
+    assert max(counts.values()) <= 5 + 16 // 2 + 1
+    assert max(sum(map(len, each)) for each in asked) < 0.6 * counts.total()
 
 
 def messages(text):

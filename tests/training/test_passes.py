@@ -9,7 +9,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from zerosum.game.core import Batch
 from zerosum.training import distributed
-from zerosum.training.passes import Stream, power_iterations, shares
+from zerosum.training.passes import Stream, own_rows, power_iterations, shares
 
 STREAM = Stream(torch.device("cpu"), 0, 0)
 
@@ -65,6 +65,35 @@ def test_passes_tile_the_batch_in_whole_packs(size, world, parts, pack):
     assert all(share.total == total for share, _ in counted)
     for share, part in counted:
         assert part.real.flatten().tolist() == [i % size for i in range(share.start, share.stop)]
+
+
+@given(
+    size=st.integers(1, 40),
+    world=st.integers(2, 4),
+    parts=st.integers(1, 3),
+    pack=st.integers(1, 3),
+)
+def test_a_process_that_reads_its_own_images_alone_plays_the_same(size, world, parts, pack):
+    whole, playing = batch_of(size), game(parts=parts, pack=pack)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distributed, "world", lambda: world)
+        for rank in range(world):
+            patch.setattr(distributed, "rank", lambda rank=rank: rank)
+            start, stop = own_rows(playing, size)
+            own = Batch(whole.real[start:stop], None, start, size)
+            assert len(own) == size
+            for one, other in zip(
+                shares(playing, own, STREAM), shares(playing, whole, STREAM), strict=True
+            ):
+                assert torch.equal(one[1].real, other[1].real)
+                assert torch.equal(one[0].reals, other[0].reals)
+                assert (one[0].start, one[0].stop, one[0].total) == (
+                    other[0].start,
+                    other[0].stop,
+                    other[0].total,
+                )
+            if size >= world * pack:
+                assert stop - start <= -(-size // world) + pack * parts
 
 
 def test_a_process_without_images_plays_somebodys_along_for_nothing():

@@ -39,6 +39,25 @@ class TestWhatIsAskedFor:
             torchrun.asked_for()
 
 
+@pytest.mark.parametrize(
+    ("rank", "leads"), [({}, True), ({"RANK": "0"}, True), ({"RANK": "1"}, False)]
+)
+def test_one_process_speaks_for_all(environment, rank, leads):
+    environment(WORLD_SIZE="2", **rank)
+    assert torchrun.leads() is leads
+
+
+def test_processes_that_met_where_processors_cannot_add_are_told_what_is_missing(monkeypatch):
+    """As those of Ray do on GPUs by themselves."""
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    monkeypatch.setattr(torch.distributed, "get_backend_config", lambda: "cuda:nccl")
+    with pytest.raises(UserError, match="the backend 'cpu:gloo,cuda:nccl'"):
+        torchrun.meet(torch.device("cpu"))
+    monkeypatch.setattr(torch.distributed, "get_backend_config", lambda: "cpu:gloo,cuda:nccl")
+    torchrun.meet(torch.device("cpu"))
+
+
 class TestOwnDevice:
     def test_alone_it_is_what_was_asked_for(self, environment):
         environment()

@@ -3,7 +3,8 @@
 Every few epochs the same z are turned into images by the average of G, which a small feature net
 compares with real images; and D is asked what it makes of reals, held-out reals and fakes. It
 touches nothing that the training depends on: a run with evaluations ends with the same weights as
-one without.
+one without. Of several processes each makes and looks at its share of the samples, the very images
+that one would make, and process 0 judges.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import torch
@@ -22,8 +24,18 @@ from zerosum.data.store import sample
 from zerosum.game.core import Batch, Player
 from zerosum.game.sampling import CHUNK, Generator, draw_inputs, generate
 from zerosum.metrics.classes import class_shares
-from zerosum.metrics.embedding import Embedding, embed, embed_reference
-from zerosum.metrics.features import FeatureNet
+from zerosum.metrics.embedding import (
+    Embedding,
+    Seen,
+    embed,
+    embed_reference,
+    keep,
+    put_together,
+    reference_key,
+    see,
+    unseen,
+)
+from zerosum.metrics.features import BATCH, FeatureNet
 from zerosum.metrics.frechet import distance_of_moments
 from zerosum.metrics.health import (
     HealthSignals,
@@ -35,8 +47,10 @@ from zerosum.metrics.health import (
 from zerosum.metrics.memorization import memorization
 from zerosum.metrics.registry import reported_name
 from zerosum.seeds import enter_stream, stream_seed
+from zerosum.training import distributed
 from zerosum.training.interfaces import Evaluation
 from zerosum.training.log import History
+from zerosum.training.passes import own_span
 from zerosum.training.state import State
 
 SAMPLES, SAMPLE_BYTES = 4000, 200 * 2**20
@@ -49,6 +63,10 @@ ASKED_ENTRIES = 2**20
 SEARCHED = 20_000
 """Training images among which copies are looked for; of more, so many at random. What a GAN learns
 by heart is smaller, and a small net looks at them in seconds, once on a machine."""
+
+OF_REFERENCE: dict[str, Any] = {"keep_features": True, "keep_logits": True}
+OF_TRAINING: dict[str, Any] = {"keep_features": True, "keep_logits": False}
+"""What is kept of each real image, as `embed` takes it."""
 
 
 class Monitor:
@@ -68,7 +86,8 @@ class Monitor:
         Args:
             state: whose players are judged as they will stand when it is called.
             images: the training images.
-            held_out: other real images of the same shape, if there are any.
+            held_out: other real images of the same shape, if there are any; of several processes,
+                process 0 has them.
             net: in whose features samples are compared.
             seed: decides z, and which images D is asked about.
 
@@ -81,6 +100,7 @@ class Monitor:
         self.held_out = held_out
         self.net = net
         self.seed = seed
+        self._is_new = True
         entries = images.images[0].numel()
         count = min(SAMPLES, len(images), max(2, SAMPLE_BYTES // entries))
         enter_stream(state.game.device, "checkup", seed)
@@ -92,15 +112,26 @@ class Monitor:
 
         Args:
             history: the log of the run so far, whose signals are the history of these.
+
+        Returns:
+            What was found; without any metrics where another process judges.
         """
         game = self.state.game
-        chunks = zip(*(torch.split(values, CHUNK) for values in self.inputs), strict=True)
-        made = torch.cat([generate(self.G, inputs).cpu() for inputs in chunks])
-        samples = embed(self.net, made, keep_features=True)
+        if distributed.world() > 1 and self._is_new:
+            self._look_together(SEARCHED, **OF_TRAINING)
+            if distributed.from_first(self.held_out is None):
+                self._look_together(REFERENCES, **OF_REFERENCE)
+            self._is_new = False
+        with evaluating(game.G.net, game.D.net), torch.no_grad():
+            shares = distributed.to_first((self._own_samples(), self._own_logits()))
+        if shares is None:
+            return Evaluation(metrics={})
+        seen = (group for groups, _ in shares for group in groups)
+        samples = put_together(self.net, seen, keep_features=True)
         name = reported_name("fid", self.net.name)
         metric = distance_of_moments(samples.moments, self._reference.moments)
-        with evaluating(game.G.net, game.D.net), torch.no_grad():
-            of_D = self._judge_discriminator()
+        logits = {of: each for _, found in shares for of, each in found.items()}
+        of_D = self._judge_discriminator(logits)
         signals = HealthSignals(
             seen=self.state.progress.seen,
             metric=metric,
@@ -123,7 +154,7 @@ class Monitor:
     def _reference(self) -> Embedding:
         """Real images that G's samples are compared with: held-out ones where there are any."""
         chosen = some(self.held_out or self.images, REFERENCES)
-        return embed_reference(self.net, chosen, keep_features=True)
+        return embed_reference(self.net, chosen, **OF_REFERENCE)
 
     @cached_property
     def _noise(self) -> float | None:
@@ -138,16 +169,59 @@ class Monitor:
     def _training(self) -> Embedding:
         """The training images among which copies are looked for."""
         chosen = some(self.images, SEARCHED)
-        return embed_reference(self.net, chosen, keep_features=True, keep_logits=False)
+        return embed_reference(self.net, chosen, **OF_TRAINING)
 
-    def _judge_discriminator(self) -> dict[str, Any]:
-        """How well D tells reals from fakes of G itself, and training images from others."""
-        real, fake = self._logits(self.images)
+    def _look_together(self, count: int, **how: Any) -> None:
+        """Look at some training images by all processes, if what is seen of them is not kept.
+
+        Process 0 keeps it, and finds it later as if it had been another run's.
+        """
+        rows = some_rows(self.images, count)
+        chosen, key = None, ""
+        if distributed.rank() == 0 and self.net.sha256 is not None:
+            chosen = self.images.images[rows]
+            if unseen(self.net, chosen, **how):
+                key = reference_key(self.net, chosen, **how)
+        if not distributed.from_first(key):
+            return
+        first, stop = own_groups(len(rows))
+        own = self.images.images[rows[first:stop]] if chosen is None else chosen[first:stop]
+        shares = distributed.to_first(in_groups(self.net, own))
+        if shares is not None:
+            keep(key, put_together(self.net, chain(*shares), **how))
+
+    def _own_samples(self) -> list[Seen]:
+        """What the net sees in this process's share of the samples, in groups of `BATCH`.
+
+        G makes whole chunks, as one process does, or their last bits might be others.
+        """
+        first, stop = own_groups(len(self.inputs[0]))
+        begin = first // CHUNK * CHUNK
+        made = [
+            generate(self.G, [values[start : start + CHUNK] for values in self.inputs]).cpu()
+            for start in range(begin, stop, CHUNK)
+        ]
+        if not made:
+            return []
+        return in_groups(self.net, torch.cat(made)[first - begin : stop - begin])
+
+    def _own_logits(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """This process's share of what D is asked: the first has the held-out images."""
+        found = {}
+        if distributed.rank() == distributed.world() - 1:
+            found["training"] = self._logits(self.images)
         # Where images have classes, D has to be told that of each that it is asked about.
         asked = self.held_out
         if asked is not None and asked.labels is None and self.images.labels is not None:
             asked = None
-        held_out = self._logits(asked)[0] if asked else None
+        if asked:
+            found["held out"] = self._logits(asked)
+        return found
+
+    def _judge_discriminator(self, logits: dict[str, tuple[Tensor, Tensor]]) -> dict[str, Any]:
+        """How well D tells reals from fakes of G itself, and training images from others."""
+        real, fake = logits["training"]
+        held_out = logits["held out"][0] if "held out" in logits else None
         return {
             "separation": ranking(real, fake),
             "gap": (real.mean() - fake.mean()).item(),
@@ -214,15 +288,30 @@ class Monitor:
         return {"near": found.near, "ratio": found.ratio}
 
 
+def own_groups(count: int) -> tuple[int, int]:
+    """Which of so many images this process looks at, whole groups of `BATCH` but for the end."""
+    first, stop = own_span(-(-count // BATCH))
+    return min(first * BATCH, count), min(stop * BATCH, count)
+
+
+def in_groups(net: FeatureNet, images: Tensor) -> list[Seen]:
+    """What a net sees in images (n, c, h, w), in groups of `BATCH`."""
+    return [see(net, group) for group in torch.split(images, BATCH)] if len(images) else []
+
+
 def some(images: ImageSet, count: int) -> Tensor:
-    """Choose as many images as there are, up to `count`, always the same ones.
+    """Choose as many images as there are, up to `count`, always the same ones."""
+    return images.images[some_rows(images, count)]
+
+
+def some_rows(images: ImageSet, count: int) -> Tensor:
+    """Choose the rows of as many images as there are, up to `count`, always the same ones.
 
     Not by the run's seed: runs are compared by what they are held against, and what is remembered
     of real images serves all of them.
     """
     generator = torch.Generator().manual_seed(stream_seed("checkup", "reals"))
-    chosen = sample(images.images, count, generator)
-    return images.images[chosen.sort().values]
+    return sample(images.images, count, generator).sort().values
 
 
 def noise_like(images: Tensor, count: int) -> Tensor:

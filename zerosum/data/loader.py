@@ -58,6 +58,8 @@ class Loader:
         device: where the batches appear.
         resident: whether images in memory go to the device once and for all; else they stay where
             they are, and each batch goes there by itself. On a CPU this is the same.
+        own: where other processes have the others, which images of a batch of so many to read and
+            to deal: the first, and the one behind the last. None for all.
     """
 
     def __init__(
@@ -68,11 +70,13 @@ class Loader:
         seed: int,
         device: torch.device,
         resident: bool = True,
+        own: Callable[[int], tuple[int, int]] | None = None,
     ) -> None:
         if batch_size < 1:
             raise UserError(f"The batch size must be at least 1, not {batch_size}.")
         self.batch_size = batch_size
         self.device = device
+        self._own = own
         images = data.images
         if isinstance(images, Tensor) and (resident or device.type == "cpu"):
             images = images.to(device)
@@ -131,25 +135,32 @@ class Loader:
         if self._ahead is not None:
             self._ahead.wait(count)
 
-    def next_batch(self) -> tuple[Tensor, Tensor | None]:
+    def next_batch(self) -> tuple[Tensor, Tensor | None, *tuple[int, ...]]:
         """Deal the next batch, of the next epoch when one is done.
 
         Returns:
-            Images, float32 (b, c, h, w) in [-1, 1], and labels, int64 (b,), if there are any.
+            Images, float32 (b, c, h, w) in [-1, 1], and labels, int64 (b,), if there are any. Where
+            only its `own` are dealt, also the place of the first one in the batch, and how many
+            images the batch has.
 
         Raises:
             UserError: the images, which are not in memory, can no longer be read.
         """
         rows, others = self._rows(self._position)
+        first, stop = self._span(len(rows))
         if self._ahead is None:
             images = self._read(rows, others)
         else:
             images = next(self._ahead).to(self.device, non_blocking=True)
         labels = None
         if self._labels is not None:
-            labels = self._labels.index_select(0, rows.to(self._labels.device))
+            labels = self._labels.index_select(0, rows[first:stop].to(self._labels.device))
         self._position = self._after(self._position, len(rows))
-        return to_float(images), labels
+        place = () if self._own is None else (first, len(rows))
+        return to_float(images), labels, *place
+
+    def _span(self, count: int) -> tuple[int, int]:
+        return (0, count) if self._own is None else self._own(count)
 
     def _rows(self, position: Position) -> tuple[Tensor, Tensor | None]:
         """The rows of the images, and of targets that do not belong to them, at a position."""
@@ -162,10 +173,11 @@ class Loader:
         return order.rows[part], None if order.others is None else order.others[part]
 
     def _read(self, rows: Tensor, others: Tensor | None) -> Tensor:
-        """Bring a batch's images together, uint8 (b, c, h, w)."""
-        images = self._take(rows)
+        """Bring together what is read of a batch, uint8 (b, c, h, w)."""
+        own = slice(*self._span(len(rows)))
+        images = self._take(rows[own])
         if others is not None:
-            images[:, self._unmatched_from :] = self._take(others)[:, self._unmatched_from :]
+            images[:, self._unmatched_from :] = self._take(others[own])[:, self._unmatched_from :]
         if self._ahead is not None and self.device.type == "cuda":
             return images.pin_memory()
         return images

@@ -10,7 +10,7 @@ elsewhere.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
@@ -35,18 +35,23 @@ class Batch:
     Attributes:
         real: images, float (b, c, h, w) in [-1, 1].
         labels: classes, int64 (b,), or None where the data set has none.
+        first: of a process that has only its own images of a batch, the place of the first one.
+        total: images in the batch, of all processes together; None where these are all.
     """
 
     real: Tensor
     labels: Tensor | None = None
+    first: int = 0
+    total: int | None = None
 
     def __len__(self) -> int:
-        return len(self.real)
+        return len(self.real) if self.total is None else self.total
 
     def rows(self, start: int, stop: int) -> Batch:
-        """Some of its images, those from `start` on."""
-        labels = None if self.labels is None else self.labels[start:stop]
-        return Batch(self.real[start:stop], labels)
+        """Some of its images, those from `start` on, all of which must be at hand."""
+        chosen = slice(start - self.first, stop - self.first)
+        labels = None if self.labels is None else self.labels[chosen]
+        return Batch(self.real[chosen], labels)
 
     def whole_packs(self, size: int) -> Batch:
         """Leave out the last images where they do not divide into packs of that size.
@@ -56,6 +61,8 @@ class Batch:
         count = max(len(self) // size, 1) * size
         if count == len(self):
             return self
+        if len(self.real) < len(self):  # which of them are played is decided already
+            return replace(self, total=count)
         chosen = torch.arange(count, device=self.real.device) % len(self)
         labels = None if self.labels is None else self.labels[chosen]
         return Batch(self.real[chosen], labels)

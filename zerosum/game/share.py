@@ -39,7 +39,8 @@ class Share:
             image along, so that all sums have their addends, and adds 0 to them.
         is_last: whether this process plays no further part of the batch.
         in_parts: whether this process plays several parts of it.
-        reals: the real images of the whole batch, as they were dealt, float (total, c, h, w).
+        reals: the real images of all parts that this process plays of the batch, as they were
+            dealt, float (b, c, h, w).
         place: this process among all, and how many there are.
         add_up: the sum of a tensor over the processes, differentiable.
         batch_norm: whether BatchNorm's statistics are those of the images of all processes.

@@ -7,7 +7,7 @@ many there are, unless each one's features are asked for.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -22,6 +22,8 @@ from zerosum.metrics.features import BATCH, FeatureNet
 from zerosum.metrics.frechet import Moments
 from zerosum.metrics.tallies import Tallies
 
+Seen = tuple[Tensor, Tensor | None]
+"""The features of some images, float32 (b, d), and their logits where there are any, (b, c)."""
 KNOWN: MutableMapping[ImageStore, str] = WeakKeyDictionary()
 """The fingerprints of images that are not in memory, which were found as they passed."""
 
@@ -75,31 +77,62 @@ def embed(
     Raises:
         UserError: the net returned NaN or infinity.
     """
+    passing = Passing(images)
+    groups = (passing.seen(images[start : start + BATCH]) for start in range(0, len(images), BATCH))
+    found = put_together(
+        net,
+        (see(net, group) for group in groups),
+        keep_features=keep_features,
+        keep_logits=keep_logits,
+        rows=rows,
+    )
+    passing.done()
+    return found
+
+
+@torch.inference_mode()
+def see(net: FeatureNet, group: Tensor) -> Seen:
+    """Show a net a group of images in memory, `BATCH` at most.
+
+    Raises:
+        UserError: the net returned NaN or infinity.
+    """
+    answers = [net.look(batch) for batch in torch.split(group, net.batch)]
+    features = torch.cat([answer[0].float().cpu() for answer in answers])
+    if not features.isfinite().all():
+        raise UserError(f"The feature net '{net.name}' returned NaN or infinity.")
+    logits = [answer[1].float().cpu() for answer in answers if answer[1] is not None]
+    return features, torch.cat(logits) if logits else None
+
+
+@torch.inference_mode()
+def put_together(
+    net: FeatureNet,
+    groups: Iterable[Seen],
+    *,
+    keep_features: bool,
+    keep_logits: bool = True,
+    rows: Tensor | None = None,
+) -> Embedding:
+    """Make of what a net has seen, group by group in the images' order, what `embed` gives."""
     moments: Moments | None = None
     tallies: Tallies | None = None
     kept: list[Tensor] = []
     scores: list[Tensor] = []
-    passing = Passing(images)
+    start = 0
     # Of a net that is shown fewer images at a time, the moments are still taken of `BATCH` at once:
     # to add those of 2,048 features costs as much as half an image.
-    for start in range(0, len(images), BATCH):
-        group = passing.seen(images[start : start + BATCH])
-        answers = [net.look(batch) for batch in torch.split(group, net.batch)]
-        features = torch.cat([answer[0].float().cpu() for answer in answers])
-        if not features.isfinite().all():
-            raise UserError(f"The feature net '{net.name}' returned NaN or infinity.")
+    for features, logits in groups:
         moments = Moments.of(features) if moments is None else moments + Moments.of(features)
-        chosen = within(rows, start, len(group))
+        chosen = within(rows, start, len(features))
+        start += len(features)
         if keep_features:
             kept.append(features[chosen])
-        found = [answer[1].float().cpu() for answer in answers if answer[1] is not None]
-        if found:
-            logits = torch.cat(found)
+        if logits is not None:
             counted = Tallies.of(logits, gaussians=net.gaussians)
             tallies = counted if tallies is None else tallies + counted
             if keep_logits:
                 scores.append(logits[chosen])
-    passing.done()
     assert moments is not None
     return Embedding(
         moments=moments,
@@ -167,6 +200,12 @@ def embed_reference(
             rows=rows,
         )
     made = embed(net, images, rows=rows, **how)
+    keep(key, made)
+    return made
+
+
+def keep(key: str, made: Embedding) -> None:
+    """Keep what was seen of real images under a name, as of `reference_key`, for the next time."""
     moments = made.moments
     tensors = {
         "count": torch.tensor(moments.count),
@@ -177,7 +216,6 @@ def embed_reference(
         **({} if made.tallies is None else made.tallies.tensors()),
     }
     write_tensors(key, tensors)
-    return made
 
 
 def reference_key(

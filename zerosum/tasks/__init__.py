@@ -65,7 +65,11 @@ class Task(Protocol):
         images: ImageSet,
         held_out: ImageSet | None,
     ) -> Callable[[History], Evaluation]:
-        """Make the function that judges the players as they stand, knowing the log so far."""
+        """Make the function that judges the players as they stand, knowing the log so far.
+
+        Of several processes each makes one, when all others do, and calls it when they do: it
+        takes its share of the work. Process 0 alone has held-out images, and gets the metrics.
+        """
         ...
 
     def next_steps(self, path: str) -> list[str]:

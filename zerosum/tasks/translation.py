@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Protocol, cast
 
 import torch
@@ -24,8 +25,10 @@ from zerosum.metrics.paired import WINDOW, psnr, ssim
 from zerosum.metrics.registry import LEAST_IMAGES, reported_name
 from zerosum.plots.grids import Presentation, comfortable_scale, grid
 from zerosum.seeds import enter_stream
+from zerosum.training import distributed
 from zerosum.training.interfaces import Evaluation
 from zerosum.training.log import History
+from zerosum.training.passes import own_span
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import State
 
@@ -135,9 +138,9 @@ class Translation:
         held_out: ImageSet | None,
     ) -> Callable[[History], Evaluation]:
         """Hold translations of held-out images against their targets, or against all of them."""
-        assert held_out is not None
         evaluate = closeness if self.matched else likeness
-        chosen = evenly(held_out, EXAMINED)
+        chosen = distributed.from_first(None if held_out is None else evenly(held_out, EXAMINED))
+        assert chosen is not None
 
         @torch.no_grad()
         def evaluator(history: History) -> Evaluation:
@@ -178,9 +181,13 @@ def in_channels_of(pairs: ImageSet, *, source: int, target: int) -> ImageSet:
 def closeness(state: State, images: Tensor) -> dict[str, float]:
     """How close outputs come to the very targets they should be, the means over the images.
 
+    Process 0 does it alone: G may draw, and all images share one random stream.
+
     Returns:
         val_l1, of pixels in [-1, 1]; val_psnr in decibels; and val_ssim, where it can be had.
     """
+    if distributed.rank():
+        return {}
     found: dict[str, list[float]] = {"val_l1": [], "val_ssim": [], "val_psnr": []}
     for batch in chunks(images, state.game.device):
         _, output, target = strip(state, batch)
@@ -195,14 +202,23 @@ def closeness(state: State, images: Tensor) -> dict[str, float]:
 def likeness(state: State, images: Tensor) -> dict[str, float]:
     """How much outputs are like the images of the other domain as a whole, over both ways.
 
+    Each process translates its share, and process 0 compares.
+
     Returns:
         The mean of the Fréchet distances in random features, and each of them.
     """
     net = feature_net("random", device=state.game.device)
-    panels: list[list[Tensor]] = []
-    for batch in chunks(images, state.game.device):
-        panels.append([to_uint8(panel).cpu() for panel in strip(state, batch)])
-    A, as_B, _, B, as_A, _ = (torch.cat(chunk) for chunk in zip(*panels, strict=True))
+    first, stop = own_span(-(-len(images) // CHUNK))
+    made: list[tuple[Tensor, ...]] = []
+    for batch in chunks(images[first * CHUNK : stop * CHUNK], state.game.device):
+        _, A_as_B, _, _, B_as_A, _ = strip(state, batch)
+        made.append((to_uint8(A_as_B).cpu(), to_uint8(B_as_A).cpu()))
+    shares = distributed.to_first(made)
+    if shares is None:
+        return {}
+    as_B, as_A = (torch.cat(side) for side in zip(*chain(*shares), strict=True))
+    of_A = as_A.shape[1]
+    A, B = images[:, :of_A].contiguous(), images[:, of_A:].contiguous()
     seen = partial(moments, net)
     name = reported_name("fid", net.name)
     found = {
@@ -230,5 +246,5 @@ def evenly(images: ImageSet, count: int) -> Tensor:
 
 def chunks(images: Tensor, device: torch.device) -> Iterator[Tensor]:
     """A few images at a time, in [-1, 1], on the device."""
-    for chunk in torch.split(images, CHUNK):
+    for chunk in torch.split(images, CHUNK) if len(images) else ():
         yield to_float(chunk).to(device)

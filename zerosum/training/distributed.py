@@ -36,6 +36,11 @@ def world() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+def group() -> Any:
+    """The processes that have met; None where there is one."""
+    return dist.group.WORLD if dist.is_initialized() else None
+
+
 def _together(collective: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     try:
         return collective(*arguments, **options)
@@ -100,8 +105,17 @@ def from_first(value: Value) -> Value:
     return box[0]
 
 
+def to_first(value: Value) -> list[Value] | None:
+    """What every process has here, in their order, at process 0; None at the others."""
+    if world() == 1:
+        return [value]
+    found: list[Any] | None = [None] * world() if rank() == 0 else None
+    _together(dist.gather_object, value, found, dst=0)
+    return found
+
+
 def tensor_from_first(tensor: Tensor) -> Tensor:
-    """Fill a tensor of the CPU with what process 0 has in it."""
+    """Fill a tensor with what process 0 has in it."""
     if world() > 1:
         _together(dist.broadcast, tensor, src=0)
     return tensor

@@ -9,6 +9,10 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+Dealt = tuple[Tensor, Tensor | None, *tuple[int, ...]]
+"""Images (b, c, h, w) in [-1, 1], and labels (b,) where there are any. A process that reads only
+its own images of a batch adds the place of the first one, and how many the batch has."""
+
 
 class Position(Protocol):
     """Where a loader stands."""
@@ -36,8 +40,8 @@ class Loader(Protocol):
         """Raise a UserError unless the next batches can be dealt."""
         ...
 
-    def next_batch(self) -> tuple[Tensor, Tensor | None]:
-        """Deal images (b, c, h, w) in [-1, 1], and labels (b,) where there are any."""
+    def next_batch(self) -> Dealt:
+        """Deal the next batch, or this process's part of it."""
         ...
 
 

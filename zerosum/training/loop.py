@@ -25,14 +25,19 @@ from zerosum.training.log import History
 from zerosum.training.round import play_round
 from zerosum.training.run_directory import RunDirectory
 from zerosum.training.signals import Interrupted, StopFlag, stop_flag
-from zerosum.training.state import State, not_finite
+from zerosum.training.state import State, align_statistics, not_finite
 from zerosum.training.stopwatch import Stopwatch
 
 
 class TrainingDiverged(UserError):
-    """A loss or a weight became NaN or infinite."""
+    """A loss or a weight became NaN or infinite.
+
+    Attributes:
+        saved: the run's config.json, where another process keeps it.
+    """
 
     exit_code = 1
+    saved: Mapping[str, Any] | None = None
 
 
 class OutputLost(UserError):
@@ -242,6 +247,7 @@ class Loop:
         }
         if evaluated:
             self._require_finite_state(self.state.snapshot())
+            align_statistics(self.state)
             record |= self.evaluate(self.history).record()
         record = distributed.from_first(record)
         with self.directory.storage_failures():

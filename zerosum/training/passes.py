@@ -41,42 +41,73 @@ def shares(game: Game, batch: Batch, stream: Stream) -> Iterator[tuple[Share | N
     Every pass draws the random numbers of the whole batch from their beginning, and takes its own.
     Packs stay whole.
     """
-    rank, world = distributed.rank(), distributed.world()
+    world = distributed.world()
     if world == 1 and (game.parts == 1 or len(batch) == 1):
         yield None, batch
         return
-    size = game.pack
-    batch = batch.whole_packs(size)
-    packs = len(batch) // size
-    # As many parts for every process, or they would wait for one another; and none without images,
-    # unless there are more processes than packs.
-    parts = max(1, min(game.parts, packs // world))
-    cuts = [packs * piece // (world * parts) * size for piece in range(world * parts + 1)]
-    own = [*pairwise(cuts)][rank * parts : (rank + 1) * parts]
-    iterated = power_iterations(game) if parts > 1 else []
+    batch = batch.whole_packs(game.pack)
+    own = pieces(game, len(batch))
+    in_parts = len(own) > 1
+    iterated = power_iterations(game) if in_parts else []
     before = [tensor.clone() for tensor in iterated]
-    for number, (start, stop) in enumerate(own):
+    for number, (start, stop, counts) in enumerate(own):
         if number:
             stream.enter()
             # One iteration for each pass over the whole batch, not for each part of it.
             for tensor, kept in zip(iterated, before, strict=True):
                 tensor.copy_(kept)
-        counts = stop > start
-        if not counts:
-            start, stop = 0, size
         share = Share(
             start=start,
             stop=stop,
             total=len(batch),
             counts=counts,
             is_last=number == len(own) - 1,
-            in_parts=parts > 1,
-            reals=batch.real,
-            place=(rank, world),
+            in_parts=in_parts,
+            reals=batch.rows(own[0][0], own[-1][1]).real,
+            place=(distributed.rank(), world),
             add_up=distributed.add_up,
             batch_norm=world > 1 and game.batch_norm == "global",
         )
         yield share, batch.rows(start, stop)
+
+
+def pieces(game: Game, total: int) -> list[tuple[int, int, bool]]:
+    """The passes in which this process plays its part of a batch.
+
+    Args:
+        game: the game.
+        total: images in the batch, in whole packs.
+
+    Returns:
+        Of each pass its first image, the one behind its last, and whether it counts: a process for
+        which nothing is left plays the first pack along.
+    """
+    rank, world = distributed.rank(), distributed.world()
+    packs = total // game.pack
+    # As many parts for every process, or they would wait for one another; and none without images,
+    # unless there are more processes than packs.
+    parts = max(1, min(game.parts, packs // world))
+    cuts = [packs * piece // (world * parts) * game.pack for piece in range(world * parts + 1)]
+    own = [*pairwise(cuts)][rank * parts : (rank + 1) * parts]
+    return [(start, stop, True) if stop > start else (0, game.pack, False) for start, stop in own]
+
+
+def own_rows(game: Game, total: int) -> tuple[int, int]:
+    """Which images of a batch of so many this process has to read: the first, and behind the last.
+
+    All, where there is no other process, or where the batch is too small for one pack.
+    """
+    if distributed.world() == 1 or total < game.pack:
+        return 0, total
+    own = pieces(game, total // game.pack * game.pack)
+    return own[0][0], own[-1][1]
+
+
+def own_span(count: int) -> tuple[int, int]:
+    """Which of some jobs in a row are this process's: the first, and the one behind the last."""
+    return count * distributed.rank() // distributed.world(), count * (
+        distributed.rank() + 1
+    ) // distributed.world()
 
 
 def power_iterations(game: Game) -> list[Tensor]:

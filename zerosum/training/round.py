@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from zerosum.game.core import Batch, Game, Player
+from zerosum.training.interfaces import Dealt
 from zerosum.training.passes import Stream, shares, summed, under_way
 from zerosum.training.step_stats import StepStats
 
 
 def play_round(
     game: Game,
-    next_batch: Callable[[], tuple[Tensor, Tensor | None]],
+    next_batch: Callable[[], Dealt],
     *,
     seed: int | str,
     turn_index: int,

@@ -140,6 +140,18 @@ def spread(state: State) -> None:
         state.restore(Snapshot(tensors, facts))
 
 
+def align_statistics(state: State) -> None:
+    """Let all processes have what BatchNorm has seen at the first one, which is what a run keeps.
+
+    Of statistics over all images they have the same anyway. No turn of a training reads them.
+    """
+    if distributed.world() == 1 or state.game.batch_norm == "global":
+        return
+    for net in (state.ema.net, state.game.G.net, state.game.D.net):
+        for statistic in net.buffers():
+            distributed.tensor_from_first(statistic)
+
+
 def circumstances(device: torch.device) -> dict[str, str | int]:
     """What exactness depends on besides the state: a resumed run is told when it differs."""
     return {

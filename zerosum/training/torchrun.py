@@ -43,6 +43,11 @@ def asked_for() -> int:
     return int(count) if "RANK" in os.environ else 1
 
 
+def leads() -> bool:
+    """Whether this is the process that speaks for all, before they have met as well."""
+    return asked_for() == 1 or os.environ["RANK"] == "0"
+
+
 def own_device(name: str) -> str:
     """The device of this process where `name` is asked for: of several GPUs each has its own."""
     if asked_for() == 1 or name not in ("auto", "cuda"):
@@ -55,10 +60,20 @@ def meet(device: torch.device) -> None:
     """Wait for the other processes, if there are to be any.
 
     Raises:
-        UserError: they cannot be found, or the device knows of no sums over processes.
+        UserError: they cannot be found, or the device knows of no sums over processes; or another
+            program has let them meet in a way that does not suffice.
     """
     global _store
-    if asked_for() == 1 or dist.is_initialized():
+    if dist.is_initialized():
+        known = dist.get_backend_config()
+        if dist.get_world_size() > 1 and "cpu:" not in known:  # where all that all decide is
+            raise UserError(
+                f"The processes have met by '{known}', which adds up nothing on processors. Choose "
+                "the backend 'cpu:gloo,cuda:nccl' in init_process_group, or in Ray's TorchConfig: "
+                "expected both."
+            )
+        return
+    if asked_for() == 1:
         return
     if device.type == "mps":
         raise UserError("Several processes on mps: expected --device cpu, or CUDA's GPUs.")
