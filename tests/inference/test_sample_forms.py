@@ -63,7 +63,13 @@ def test_pngs_are_called_by_index_seed_and_class(tmp_path):
         assert index_of((form.folder / name).read_bytes()) == int(name[:6])
     assert {form.unit_of(name) for name in names} == {0, 1}
     assert [form.size_of(unit) for unit in (0, 1)] == [256, 44]
-    for foreign in ("000300_seed5_cat.png", "000000_seed6_cat.png", "000000.png", "0_seed5.png"):
+    for foreign in (
+        "000300_seed5_cat.png",
+        "000000_seed6_cat.png",
+        "000000.png",
+        "0_seed5.png",
+        "000000_seed5_cat copy.png",
+    ):
         assert form.unit_of(foreign) is None
 
 

@@ -141,6 +141,30 @@ def test_of_several_processes_each_makes_its_share(run, tmp_path, monkeypatch):
     assert contents(tmp_path / "two") == contents(tmp_path / "one")
 
 
+@pytest.mark.parametrize("form", ["png", "npz"])
+def test_a_small_set_is_the_first_processes_however_late_others_start(
+    run, tmp_path, monkeypatch, form
+):
+    write(run, tmp_path / "one", form, count=4)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in "01":
+        monkeypatch.setenv("RANK", rank)
+        told = write(run, tmp_path / "two", form, count=4)
+        assert bool(told) == (rank == "0")
+        assert contents(tmp_path / "two") == contents(tmp_path / "one")
+
+
+def test_a_few_pngs_that_were_stopped_are_gone_on_with(run, tmp_path, monkeypatch):
+    write(run, tmp_path / "whole", "png", count=100)
+    go_on = stop_after(monkeypatch, 1, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        write(run, tmp_path / "stopped", "png", count=100, batch_size=50)
+    go_on()
+    assert 0 < len(contents(tmp_path / "stopped")) < 100
+    write(run, tmp_path / "stopped", "png", count=100, batch_size=50)
+    assert contents(tmp_path / "stopped").keys() == contents(tmp_path / "whole").keys()
+
+
 class TestMistakes:
     @pytest.mark.parametrize(
         ("how", "said"),
@@ -176,6 +200,17 @@ class TestMistakes:
         with pytest.raises(UserError, match=r"holds what is none of these samples: photo\.jpg"):
             write(run, tmp_path, "webdataset")
         assert (tmp_path / "out/photo.jpg").read_bytes() == b"mine"
+
+    def test_files_of_a_unit_that_are_more_than_it_has(self, tmp_path):
+        parts = {"cat": "cat", "dog": "dog"}
+        naming = sample_forms.Naming(seed=0, classes=("cat", "dog"), parts=parts)
+        form = sample_forms.Pngs(tmp_path, count=300, images_a_unit=256, naming=naming)
+        for index in range(256, 300):
+            (tmp_path / f"{index:06d}_seed0_cat.png").write_bytes(b"an image")
+        assert sample_sets.look(form) == [False, True]
+        (tmp_path / "000256_seed0_dog.png").write_bytes(b"an image")
+        with pytest.raises(UserError, match="45 files of the 44 that images 256 to 299 have"):
+            sample_sets.look(form)
 
     def test_a_folder_of_something_else(self, run, tmp_path):
         (tmp_path / "out").mkdir()
@@ -220,6 +255,22 @@ class TestMistakes:
             write(run, tmp_path / "full", form)
         write(run, tmp_path / "full", form)
         assert contents(tmp_path / "full") == contents(tmp_path / "whole")
+
+
+def test_one_process_alone_waits_for_nobody(run, tmp_path, monkeypatch):
+    write(run, tmp_path, "png", count=4)
+    (tmp_path / "out/000002_seed0.png").unlink()
+    # As if somebody had removed a file again, right after it was made.
+    monkeypatch.setattr(sample_forms.Pngs, "write", lambda *_: None)
+    assert write(run, tmp_path, "png", count=4).endswith("4 images")
+
+
+def test_a_late_process_with_nothing_to_make_leaves_no_trace(run, tmp_path, monkeypatch):
+    write(run, tmp_path, "npz")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("RANK", "3")  # of three units, the first three processes have one each
+    assert write(run, tmp_path, "npz") == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["out.npz"]
 
 
 def test_what_a_killed_process_left_is_swept(run, tmp_path):

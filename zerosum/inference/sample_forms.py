@@ -99,10 +99,16 @@ class Pngs(Form):
     name = "png"
     pattern = re.compile(r"(\d{6,})(_seed\d+)?(_.*)?\.png", re.DOTALL)
 
+    def __init__(self, folder: Path, **how: Any) -> None:
+        super().__init__(folder, **how)
+        self._parts = frozenset(self.naming.parts.values())
+
     def unit_of(self, name: str) -> int | None:
         """By the index that a name begins with."""
         match = self.pattern.fullmatch(name)
         if not match or int(match[1]) >= self.count or match[2] != (self._drawn_by() or None):
+            return None
+        if match[3] and match[3][1:] not in self._parts:
             return None
         return int(match[1]) // self.images_a_unit
 
