@@ -50,6 +50,7 @@ class Made:
         if told:
             self.told = np.full((count, 2), 1 - weight, np.float32)
             self.told[np.arange(count), np.arange(count) % 2] = weight
+        self.one_hot = weight == 1
 
     def sample_with_inputs(self, *_, **__):
         z = np.ones((self.count, 5), np.float32)

@@ -26,8 +26,9 @@ COUNT = 300
 CLASSES = ("cat", "a/b 🐦")
 
 
-def naming(seed=5):
-    return Naming(seed=seed, classes=CLASSES, parts={"cat": "cat", "a/b 🐦": "a-b"})
+def naming(*, labelled=True):
+    parts = {"cat": "cat", "a/b 🐦": "a-b"}
+    return Naming(seed=5, classes=CLASSES, parts=parts, labelled=labelled)
 
 
 def made(start, stop, *, told=True):
@@ -41,9 +42,10 @@ def made(start, stop, *, told=True):
         yield Sampled(samples, z, classes if told else None)
 
 
-def written(kind, folder, *, told=True, **how):
+def written(kind, folder, *, told=True, labelled=True, **how):
     folder.mkdir()
-    form = kind(folder, count=COUNT, images_a_unit=CHUNK, naming=naming(), **how)
+    named = naming(labelled=labelled)
+    form = kind(folder, count=COUNT, images_a_unit=CHUNK, naming=named, **how)
     for unit in range(form.num_units):
         form.write(unit, made(*form.bounds(unit), told=told))
     return form
@@ -93,6 +95,11 @@ class TestWebDataset:
 
     def test_without_classes_there_are_images_alone(self, tmp_path):
         written(WebDatasetShards, tmp_path / "out", told=False)
+        with tarfile.open(tmp_path / "out/samples-00000.tar") as tar:
+            assert {name.rpartition(".")[2] for name in tar.getnames()} == {"png"}
+
+    def test_a_mixture_in_the_set_leaves_none_a_label(self, tmp_path):
+        written(WebDatasetShards, tmp_path / "out", labelled=False)
         with tarfile.open(tmp_path / "out/samples-00000.tar") as tar:
             assert {name.rpartition(".")[2] for name in tar.getnames()} == {"png"}
 

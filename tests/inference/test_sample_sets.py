@@ -1,8 +1,10 @@
 """Sets of samples that are stopped, gone on with and shared: they end as if nothing had been."""
 
 import json
+import re
 import subprocess
 import sys
+import tarfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,10 +35,19 @@ FORMS = [
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run that nobody changes."""
-    folder = tmp_path_factory.mktemp("run")
+    return trained(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def told_run(tmp_path_factory):
+    """One whose G is told which of two classes to make."""
+    return trained(tmp_path_factory.mktemp("told"), conditioning="concat")
+
+
+def trained(folder, **more):
     images = np.random.default_rng(0).integers(0, 256, (40, 8, 8), np.uint8)
-    np.savez(folder / "tiny.npz", images=images)
-    settings = {"epochs": 1, "batch_size": 16, "hidden": (12, 20), "latent_size": 4}
+    np.savez(folder / "tiny.npz", images=images, labels=np.arange(40) % 2)
+    settings = {"epochs": 1, "batch_size": 16, "hidden": (12, 20), "latent_size": 4, **more}
     settings |= {"data": str(folder / "tiny.npz"), "evaluate_every": 0, "ema_half_life": 60}
     return zerosum.train("vanilla", out=folder / "run", device="cpu", quiet=True, **settings)
 
@@ -141,6 +152,37 @@ def test_of_several_processes_each_makes_its_share(run, tmp_path, monkeypatch):
     assert contents(tmp_path / "two") == contents(tmp_path / "one")
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_classes_that_are_mixed_in_a_later_block_leave_no_label_in_an_earlier(
+    told_run, tmp_path, form
+):
+    weights = np.repeat(np.eye(2, dtype=np.float32), COUNT // 2, axis=0)
+    weights[600:] = (0.25, 0.75)
+    write(told_run, tmp_path, form, classes=weights)
+    if form == "npz":
+        with np.load(tmp_path / "out.npz") as arrays:
+            assert arrays.files == ["images", "z", "class_weights", "classes"]
+            assert np.array_equal(arrays["class_weights"], weights)
+        assert [path.name for path in tmp_path.iterdir()] == ["out.npz"]
+        return
+    names = [path.name for path in (tmp_path / "out").iterdir() if path.name != RECORD]
+    if form == "webdataset":
+        members = []
+        for name in names:
+            with tarfile.open(tmp_path / "out" / name) as tar:
+                members += tar.getnames()
+        names = members
+    if form == "parquet":
+        parquet = pytest.importorskip("pyarrow.parquet")
+        for name in names:
+            assert parquet.read_schema(tmp_path / "out" / name).names == ["image"]
+    else:
+        assert len(names) == COUNT
+        assert {re.sub(r"\d+", "N", name) for name in names} == {
+            "N.png" if form == "webdataset" else "N_seedN.png"
+        }
+
+
 @pytest.mark.parametrize("form", ["png", "npz"])
 def test_a_small_set_is_the_first_processes_however_late_others_start(
     run, tmp_path, monkeypatch, form
@@ -203,7 +245,7 @@ class TestMistakes:
 
     def test_files_of_a_unit_that_are_more_than_it_has(self, tmp_path):
         parts = {"cat": "cat", "dog": "dog"}
-        naming = sample_forms.Naming(seed=0, classes=("cat", "dog"), parts=parts)
+        naming = sample_forms.Naming(seed=0, classes=("cat", "dog"), parts=parts, labelled=True)
         form = sample_forms.Pngs(tmp_path, count=300, images_a_unit=256, naming=naming)
         for index in range(256, 300):
             (tmp_path / f"{index:06d}_seed0_cat.png").write_bytes(b"an image")
@@ -338,7 +380,7 @@ for blocks in (8, 8, 80):
     count = 256 * blocks
     sampler = Sampler(Generator(Flat(), noise_inputs(2)), count=count, seed=0, latents=None,
         device=torch.device("cpu"), batch_size=256, drawing={})
-    naming = sample_forms.Naming(seed=0, classes=(), parts={})
+    naming = sample_forms.Naming(seed=0, classes=(), parts={}, labelled=True)
     for kind in (sample_forms.WebDatasetShards, sample_forms.Arrays):
         how = {"array": "images"} if kind is sample_forms.Arrays else {}
         folder = Path(sys.argv[1]) / f"{kind.name}-{len(peaks)}"

@@ -128,6 +128,7 @@ def write_samples(
             seed=seed if z is None and mix is None else None,
             classes=run.classes,
             parts=class_parts(run.classes),
+            labelled=sampler.one_hot,
         )
         if suffix == ".npz":
             return write_arrays(run, sampler, out, naming, presentation.array, given, share)
