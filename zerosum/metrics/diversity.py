@@ -40,7 +40,7 @@ def diversity(images: Images, *, net: Lpips, seed: int) -> Spread:
     pairs = order[: 2 * num_pairs].view(2, -1)
     fit = MOST_BYTES // (2 * images.shape[1:].numel())
     distances = []
-    for some in pairs.split(max(1, fit // BATCH) * BATCH, dim=1):
+    for some in torch.split(pairs, max(1, fit // BATCH) * BATCH, dim=1):
         # In the order in which they lie: one that is made, or read, is so once for all pairs.
         rows, place = torch.unique(some, return_inverse=True)
         here = in_memory(subset(images, rows))
