@@ -474,6 +474,7 @@ class TestMistakes:
         (["play"], "RUN is missing: zerosum play needs it."),
         (["export", "x"], "--out is missing: zerosum export needs it."),
         (["invert", "x"], "IMAGES is missing: zerosum invert needs it."),
+        (["data", "pack"], "FOLDER is missing: zerosum data pack needs it."),
         (["export", "x", "--out"], "--out requires an argument."),
     ],
 )

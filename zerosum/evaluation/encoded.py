@@ -169,7 +169,6 @@ class Facts:
     wanted: Format
     channels: int = 0
     fitted: tuple[int, int] = (0, 0)  # (height, width) that images were brought to
-    sizes: set[tuple[int, int]] = field(default_factory=set)
     changes: dict[str, tuple[int, str]] = field(default_factory=dict)
     unreadable: tuple[int, str] = (0, "")
     sheets: tuple[int, str] = (0, "")
@@ -193,8 +192,6 @@ class Facts:
         elif self.fitted != (height, width):
             raise size_mismatch(self._first, self.fitted, name, (height, width))
         self.channels = max(self.channels, channels)
-        if len(self.sizes) < 1000:  # of which the smallest and the largest are told
-            self.sizes.add(decoded.size)
         for change in decoded.changes:
             self.changes[change] = one_more(self.changes.get(change, (0, "")), name)
         self.levels = (
