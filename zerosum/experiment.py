@@ -272,7 +272,13 @@ def follow_loop(
     game = build_game(recipe, config, images, device=device)
     head_start: int = distributed.from_first(0)
     state = State(game, EMA(game.G.net, half_life=config.ema_half_life, head_start=head_start))
-    loader = Loader(images, batch_size=config.batch_size, seed=config.seed, device=device)
+    loader = Loader(
+        images,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        device=device,
+        resident=fits_device(config, images, device),
+    )
     nothing: Any = None
     while (told := distributed.from_first(nothing)) is not None:
         schedule, seed, history = told

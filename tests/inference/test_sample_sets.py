@@ -1,6 +1,7 @@
 """Sets of samples that are stopped, gone on with and shared: they end as if nothing had been."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -205,6 +206,39 @@ def test_a_few_pngs_that_were_stopped_are_gone_on_with(run, tmp_path, monkeypatc
     assert 0 < len(contents(tmp_path / "stopped")) < 100
     write(run, tmp_path / "stopped", "png", count=100, batch_size=50)
     assert contents(tmp_path / "stopped").keys() == contents(tmp_path / "whole").keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["webdataset", "npz"])
+def test_the_first_of_several_processes_waits_for_the_others(run, tmp_path, monkeypatch, form):
+    """A command of its own, which has made its share long before the other begins."""
+    write(run, tmp_path / "one", form)
+    out = place(tmp_path / "two", form)
+    out.parent.mkdir()
+    how = ["-n", str(COUNT), "--device", "cpu", "--out", str(out)]
+    how += [] if form == "npz" else ["--format", form]
+    code = "from zerosum.inference import sample_forms; sample_forms.MOST_BLOCKS = 1\n"
+    code += "import sys; from zerosum.cli.main import run; sys.exit(run(sys.argv[1:]))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "sample", str(run.path), *how],
+        env={**os.environ, "RANK": "0", "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            folder = out.with_name("out.npz.parts") if form == "npz" else out
+            while process.poll() is None and not (folder.is_dir() and num_files(folder) == 3):
+                time.sleep(0.05)  # until its two units and the record are there
+            time.sleep(2 * sample_sets.PAUSE)
+            assert process.poll() is None
+            monkeypatch.setenv("WORLD_SIZE", "2")
+            monkeypatch.setenv("RANK", "1")
+            assert write(run, tmp_path / "two", form, batch_size=256, truncation=1.0) == ""
+            printed, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert "700 images" in printed
+    assert contents(tmp_path / "two") == contents(tmp_path / "one")
 
 
 class TestMistakes:
