@@ -240,9 +240,9 @@ class Facts:
         """
         values = ""
         if self.values is not None:
-            values = values_in_words(*self.values, self.wanted.value_range)
-            if self.of_eight_bits:
-                values += f"; {self.of_eight_bits:,} images have 8 bits, and 0 to 255"
+            values = values_in_words(
+                *self.values, self.wanted.value_range, of_eight_bits=self.of_eight_bits
+            )
         require_range_read(self.wanted, values, source)
         darkest, brightest = self.levels
         warning = few_levels(count, brightest, brightest - darkest + 1, values)
