@@ -248,7 +248,7 @@ class TestSample:
 
     def test_a_folder(self, trained):
         assert run(["sample", "runs/vanilla-tiny", "-n", "3", "--out", "new/folder"]) == 0
-        names = sorted(path.name for path in (trained.parent.parent / "new/folder").iterdir())
+        names = sorted(path.name for path in (trained.parent.parent / "new/folder").glob("*.png"))
         assert names == ["000000_seed0.png", "000001_seed0.png", "000002_seed0.png"]
         assert picture("new/folder/000000_seed0.png").size == (8, 8)
 
