@@ -1,6 +1,7 @@
 """What `zerosum bench` measures, of small batches and of machines of our own making."""
 
 import json
+import math
 import os
 
 import pytest
@@ -103,9 +104,11 @@ class TestBench:
         assert bench([], sizes=[], device="cpu", seconds=0.1).others == 3.5
 
 
-def test_too_little_time_is_refused():
-    with pytest.raises(UserError, match="--seconds was 3: expected at least 10"):
-        bench(seconds=3)
+@pytest.mark.parametrize("seconds", [3, math.inf, math.nan])
+def test_too_little_time_is_refused_and_so_is_what_never_ends(seconds):
+    said = f"--seconds was {seconds:g}: expected a number of at least 10"
+    with pytest.raises(UserError, match=said):
+        bench(seconds=seconds)
 
 
 def test_a_recipe_that_nobody_knows_gets_the_closest():

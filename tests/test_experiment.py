@@ -5,11 +5,12 @@ import torch
 
 from zerosum import experiment
 from zerosum.data import load
-from zerosum.experiment import finished, header, summary
+from zerosum.experiment import finished, follow_loop, header, summary
 from zerosum.preparation import build_game
 from zerosum.recipes import RECIPES
 from zerosum.tasks import TASKS
 from zerosum.training.log import History
+from zerosum.training.run_directory import RunDirectory
 from zerosum.training.state import Progress
 
 
@@ -28,6 +29,23 @@ def test_commands_to_try_work_as_they_are_printed(monkeypatch, program, on_path,
     monkeypatch.setattr(experiment.sys, "argv", [program])
     monkeypatch.setattr(experiment.sys, "executable", "/usr/python")
     assert experiment.called_as() == command
+
+
+@pytest.mark.parametrize(("tier", "resident"), [("device", True), ("memory", False)])
+def test_who_follows_keeps_images_where_they_shall_be_as_who_leads_does(
+    tiny_images, tmp_path, monkeypatch, tier, resident
+):
+    told = []
+    loader = experiment.Loader
+    monkeypatch.setattr(
+        experiment, "Loader", lambda *a, **how: told.append(how) or loader(*a, **how)
+    )
+    config = RECIPES["vanilla"].configure({"data": str(tiny_images), "data_tier": tier})
+    # Alone, it is told at once that there are no more rounds.
+    follow_loop(
+        "vanilla", config, load(tiny_images), RunDirectory(tmp_path), device=torch.device("cpu")
+    )
+    assert [how["resident"] for how in told] == [resident]
 
 
 class TestWords:

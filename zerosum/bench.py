@@ -169,10 +169,10 @@ def bench(
     Raises:
         UserError: a recipe is unknown, comes not in such a size, or there is too little time.
     """
-    if seconds < LEAST_SECONDS:
+    if not LEAST_SECONDS <= seconds < math.inf:  # nor is NaN
         raise UserError(
-            f"--seconds was {seconds:g}: expected at least {LEAST_SECONDS:g}, since a recipe takes "
-            "seconds to warm up."
+            f"--seconds was {seconds:g}: expected a number of at least {LEAST_SECONDS:g}, since a "
+            "recipe takes seconds to warm up."
         )
     began = perf_counter()
     others = os.getloadavg()[0] if hasattr(os, "getloadavg") else None

@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import importlib
 import io
+import json
 import os
 import pkgutil
 import random
@@ -43,6 +44,30 @@ def flipped(content: bytes, where: float) -> bytes:
     if changed:
         changed[int((len(changed) - 1) * where)] ^= 0b100
     return bytes(changed)
+
+
+def of_json(change: Callable[[dict[str, object]], dict[str, object]]) -> Callable[[Path], None]:
+    """Valid JSON that nobody wrote; what is no JSON object stays as it is."""
+
+    def changed(content: bytes) -> bytes:
+        try:
+            found = json.loads(content)
+        except ValueError:
+            return content
+        return json.dumps(change(found)).encode() if isinstance(found, dict) else content
+
+    return of_content(changed)
+
+
+def retyped(found: dict[str, object]) -> dict[str, object]:
+    """Entries of another type, of config.json those that nothing refuses at once."""
+    from zerosum.training.saved_config import FORMS
+
+    kept = {"format", *FORMS}
+    return {
+        name: value if name in kept else [{"at": "x"}] if isinstance(value, int | str) else 5
+        for name, value in found.items()
+    }
 
 
 def replaced(make: Callable[[Path], object]) -> Callable[[Path], None]:
@@ -78,6 +103,9 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "nested JSON": of_content(lambda content: NESTED),
     "a long number": of_content(lambda content: DIGITS),
     "another JSON": of_content(lambda content: OTHER),
+    "entries of another type": of_json(retyped),
+    "a number for restarts": of_json(lambda found: {**found, "restarts": 5}),
+    "restarts of another form": of_json(lambda found: {**found, "restarts": [{"at": "x"}]}),
     "a folder": replaced(lambda path: path.mkdir()),
     "a named pipe": replaced(os.mkfifo),
     "a socket": replaced(bind),
@@ -95,6 +123,8 @@ COMMANDS = {
     "report": ["report", "run", "--out", "out.html"],
     "runs": ["runs", "."],
     "log": ["log", "run", "--to", "tensorboard"],
+    "export": ["export", "run", "--out", "exported"],
+    "play": ["play", "run", "--out", "play.html"],
 }
 SMALL_COMMANDS = ("sample", "resume")
 

@@ -248,7 +248,7 @@ class TestSample:
 
     def test_a_folder(self, trained):
         assert run(["sample", "runs/vanilla-tiny", "-n", "3", "--out", "new/folder"]) == 0
-        names = sorted(path.name for path in (trained.parent.parent / "new/folder").iterdir())
+        names = sorted(path.name for path in (trained.parent.parent / "new/folder").glob("*.png"))
         assert names == ["000000_seed0.png", "000001_seed0.png", "000002_seed0.png"]
         assert picture("new/folder/000000_seed0.png").size == (8, 8)
 
@@ -474,6 +474,7 @@ class TestMistakes:
         (["play"], "RUN is missing: zerosum play needs it."),
         (["export", "x"], "--out is missing: zerosum export needs it."),
         (["invert", "x"], "IMAGES is missing: zerosum invert needs it."),
+        (["data", "pack"], "FOLDER is missing: zerosum data pack needs it."),
         (["export", "x", "--out"], "--out requires an argument."),
     ],
 )

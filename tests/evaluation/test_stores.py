@@ -25,7 +25,9 @@ from zerosum.evaluation.image_files import image_names, in_natural_order
 from zerosum.evaluation.images import Source
 from zerosum.evaluation.stores import Drawn, open_store
 from zerosum.inference.sample_files import write_samples
+from zerosum.metrics import diversity, lpips
 from zerosum.metrics.embedding import fingerprint
+from zerosum.metrics.features import BATCH
 from zerosum.plots.grids import Presentation, save_sheet
 
 NUMBERS = np.random.default_rng(0).integers(0, 256, (130, 6, 8, 3), np.uint8)
@@ -145,6 +147,12 @@ class TestWhatIsLeftOut:
         report = same(folder, expected)
         assert set(map(str, report.left_out)) == set(map(str, expected.report.left_out))
         assert len(expected.images) == 128
+
+    def test_a_folder_that_begins_with_them_is_not_loaded(self, folder):
+        for index in range(BATCH):
+            (folder / f"{index}.png").write_bytes(b"no image")
+        report = same(folder, load(folder))
+        assert [note.count for note in report.left_out] == [BATCH]
 
     def test_samples_count_only_where_there_is_nothing_else(self, run, folder, tmp_path):
         write_samples(run, tmp_path / "out", presentation=Presentation(), count=20)
@@ -317,7 +325,22 @@ class TestSamplesOfARun:
         assert torch.equal(images.take(rows), expected[rows].permute(0, 3, 1, 2))
         assert len(images[590:]) == 10
 
-    def test_are_made_once(self, run, monkeypatch):
+    # LPIPS looks at pairs of them, and a card has the sha256 of all, which takes a time more.
+    @pytest.mark.parametrize(("metric", "times"), [("fid", 1), ("lpips_diversity", 2)])
+    def test_are_made_once(self, run, monkeypatch, metric, times):
+        class Levels:
+            """In place of LPIPS."""
+
+            sha256 = "0" * 64
+
+            def distance(self, first, second):
+                return (first.float() - second.float()).abs().mean(dim=(1, 2, 3))
+
+            def card(self):
+                return {}
+
+        monkeypatch.setattr(lpips, "lpips_net", lambda name, *, device: Levels())
+        monkeypatch.setattr(diversity, "BATCH", 5)
         sampler = run.sampler(600, device="cpu")
         made = []
         pieces = sampler.pieces
@@ -325,8 +348,8 @@ class TestSamplesOfARun:
             sampler, "pieces", lambda *bounds: made.append(bounds) or pieces(*bounds)
         )
         monkeypatch.setattr(type(run), "sampler", lambda *_, **__: sampler)
-        zerosum.evaluate(str(run.path), features="random", metrics=["fid"], count=40)
-        assert made == [(0, 256), (256, 512), (512, 600)][: len(made)]
+        zerosum.evaluate(str(run.path), features="random", metrics=[metric], count=40)
+        assert made == times * [(0, 256), (256, 512), (512, 600)]
 
 
 class TestMetrics:

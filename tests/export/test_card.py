@@ -65,6 +65,18 @@ def test_what_it_tells(save_run_anew, tmp_path):
     assert "samples.png" not in card_of(run, pictured=False)
 
 
+@pytest.mark.parametrize("restarts", [5, [{"at": "x"}]])
+def test_restarts_are_told_where_they_are_as_a_training_writes_them(
+    save_run_anew, tmp_path, restarts
+):
+    run = save_run_anew(tmp_path / "run", "vanilla", spec=DataSpec(shape=(1, 8, 8)))
+    told = {"verdict": "D has won", "at": 1234, "back_to": 640, "seed": 1, "attempt": 0}
+    run.directory.write_config({**run.directory.read_config(), "restarts": [told]})
+    assert "- restarted: D has won at 1,234 images, back to 640" in card_of(run)
+    run.directory.write_config({**run.directory.read_config(), "restarts": restarts})
+    assert "restarted" not in card_of(run)
+
+
 def test_a_run_without_evaluations(save_run_anew, tmp_path):
     run = save_run_anew(tmp_path / "run", "vanilla", spec=DataSpec(shape=(1, 8, 8)), log=False)
     assert "Nothing was evaluated" in card_of(run)

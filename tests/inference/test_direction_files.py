@@ -118,6 +118,20 @@ def test_what_has_no_directions_is_refused(run, tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("seed", [2**63, -(2**63) - 1])
+def test_a_seed_that_the_file_cannot_hold_is_refused_before_any_work(run, tmp_path, seed, capsys):
+    out = tmp_path / "out"
+    assert command(["directions", str(run.path), "--seed", str(seed), "--out", str(out)]) == 2
+    assert f"The seed was {seed}: expected one from" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_full_disk_leaves_no_half_file(run, tmp_path, full_disk):
+    with full_disk(100), pytest.raises(UserError, match="Could not write"):
+        write_directions(run, tmp_path / "out", count=4)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_nothing_is_overwritten(run):
     with pytest.raises(UserError, match="not an empty folder"):
         write_directions(run, run.path)

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from zerosum.data.spec import DataSpec
 from zerosum.errors import UserError
 from zerosum.inference.sample_files import MIX_STEPS, WALK_STEPS, class_parts, write_samples
+from zerosum.inference.sample_sets import RECORD
 from zerosum.inference.sampler import Sampled
 from zerosum.plots.grids import Presentation
 from zerosum.tasks.points import PointPresentation
@@ -19,6 +21,7 @@ def test_each_kind_holds_the_samples_that_python_gives(run, tmp_path):
         assert np.array_equal(arrays["images"], samples)
     write_samples(run, tmp_path / "three", presentation=Presentation(), count=3, seed=5)
     assert sorted(path.name for path in (tmp_path / "three").iterdir()) == [
+        RECORD,
         "000000_seed5.png",
         "000001_seed5.png",
         "000002_seed5.png",
@@ -47,6 +50,7 @@ class Made:
         if told:
             self.told = np.full((count, 2), 1 - weight, np.float32)
             self.told[np.arange(count), np.arange(count) % 2] = weight
+        self.one_hot = weight == 1
 
     def sample_with_inputs(self, *_, **__):
         z = np.ones((self.count, 5), np.float32)
@@ -57,6 +61,15 @@ class Made:
 
     def pieces(self, start, stop):
         yield self.sample_with_inputs()
+
+    def fingerprint(self):
+        return "0" * 64
+
+    def fingerprint_of_given(self):
+        return None
+
+    def choose_device(self, device):
+        return torch.device("cpu")
 
 
 @pytest.mark.parametrize(
@@ -93,7 +106,7 @@ def test_arrays_are_called_what_they_are(tmp_path, made, presentation, names):
 )
 def test_files_are_named_by_index_seed_and_class(tmp_path, made, z, names):
     write_samples(made, tmp_path / "out", presentation=Presentation(), seed=7, z=z)
-    assert sorted(path.stem for path in (tmp_path / "out").iterdir()) == names
+    assert sorted(path.stem for path in (tmp_path / "out").glob("*.png")) == names
 
 
 @pytest.mark.parametrize(
@@ -167,7 +180,7 @@ class TestMix:
 
     def test_files_of_it_are_no_samples_of_a_seed(self, run, tmp_path):
         write_samples(run, tmp_path / "out", presentation=Presentation(), mix=(2, 5), count=2)
-        names = sorted(path.name for path in (tmp_path / "out").iterdir())
+        names = sorted(path.name for path in (tmp_path / "out").glob("*.png"))
         assert names == ["000000.png", "000001.png"]
 
 

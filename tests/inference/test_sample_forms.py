@@ -26,8 +26,9 @@ COUNT = 300
 CLASSES = ("cat", "a/b 🐦")
 
 
-def naming(seed=5):
-    return Naming(seed=seed, classes=CLASSES, parts={"cat": "cat", "a/b 🐦": "a-b"})
+def naming(*, labelled=True):
+    parts = {"cat": "cat", "a/b 🐦": "a-b"}
+    return Naming(seed=5, classes=CLASSES, parts=parts, labelled=labelled)
 
 
 def made(start, stop, *, told=True):
@@ -41,9 +42,10 @@ def made(start, stop, *, told=True):
         yield Sampled(samples, z, classes if told else None)
 
 
-def written(kind, folder, *, told=True, **how):
+def written(kind, folder, *, told=True, labelled=True, **how):
     folder.mkdir()
-    form = kind(folder, count=COUNT, images_a_unit=CHUNK, naming=naming(), **how)
+    named = naming(labelled=labelled)
+    form = kind(folder, count=COUNT, images_a_unit=CHUNK, naming=named, **how)
     for unit in range(form.num_units):
         form.write(unit, made(*form.bounds(unit), told=told))
     return form
@@ -63,7 +65,13 @@ def test_pngs_are_called_by_index_seed_and_class(tmp_path):
         assert index_of((form.folder / name).read_bytes()) == int(name[:6])
     assert {form.unit_of(name) for name in names} == {0, 1}
     assert [form.size_of(unit) for unit in (0, 1)] == [256, 44]
-    for foreign in ("000300_seed5_cat.png", "000000_seed6_cat.png", "000000.png", "0_seed5.png"):
+    for foreign in (
+        "000300_seed5_cat.png",
+        "000000_seed6_cat.png",
+        "000000.png",
+        "0_seed5.png",
+        "000000_seed5_cat copy.png",
+    ):
         assert form.unit_of(foreign) is None
 
 
@@ -87,6 +95,11 @@ class TestWebDataset:
 
     def test_without_classes_there_are_images_alone(self, tmp_path):
         written(WebDatasetShards, tmp_path / "out", told=False)
+        with tarfile.open(tmp_path / "out/samples-00000.tar") as tar:
+            assert {name.rpartition(".")[2] for name in tar.getnames()} == {"png"}
+
+    def test_a_mixture_in_the_set_leaves_none_a_label(self, tmp_path):
+        written(WebDatasetShards, tmp_path / "out", labelled=False)
         with tarfile.open(tmp_path / "out/samples-00000.tar") as tar:
             assert {name.rpartition(".")[2] for name in tar.getnames()} == {"png"}
 

@@ -1,8 +1,11 @@
 """Sets of samples that are stopped, gone on with and shared: they end as if nothing had been."""
 
 import json
+import os
+import re
 import subprocess
 import sys
+import tarfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,10 +36,19 @@ FORMS = [
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run that nobody changes."""
-    folder = tmp_path_factory.mktemp("run")
+    return trained(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def told_run(tmp_path_factory):
+    """One whose G is told which of two classes to make."""
+    return trained(tmp_path_factory.mktemp("told"), conditioning="concat")
+
+
+def trained(folder, **more):
     images = np.random.default_rng(0).integers(0, 256, (40, 8, 8), np.uint8)
-    np.savez(folder / "tiny.npz", images=images)
-    settings = {"epochs": 1, "batch_size": 16, "hidden": (12, 20), "latent_size": 4}
+    np.savez(folder / "tiny.npz", images=images, labels=np.arange(40) % 2)
+    settings = {"epochs": 1, "batch_size": 16, "hidden": (12, 20), "latent_size": 4, **more}
     settings |= {"data": str(folder / "tiny.npz"), "evaluate_every": 0, "ema_half_life": 60}
     return zerosum.train("vanilla", out=folder / "run", device="cpu", quiet=True, **settings)
 
@@ -141,6 +153,94 @@ def test_of_several_processes_each_makes_its_share(run, tmp_path, monkeypatch):
     assert contents(tmp_path / "two") == contents(tmp_path / "one")
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_classes_that_are_mixed_in_a_later_block_leave_no_label_in_an_earlier(
+    told_run, tmp_path, form
+):
+    weights = np.repeat(np.eye(2, dtype=np.float32), COUNT // 2, axis=0)
+    weights[600:] = (0.25, 0.75)
+    write(told_run, tmp_path, form, classes=weights)
+    if form == "npz":
+        with np.load(tmp_path / "out.npz") as arrays:
+            assert arrays.files == ["images", "z", "class_weights", "classes"]
+            assert np.array_equal(arrays["class_weights"], weights)
+        assert [path.name for path in tmp_path.iterdir()] == ["out.npz"]
+        return
+    names = [path.name for path in (tmp_path / "out").iterdir() if path.name != RECORD]
+    if form == "webdataset":
+        members = []
+        for name in names:
+            with tarfile.open(tmp_path / "out" / name) as tar:
+                members += tar.getnames()
+        names = members
+    if form == "parquet":
+        parquet = pytest.importorskip("pyarrow.parquet")
+        for name in names:
+            assert parquet.read_schema(tmp_path / "out" / name).names == ["image"]
+    else:
+        assert len(names) == COUNT
+        assert {re.sub(r"\d+", "N", name) for name in names} == {
+            "N.png" if form == "webdataset" else "N_seedN.png"
+        }
+
+
+@pytest.mark.parametrize("form", ["png", "npz"])
+def test_a_small_set_is_the_first_processes_however_late_others_start(
+    run, tmp_path, monkeypatch, form
+):
+    write(run, tmp_path / "one", form, count=4)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in "01":
+        monkeypatch.setenv("RANK", rank)
+        told = write(run, tmp_path / "two", form, count=4)
+        assert bool(told) == (rank == "0")
+        assert contents(tmp_path / "two") == contents(tmp_path / "one")
+
+
+def test_a_few_pngs_that_were_stopped_are_gone_on_with(run, tmp_path, monkeypatch):
+    write(run, tmp_path / "whole", "png", count=100)
+    go_on = stop_after(monkeypatch, 1, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        write(run, tmp_path / "stopped", "png", count=100, batch_size=50)
+    go_on()
+    assert 0 < len(contents(tmp_path / "stopped")) < 100
+    write(run, tmp_path / "stopped", "png", count=100, batch_size=50)
+    assert contents(tmp_path / "stopped").keys() == contents(tmp_path / "whole").keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["webdataset", "npz"])
+def test_the_first_of_several_processes_waits_for_the_others(run, tmp_path, monkeypatch, form):
+    """A command of its own, which has made its share long before the other begins."""
+    write(run, tmp_path / "one", form)
+    out = place(tmp_path / "two", form)
+    out.parent.mkdir()
+    how = ["-n", str(COUNT), "--device", "cpu", "--out", str(out)]
+    how += [] if form == "npz" else ["--format", form]
+    code = "from zerosum.inference import sample_forms; sample_forms.MOST_BLOCKS = 1\n"
+    code += "import sys; from zerosum.cli.main import run; sys.exit(run(sys.argv[1:]))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "sample", str(run.path), *how],
+        env={**os.environ, "RANK": "0", "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            folder = out.with_name("out.npz.parts") if form == "npz" else out
+            while process.poll() is None and not (folder.is_dir() and num_files(folder) == 3):
+                time.sleep(0.05)  # until its two units and the record are there
+            time.sleep(2 * sample_sets.PAUSE)
+            assert process.poll() is None
+            monkeypatch.setenv("WORLD_SIZE", "2")
+            monkeypatch.setenv("RANK", "1")
+            assert write(run, tmp_path / "two", form, batch_size=256, truncation=1.0) == ""
+            printed, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert "700 images" in printed
+    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+
+
 class TestMistakes:
     @pytest.mark.parametrize(
         ("how", "said"),
@@ -176,6 +276,17 @@ class TestMistakes:
         with pytest.raises(UserError, match=r"holds what is none of these samples: photo\.jpg"):
             write(run, tmp_path, "webdataset")
         assert (tmp_path / "out/photo.jpg").read_bytes() == b"mine"
+
+    def test_files_of_a_unit_that_are_more_than_it_has(self, tmp_path):
+        parts = {"cat": "cat", "dog": "dog"}
+        naming = sample_forms.Naming(seed=0, classes=("cat", "dog"), parts=parts, labelled=True)
+        form = sample_forms.Pngs(tmp_path, count=300, images_a_unit=256, naming=naming)
+        for index in range(256, 300):
+            (tmp_path / f"{index:06d}_seed0_cat.png").write_bytes(b"an image")
+        assert sample_sets.look(form) == [False, True]
+        (tmp_path / "000256_seed0_dog.png").write_bytes(b"an image")
+        with pytest.raises(UserError, match="45 files of the 44 that images 256 to 299 have"):
+            sample_sets.look(form)
 
     def test_a_folder_of_something_else(self, run, tmp_path):
         (tmp_path / "out").mkdir()
@@ -220,6 +331,22 @@ class TestMistakes:
             write(run, tmp_path / "full", form)
         write(run, tmp_path / "full", form)
         assert contents(tmp_path / "full") == contents(tmp_path / "whole")
+
+
+def test_one_process_alone_waits_for_nobody(run, tmp_path, monkeypatch):
+    write(run, tmp_path, "png", count=4)
+    (tmp_path / "out/000002_seed0.png").unlink()
+    # As if somebody had removed a file again, right after it was made.
+    monkeypatch.setattr(sample_forms.Pngs, "write", lambda *_: None)
+    assert write(run, tmp_path, "png", count=4).endswith("4 images")
+
+
+def test_a_late_process_with_nothing_to_make_leaves_no_trace(run, tmp_path, monkeypatch):
+    write(run, tmp_path, "npz")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("RANK", "3")  # of three units, the first three processes have one each
+    assert write(run, tmp_path, "npz") == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["out.npz"]
 
 
 def test_what_a_killed_process_left_is_swept(run, tmp_path):
@@ -287,7 +414,7 @@ for blocks in (8, 8, 80):
     count = 256 * blocks
     sampler = Sampler(Generator(Flat(), noise_inputs(2)), count=count, seed=0, latents=None,
         device=torch.device("cpu"), batch_size=256, drawing={})
-    naming = sample_forms.Naming(seed=0, classes=(), parts={})
+    naming = sample_forms.Naming(seed=0, classes=(), parts={}, labelled=True)
     for kind in (sample_forms.WebDatasetShards, sample_forms.Arrays):
         how = {"array": "images"} if kind is sample_forms.Arrays else {}
         folder = Path(sys.argv[1]) / f"{kind.name}-{len(peaks)}"

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from zerosum.data.store import ImageStore
 from zerosum.metrics import diversity, lpips
 from zerosum.metrics.evaluate import ImageCollection, evaluate_images
 
@@ -26,7 +27,7 @@ class Levels:
 
 def flat(levels):
     """Images (n, 1, 2, 2), each of one gray level."""
-    return torch.tensor(levels, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 2, 2)
+    return torch.as_tensor(levels, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 2, 2)
 
 
 def subject(levels):
@@ -38,6 +39,37 @@ def test_no_image_is_in_two_pairs():
     diversity.diversity(flat(range(201)), net=net, seed=0)
     assert len(net.pairs) == 100
     assert len({level for pair in net.pairs for level in pair}) == 200
+
+
+class Blocks(ImageStore):
+    """Images that are made in blocks of 10, of which the last is remembered."""
+
+    def __init__(self, images):
+        self.images, self.made = images, []
+
+    @property
+    def shape(self):
+        return self.images.shape
+
+    def take(self, rows):
+        for block in torch.unique(rows // 10).tolist():
+            if self.made[-1:] != [block]:
+                self.made.append(block)
+        return self.images[rows]
+
+
+@pytest.mark.parametrize("most", [2**30, 4 * 200])
+def test_images_that_are_made_are_made_once_for_all_pairs(monkeypatch, most):
+    images = flat(torch.arange(1000) % 251)
+    expected, stored = Levels(), Levels()
+    diversity.diversity(images, net=expected, seed=0)
+    blocks = Blocks(images)
+    monkeypatch.setattr(diversity, "MOST_BYTES", most)
+    diversity.diversity(blocks, net=stored, seed=0)
+    assert stored.pairs == expected.pairs
+    groups = 1 if most == 2**30 else 5  # of 200 images each, as many as may be in memory
+    assert len(blocks.made) <= 100 * groups
+    assert set(blocks.made) == set(range(100))
 
 
 def test_there_are_enough_pairs_at_1000():

@@ -177,6 +177,20 @@ def test_the_second_time_only_the_samples_are_looked_at(net, mnist, monkeypatch)
     assert len(looked) == 1
 
 
+def test_of_an_own_net_no_pixels_are_hashed_for_a_floor_that_is_not_kept(net, mnist, monkeypatch):
+    done = []
+    for name in ("embed", "fingerprint"):
+        before = getattr(module, name)
+        monkeypatch.setattr(
+            module, name, lambda *a, _n=name, _f=before, **k: done.append(_n) or _f(*a, **k)
+        )
+    real, others = map(subject, mnist)
+    own = replace(net, sha256=None)
+    found = evaluate(others, real, net=own, names=["fid"], seed=0, others=others)
+    assert found["frechet_digits"].card["floor"] is not None
+    assert done == ["embed", "fingerprint", "fingerprint", "fingerprint"]  # a card has each set's
+
+
 def test_a_net_is_told_how_many_images_it_will_be_shown(net, mnist):
     """Of real images only those that are not remembered: neither the reference nor its floor."""
     told = []

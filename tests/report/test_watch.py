@@ -180,6 +180,7 @@ def talk(port, sent):
         received = b""
         with suppress(ConnectionError):
             connection.sendall(sent)
+        with suppress(ConnectionError):
             while part := connection.recv(65536):
                 received += part
         return received
@@ -220,7 +221,8 @@ def test_a_body_is_no_further_request(make_run):
         inner = asking(port, path="/data")
         for line in (f"Content-Length: {len(inner)}", "Transfer-Encoding: chunked"):
             answer = talk(port, asking(port, line).replace(b"Connection: close\r\n", b"") + inner)
-            assert answer.count(b"HTTP/1.1 ") <= 1
+            assert answer.count(b"HTTP/1.1 ") == 1
+            assert answer.startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.parametrize("large", ["path", "header", "headers"])
@@ -232,7 +234,8 @@ def test_large_requests_are_refused(make_run, large):
             "header": asking(port, f"X: {'a' * size}"),
             "headers": asking(port, *(f"X: {'a' * 200}" for _ in range(size // 200))),
         }[large]
-        assert talk(port, sent).split(b" ")[1:2] in ([], [b"414"], [b"431"])
+        status = b"414" if large == "path" else b"431"
+        assert talk(port, sent).split(b" ")[1:2] == [status]
         assert talk(port, asking(port, f"X: {'a' * (size - 200)}")).startswith(b"HTTP/1.1 200")
 
 

@@ -5,7 +5,7 @@ import pytest
 from zerosum.errors import UserError
 from zerosum.inference.run import Run
 from zerosum.training.run_directory import RunDirectory
-from zerosum.training.saved_config import require_form
+from zerosum.training.saved_config import require_form, restarts_of
 
 
 def rewritten(run, **entries):
@@ -81,3 +81,29 @@ def test_memory_is_asked_for_before_a_net_is_built(run, monkeypatch):
     with pytest.raises(UserError, match=r"The G of the run '.*' would take about [\d,.]+ GiB"):
         opened.generator()
     assert opened.inputs[0].shape == (4,)
+
+
+RESTART = {"verdict": "D has won", "at": 30, "back_to": 10, "seed": 1, "attempt": 0}
+
+
+@pytest.mark.parametrize(
+    "restarts",
+    [
+        5,
+        "x",
+        RESTART,
+        [7],
+        [[]],
+        [{"at": "x"}],
+        [RESTART, RESTART | {"at": None}],
+        [RESTART | {"seed": True}],
+        [RESTART | {"verdict": 3}],
+    ],
+)
+def test_restarts_of_another_form_are_none(restarts):
+    assert restarts_of({"restarts": restarts}) == []
+
+
+def test_restarts_are_as_they_were_written():
+    assert restarts_of({}) == []
+    assert restarts_of({"restarts": [RESTART, RESTART]}) == [RESTART, RESTART]

@@ -152,7 +152,8 @@ def run_guarded(tokens: Sequence[str]) -> int:
         cause = error.__cause__
         text = explain(cause) if isinstance(cause, ValidationError) else str(error)
         if isinstance(error, MissingArgumentError) and error.argument and not error.keyword:
-            text = f"{missing(error.argument)} is missing: zerosum {tokens[0]} needs it."
+            command = " ".join(error.command_chain or tokens[:1])
+            text = f"{missing(error.argument)} is missing: zerosum {command} needs it."
         if isinstance(error, UnknownOptionError) and (hint := hint_for(error.token.keyword or "")):
             text = f"There is no {error.token.keyword}: {hint}."
         return complain(f"{text}\nSee 'zerosum --help' and 'zerosum COMMAND --help'.", 2)

@@ -8,7 +8,7 @@ from typing import Any
 from zerosum.comparison.groups import Group, Trained
 from zerosum.comparison.significance import LEAST_SEEDS
 from zerosum.evaluation.tables import described, seen_by
-from zerosum.training.log import is_number
+from zerosum.training.saved_config import restarts_of
 
 FEW_SEEDS = 10
 
@@ -99,16 +99,10 @@ def on_health(run: Trained) -> Iterator[str]:
         yield f"'{run.path}' had alarms in mid-run: {told}."
 
 
-def is_restart(entry: object) -> bool:
-    """Whether an entry of a config, perhaps a stranger's, is as a training writes it."""
-    names = ("at", "back_to", "seed")
-    return isinstance(entry, dict) and all(is_number(entry.get(name)) for name in names)
-
-
 def on_restarts(run: Trained) -> Iterator[str]:
     """What a training cost besides its budget, because it had collapsed."""
-    restarts = run.saved.get("restarts")
-    if not isinstance(restarts, list) or not restarts or not all(map(is_restart, restarts)):
+    restarts = restarts_of(run.saved)
+    if not restarts:
         return
     discarded = sum(each["at"] - each["back_to"] for each in restarts)
     seed = restarts[-1]["seed"]

@@ -362,9 +362,9 @@ class Facts:
             lowest = min(low for low, _, _ in self.values)
             highest = max(high for _, high, _ in self.values)
             most = max(most for _, _, most in self.values)
-            values = values_in_words(lowest, highest, most, wanted.value_range)
-            if self.of_eight_bits:
-                values += f"; {self.of_eight_bits:,} images have 8 bits, and 0 to 255"
+            values = values_in_words(
+                lowest, highest, most, wanted.value_range, of_eight_bits=self.of_eight_bits
+            )
         lowest_level, brightest = levels
         warning = few_levels(shape[0], brightest, brightest - lowest_level + 1, values)
         as_they_are = [(shape[2], shape[3])] == sizes

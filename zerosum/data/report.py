@@ -148,16 +148,32 @@ FEW_LEVELS = 32
 
 
 def values_in_words(
-    lowest: float, highest: float, most: float, value_range: ValueRange | None
+    lowest: float,
+    highest: float,
+    most: float,
+    value_range: ValueRange | None,
+    *,
+    of_eight_bits: int = 0,
 ) -> str:
-    """Say which values images of more than 8 bits have, and what becomes of them."""
+    """Say which values images of more than 8 bits have, and what becomes of them.
+
+    Args:
+        lowest: of all of their values.
+        highest: likewise.
+        most: that they could have.
+        value_range: as it was asked for.
+        of_eight_bits: how many other images there are beside them.
+    """
     values = f"{lowest:,g} to {highest:,g}"
     if value_range is None:
-        return f"{values} of {most:,g}"
-    if value_range == "auto":
-        return f"{values}, which become black and white"
-    low, high = value_range
-    return f"{values}, of which {low:,g} becomes black and {high:,g} white"
+        values += f" of {most:,g}"
+    elif value_range == "auto":
+        values += ", which become black and white"
+    else:
+        low, high = value_range
+        values += f", of which {low:,g} becomes black and {high:,g} white"
+    others = f"; {of_eight_bits:,} images have 8 bits, and 0 to 255" if of_eight_bits else ""
+    return values + others
 
 
 def few_levels(count: int, brightest: int, levels: int, values: str) -> str:

@@ -169,7 +169,6 @@ class Facts:
     wanted: Format
     channels: int = 0
     fitted: tuple[int, int] = (0, 0)  # (height, width) that images were brought to
-    sizes: set[tuple[int, int]] = field(default_factory=set)
     changes: dict[str, tuple[int, str]] = field(default_factory=dict)
     unreadable: tuple[int, str] = (0, "")
     sheets: tuple[int, str] = (0, "")
@@ -193,8 +192,6 @@ class Facts:
         elif self.fitted != (height, width):
             raise size_mismatch(self._first, self.fitted, name, (height, width))
         self.channels = max(self.channels, channels)
-        if len(self.sizes) < 1000:  # of which the smallest and the largest are told
-            self.sizes.add(decoded.size)
         for change in decoded.changes:
             self.changes[change] = one_more(self.changes.get(change, (0, "")), name)
         self.levels = (
@@ -243,9 +240,9 @@ class Facts:
         """
         values = ""
         if self.values is not None:
-            values = values_in_words(*self.values, self.wanted.value_range)
-            if self.of_eight_bits:
-                values += f"; {self.of_eight_bits:,} images have 8 bits, and 0 to 255"
+            values = values_in_words(
+                *self.values, self.wanted.value_range, of_eight_bits=self.of_eight_bits
+            )
         require_range_read(self.wanted, values, source)
         darkest, brightest = self.levels
         warning = few_levels(count, brightest, brightest - darkest + 1, values)

@@ -14,15 +14,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from zerosum.data.decode import (
-    Format,
-)
+from zerosum.data.decode import Format
 from zerosum.data.folder import load_folder
 from zerosum.data.images import to_tensor
 from zerosum.data.npz import DAMAGE as NPZ_DAMAGE
-from zerosum.data.npz import (
-    load_npz,
-)
+from zerosum.data.npz import load_npz
 from zerosum.data.report import Report
 from zerosum.data.sources import find_reader
 from zerosum.data.store import ImageStore
@@ -113,6 +109,6 @@ def open_store(path: Path, wanted: Format) -> tuple[ImageStore, Report] | None:
     names, others = found
     files = Files(path, names, wanted)
     size = files.largest_of(range(min(BATCH, len(names))))
-    if size * len(names) <= LOADED_BYTES:
+    if size and size * len(names) <= LOADED_BYTES:  # 0 where none of the first can be decoded
         return None
     return files.inspected(others), files.report

@@ -28,6 +28,7 @@ from zerosum.inference.exported import ONNX, WEIGHTS
 from zerosum.inference.run import Run
 from zerosum.metrics.registry import METRICS
 from zerosum.recipes.saved import command_of
+from zerosum.training.saved_config import restarts_of
 
 SHOWN_CLASSES = 20
 
@@ -260,9 +261,9 @@ def of_training(run: Run, *, seen: int, ema: bool) -> list[str]:
         lines += [f"- {record['seconds']:,.0f} s of training{pace}"]
     lines += [f"- zerosum {escaped(str(saved.get('zerosum', 'unknown')))}{trained_on(saved)}"]
     lines += [
-        f"- restarted: {escaped(str(each['verdict']))} at {each['at']:,} images, back to "
+        f"- restarted: {escaped(each['verdict'])} at {each['at']:,} images, back to "
         f"{each['back_to']:,} with other random numbers of seed {each['seed']}"
-        for each in saved.get("restarts", [])
+        for each in restarts_of(saved)
     ]
     return lines
 

@@ -13,7 +13,7 @@ from zerosum.data.arrays import Pixels
 from zerosum.data.npz import DAMAGE
 from zerosum.data.npz_members import read_array
 from zerosum.errors import UserError
-from zerosum.files import cannot_write
+from zerosum.files import cannot_write, whole_file
 from zerosum.inference.directions import Directions
 from zerosum.inference.inversion_files import require_empty_folder
 from zerosum.inference.model import Model
@@ -22,6 +22,7 @@ from zerosum.plots.grids import comfortable_scale, grid, save_sheet
 from zerosum.reading import open_file
 
 SHEET, ARRAYS = "directions.png", "directions.npz"
+LEAST_SEED, MOST_SEED = -(2**63), 2**63 - 1
 STEPS = (-3, -2, -1, 0, 1, 2, 3)
 MOST_IMAGES = 3
 """Images that are moved side by side, or fewer, so that the sheet is not too wide."""
@@ -62,10 +63,15 @@ def write_directions(
         What was found.
 
     Raises:
-        UserError: `out` is not empty or cannot be written, the model makes points, or
-            `Model.directions` or `Model.sample` refuses.
+        UserError: `out` is not empty or cannot be written, the model makes points, the seed is
+            more than the file can hold, or `Model.directions` or `Model.sample` refuses.
     """
     require_empty_folder(out)
+    if not LEAST_SEED <= seed <= MOST_SEED:
+        raise UserError(
+            f"The seed was {seed}: expected one from {LEAST_SEED} to {MOST_SEED}, as {ARRAYS} "
+            "holds it in 64 bits."
+        )
     if model.spec.are_points:
         path = shlex.quote(str(model.path))
         raise UserError(
@@ -84,15 +90,17 @@ def write_directions(
     images = moved(model, found, given.z, given.classes, **which)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        save_sheet(sheet(images, found), out / SHEET)
-        np.savez_compressed(
-            out / ARRAYS,
-            vectors=found.vectors,
-            shares=found.shares,
-            seed=np.int64(seed),
-            checkpoint=np.int64(checkpoint if isinstance(model, Run) else seen_by(model)),
-            ema=np.bool_(ema),
-        )
+        with whole_file(out / SHEET) as file:
+            save_sheet(sheet(images, found), file)
+        with whole_file(out / ARRAYS) as file:
+            np.savez_compressed(
+                file,
+                vectors=found.vectors,
+                shares=found.shares,
+                seed=np.int64(seed),
+                checkpoint=np.int64(checkpoint if isinstance(model, Run) else seen_by(model)),
+                ema=np.bool_(ema),
+            )
     except OSError as error:
         raise cannot_write(out, error) from None
     return found

@@ -16,7 +16,7 @@ from zerosum.data.decode import Format, Undecodable, decode
 from zerosum.data.folder import read_file
 from zerosum.data.names import printable
 from zerosum.errors import UserError
-from zerosum.files import cannot_write
+from zerosum.files import cannot_write, whole_file
 from zerosum.inference.inversion import Inverted, invert
 from zerosum.inference.model import Model
 from zerosum.inference.translate_plan import files_of, names_folder
@@ -66,8 +66,10 @@ def write_inversions(
         arrays["classes"] = np.array(run.classes)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(out / LATENTS, **arrays)
-        save_sheet(sheet(found.targets, found.samples), out / SHEET)
+        with whole_file(out / LATENTS) as file:
+            np.savez_compressed(file, **arrays)
+        with whole_file(out / SHEET) as file:
+            save_sheet(sheet(found.targets, found.samples), file)
         frames = [sheet(found.targets, moment) for moment in found.search]
         save_film(frames, out / FILM, frame_milliseconds=FRAME_MILLISECONDS)
     except OSError as error:

@@ -128,6 +128,7 @@ def write_samples(
             seed=seed if z is None and mix is None else None,
             classes=run.classes,
             parts=class_parts(run.classes),
+            labelled=sampler.one_hot,
         )
         if suffix == ".npz":
             return write_arrays(run, sampler, out, naming, presentation.array, given, share)
@@ -154,13 +155,6 @@ def write_folder(
     form = kind(
         out, count=sampler.count, images_a_unit=images_a_unit(kind, run.spec.shape), naming=naming
     )
-    if name == "png" and form.num_units == 1 and not begun(out):
-        # What is made in a moment is not worth a record.
-        if share.rank > 0:
-            return ""
-        out.mkdir(exist_ok=True)
-        form.write(0, sampler.pieces(*form.bounds(0)))
-        return str(out)
     before = write_set(sampler, form, decided_by(run, sampler, how), share)
     return "" if share.rank > 0 else result_in_words(out, form.count, before)
 
@@ -276,7 +270,8 @@ def require_out(
             f"--format {form} is for what a folder holds, and '{out.name}' is a file's name. Leave "
             "one of the two out."
         )
-    if suffix == "" and out.is_dir() and not begun(out) and any(map(foreign, out.iterdir())):
+    # In this order: another process may just begin the set, whose record comes before its images.
+    if suffix == "" and out.is_dir() and any(map(foreign, out.iterdir())) and not begun(out):
         raise not_empty(out)
     if suffix == "" and presentation.no_images:
         raise UserError(

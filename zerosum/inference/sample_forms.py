@@ -43,11 +43,21 @@ class Naming:
         seed: in the names of PNGs; None where z was given.
         classes: the names of the classes, () where G is told none.
         parts: of each class its part in a file's name, see `class_parts`.
+        labelled: whether each sample is of one class. Mixtures are no labels, and where one sample
+            of the set is such, none has a label: forms with a column for it need it of all.
     """
 
     seed: int | None
     classes: tuple[str, ...]
     parts: Mapping[str, str]
+    labelled: bool
+
+    def labels_of(self, made: Sampled) -> NDArray[np.int64] | None:
+        """The class of each sample; None where G is told none, or a mix of several."""
+        if made.classes is None or not self.labelled:
+            return None
+        labels: NDArray[np.int64] = made.classes.argmax(axis=1).astype(np.int64)
+        return labels
 
 
 class Form(ABC):
@@ -99,10 +109,16 @@ class Pngs(Form):
     name = "png"
     pattern = re.compile(r"(\d{6,})(_seed\d+)?(_.*)?\.png", re.DOTALL)
 
+    def __init__(self, folder: Path, **how: Any) -> None:
+        super().__init__(folder, **how)
+        self._parts = frozenset(self.naming.parts.values())
+
     def unit_of(self, name: str) -> int | None:
         """By the index that a name begins with."""
         match = self.pattern.fullmatch(name)
         if not match or int(match[1]) >= self.count or match[2] != (self._drawn_by() or None):
+            return None
+        if match[3] and match[3][1:] not in self._parts:
             return None
         return int(match[1]) // self.images_a_unit
 
@@ -115,7 +131,7 @@ class Pngs(Form):
         """Write each file whole."""
         index, _ = self.bounds(unit)
         for piece in pieces:
-            labels = labels_of(piece)
+            labels = self.naming.labels_of(piece)
             for row, image in enumerate(piece.samples):
                 part = "" if labels is None else self._part(labels[row])
                 name = f"{index:06d}{self._drawn_by()}{'_' * bool(part)}{part}.png"
@@ -164,7 +180,7 @@ class WebDatasetShards(Shards):
         """One image after the other; the same images make the same bytes."""
         with tarfile.open(fileobj=file, mode="w") as tar:
             for piece in pieces:
-                labels = labels_of(piece)
+                labels = self.naming.labels_of(piece)
                 for row, image in enumerate(piece.samples):
                     key = f"{index:08d}"
                     add_member(tar, f"{key}.png", png_of(image))
@@ -186,7 +202,7 @@ class ParquetShards(Shards):
         arrow, parquet = require_parquet()
         writer = None
         for piece in pieces:
-            labels = labels_of(piece)
+            labels = self.naming.labels_of(piece)
             rows = [
                 {"bytes": png_of(image), "path": f"{index + row:08d}.png"}
                 for row, image in enumerate(piece.samples)
@@ -242,11 +258,10 @@ class Arrays(Form):
             self.array: np.concatenate([piece.samples for piece in made]),
             "z": np.concatenate([piece.z for piece in made]),
         }
+        labels = [each for each in map(self.naming.labels_of, made) if each is not None]
         weights = [piece.classes for piece in made if piece.classes is not None]
-        labels = [labels_of(piece) for piece in made]
-        known = [each for each in labels if each is not None]
-        if len(known) == len(made):
-            arrays["labels"] = np.concatenate(known)
+        if labels:
+            arrays["labels"] = np.concatenate(labels)
         elif weights:
             arrays["class_weights"] = np.concatenate(weights)
         return arrays
@@ -297,14 +312,6 @@ def images_a_unit(form: type[Form], shape: Sequence[int]) -> int:
         return CHUNK
     blocks = UNIT_BYTES // (CHUNK * int(np.prod(shape)))
     return CHUNK * min(max(1, blocks), MOST_BLOCKS)
-
-
-def labels_of(made: Sampled) -> NDArray[np.int64] | None:
-    """The class of each sample; None where G is told none, or a mix of several."""
-    if made.classes is None or made.classes.max(axis=1).min() < 1:
-        return None
-    labels: NDArray[np.int64] = made.classes.argmax(axis=1).astype(np.int64)
-    return labels
 
 
 def png_of(image: Pixels) -> bytes:

@@ -55,6 +55,8 @@ def write_set(sampler: Sampler, form: Form, decided_by: Mapping[str, Any], share
         UserError: the folder holds other things, it was begun otherwise, or cannot be written.
         KeyboardInterrupt: Ctrl-C; what is there is whole.
     """
+    if share.rank > 0 and not share.of(form.num_units):
+        return 0  # nothing of it is this process's, and perhaps the others are done
     try:
         form.folder.mkdir(parents=True, exist_ok=True)
         open_record(form, {**decided_by, "weights_sha256": sampler.fingerprint()})
@@ -65,7 +67,9 @@ def write_set(sampler: Sampler, form: Form, decided_by: Mapping[str, Any], share
             for unit in own:
                 form.write(unit, told(sampler.pieces(*form.bounds(unit)), advance))
         if share.rank == 0:
-            wait_for_others(form)
+            if share.world > 1:
+                wait_for_others(form)
+            sweep(form)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             "Interrupted: the same command goes on where this one was."
@@ -164,7 +168,7 @@ def look(form: Form) -> list[bool]:
     """Find which units of a set are there, whole.
 
     Raises:
-        UserError: there are files that are none of it.
+        UserError: there are files that are none of it, or some of it twice.
         OSError: the folder cannot be listed.
     """
     found = [0] * form.num_units
@@ -181,6 +185,14 @@ def look(form: Form) -> list[bool]:
             f"The folder '{form.folder}' holds what is none of these samples: "
             f"{and_more(sorted(foreign))}. Move it away, or choose another --out."
         )
+    for unit, number in enumerate(found):
+        if number > form.size_of(unit):
+            start, stop = form.bounds(unit)
+            raise UserError(
+                f"The folder '{form.folder}' holds {number} files of the {form.size_of(unit)} that "
+                f"images {start} to {stop - 1} have: some are there twice. Move the copies away, "
+                "or choose another --out."
+            )
     return [number == form.size_of(unit) for unit, number in enumerate(found)]
 
 
@@ -191,16 +203,25 @@ def images_in(form: Form, there: list[bool]) -> int:
 
 
 def wait_for_others(form: Form) -> None:
-    """Wait until every unit is there, and remove what killed processes left half written.
+    """Wait until every unit is there.
 
     Raises:
-        OSError: the folder cannot be listed or changed.
+        UserError: the folder holds what is none of it.
+        OSError: it cannot be listed.
     """
     began = time.monotonic()
     while not all(look(form)):
         # Listing a million files takes a second: be idle for longer than that.
         time.sleep(max(PAUSE, 4 * (time.monotonic() - began)))
         began = time.monotonic()
+
+
+def sweep(form: Form) -> None:
+    """Remove what killed processes left half written, once every unit is there.
+
+    Raises:
+        OSError: the folder cannot be listed or changed.
+    """
     for name in [each.name for each in os.scandir(form.folder) if is_unfinished(each.name)]:
         (form.folder / name).unlink(missing_ok=True)
 

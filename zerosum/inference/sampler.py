@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -22,9 +22,6 @@ from zerosum.game.sampling import (
 )
 from zerosum.inference.latents import whole_chunk
 from zerosum.seeds import enter_stream, own_randomness
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +58,7 @@ class Sampler:
     Attributes:
         G: the generator.
         count: how many images there are.
+        one_hot: whether every image is of one class, or G is told none: no mixture is among them.
     """
 
     def __init__(
@@ -85,9 +83,12 @@ class Sampler:
         self._classes = classes
         self._batch_size, self._drawing = batch_size, drawing
         with own_randomness(device):  # what G cannot take is refused before anything is made
-            first, *_ = self._draw(0)
+            first, *told = self._draw(0)
         if latents is not None:
             given_latents(latents, len(latents), first.shape[1])
+        # Classes that are not given are the same for all images, or one for each.
+        weights = [classes[:count]] if classes is not None else told
+        self.one_hot = all(bool((each.max(dim=1).values >= 1).all()) for each in weights)
 
     def pieces(self, start: int, stop: int) -> Iterator[Sampled]:
         """Make the images from `start`, a multiple of `CHUNK`, to `stop`, a batch at a time."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from zerosum.data.store import Images, in_memory, subset
 from zerosum.metrics.lpips import Lpips
 from zerosum.metrics.registry import Spread, register
 from zerosum.seeds import stream_seed
@@ -18,9 +18,11 @@ NAME = "lpips_diversity"
 NUM_PAIRS = 1000
 FEW_PAIRS = 100
 BATCH = 50
+MOST_BYTES = 2**30
+"""Of pixels that are brought into memory at a time."""
 
 
-def diversity(images: Tensor, *, net: Lpips, seed: int) -> Spread:
+def diversity(images: Images, *, net: Lpips, seed: int) -> Spread:
     """Mean LPIPS over random pairs, and its deviation over them.
 
     Args:
@@ -35,11 +37,17 @@ def diversity(images: Tensor, *, net: Lpips, seed: int) -> Spread:
     num_pairs = min(NUM_PAIRS, len(images) // 2)
     generator = torch.Generator().manual_seed(stream_seed("evaluate", NAME, seed))
     order = torch.randperm(len(images), generator=generator)
-    firsts, seconds = order[: 2 * num_pairs].view(2, -1)
-    distances = [
-        net.distance(images[one], images[other]).double()
-        for one, other in zip(firsts.split(BATCH), seconds.split(BATCH), strict=True)
-    ]
+    pairs = order[: 2 * num_pairs].view(2, -1)
+    fit = MOST_BYTES // (2 * images.shape[1:].numel())
+    distances = []
+    for some in torch.split(pairs, max(1, fit // BATCH) * BATCH, dim=1):
+        # In the order in which they lie: one that is made, or read, is so once for all pairs.
+        rows, place = torch.unique(some, return_inverse=True)
+        here = in_memory(subset(images, rows))
+        distances += [
+            net.distance(here[one], here[other]).double()
+            for one, other in zip(*(side.split(BATCH) for side in place), strict=True)
+        ]
     found = torch.cat(distances).numpy()
     deviation = float(np.std(found)) if num_pairs > 1 else None
     return Spread(float(np.mean(found)), deviation, pairs=num_pairs)

@@ -255,14 +255,13 @@ def evaluate(
         references = [real] if others is None else [real, others]
     floors: dict[str, Value] = {}
     floor_key = None
-    if len(references) == 2:
+    # Of a net or a metric of the user's own nobody knows when it changes.
+    if len(references) == 2 and net.sha256 is not None and all(each.ours for each in metrics):
         sets = [fingerprint(each.images) for each in reversed(references)]
-        # Of a net or a metric of the user's own nobody knows when it changes.
-        if net.sha256 is not None and all(metric.ours for metric in metrics):
-            floor_key = content_key(
-                "floor", net.version, __version__, net.sha256, net.resize, *sets, *names, seed
-            )
-            floors = read_json(floor_key) or {}
+        floor_key = content_key(
+            "floor", net.version, __version__, net.sha256, net.resize, *sets, *names, seed
+        )
+        floors = read_json(floor_key) or {}
     to_see = references[:1] if floors else references
     # The others stand in the samples' place, and are as many.
     keep_of = dict(zip(map(id, references), (of_reals, of_fakes), strict=False))

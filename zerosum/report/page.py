@@ -23,7 +23,8 @@ from zerosum.report.health import Looks, signal_rows, verdict_name, verdict_sent
 from zerosum.report.samples import Pictures, is_cheap, make_pictures
 from zerosum.report.words import Words, words_of
 from zerosum.tasks.translation import EXAMINED
-from zerosum.training.log import History, Point, is_number
+from zerosum.training.log import History, Point
+from zerosum.training.saved_config import restarts_of
 
 if TYPE_CHECKING:
     from zerosum.inference.run import Run
@@ -32,7 +33,6 @@ MOST_PICTURES, MOST_ROWS = 24, 60
 PICTURE_PIXELS, SHEET_PIXELS = 480, 720
 """Wider pictures, and sheets of many samples, are made smaller."""
 LONGEST_LIST = 12
-RESTART = ("at", "back_to", "seed")
 """Numbers that config.json has of each restart."""
 
 
@@ -187,12 +187,10 @@ def verdict(history: History, words: Words) -> dict[str, Any]:
 
 def restarted(saved: Mapping[str, Any], words: Words) -> str:
     """How often a training had collapsed and was taken back, and to where; "" if never."""
-    restarts = saved.get("restarts")
-    if not isinstance(restarts, list) or not restarts:
+    restarts = restarts_of(saved)
+    if not restarts:
         return ""
     last = restarts[-1]
-    if not isinstance(last, Mapping) or not all(is_number(last.get(name)) for name in RESTART):
-        return ""
     return words(
         "restarted",
         count=len(restarts),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from zerosum.errors import shown, visible
+from zerosum.training.log import is_number
 
 MOST_SIDE, MOST_CHANNELS, MOST_CLASSES = 65_536, 4096, 65_536
 MOST_IMAGES = 10**12
@@ -35,6 +36,25 @@ def require_form(config: Mapping[str, Any]) -> dict[str, Any]:
     if "classes" in found:
         found["classes"] = list(map(visible, found["classes"]))
     return found
+
+
+def restarts_of(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The restarts after a collapse that a config.json tells of, in their order.
+
+    Each says at how many images seen it was, to how many it went back, after which verdict, and
+    the seed from then on. Where one is of another form, nobody knows how many there were: none.
+    """
+    found = config.get("restarts")
+    return found if isinstance(found, list) and all(map(is_restart, found)) else []
+
+
+def is_restart(value: object) -> bool:
+    """Whether a value is a restart as a training writes it."""
+    return (
+        isinstance(value, dict)
+        and is_text(value.get("verdict"))
+        and all(is_number(value.get(name)) for name in ("at", "back_to", "seed"))
+    )
 
 
 def is_count(most: int, *, least: int = 1) -> Callable[[object], bool]:

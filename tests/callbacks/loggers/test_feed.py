@@ -172,6 +172,32 @@ class TestFeed:
             assert backend.steps == []
             assert "is damaged" in recorder.notices[-1]
 
+    @pytest.mark.parametrize("damage", [lambda text: text[: len(text) // 2], lambda text: "[]"])
+    def test_a_damaged_config_ends_no_training(self, run, backend, recorder, damage):
+        config = run.directory.config_path
+        config.write_text(damage(config.read_text()))
+        with LogFeed(run.directory, ["trackio"], recorder.notice) as sending:
+            sending.begin(seen=0, budget=120, images_per_epoch=40)
+        (warning,) = recorder.notices
+        assert warning.startswith("WARNING: nothing more is sent to trackio")
+        assert "cannot be read" in warning
+
+    def test_a_config_that_is_damaged_later_ends_nothing(self, run, backend, recorder):
+        with LogFeed(run.directory, ["trackio"], recorder.notice) as sending:
+            sending.begin(seen=0, budget=120, images_per_epoch=40)
+            run.directory.config_path.write_text("{")
+        assert backend.steps == [40, 80, 120]
+        assert not sending.failed
+
+    @pytest.mark.parametrize("restarts", [5, "x", {"at": 1}, [7], [{"at": "x"}]])
+    def test_strange_restarts_are_none(self, run, backend, restarts):
+        config = json.loads(run.directory.config_path.read_text())
+        run.directory.config_path.write_text(json.dumps(config | {"restarts": restarts}))
+        with LogFeed(run.directory, ["trackio"], print):
+            pass
+        assert backend.steps == [40, 80, 120]
+        assert backend.opened[0][1].part is None
+
     def test_without_a_run_there_is_nothing_to_send(self, tmp_path, backend):
         with LogFeed(RunDirectory(tmp_path / "none"), ["trackio"], print):
             pass

@@ -12,6 +12,7 @@ import secrets
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -19,12 +20,14 @@ from typing import Any, Self
 
 from zerosum.callbacks.console import in_words
 from zerosum.callbacks.loggers import Entry, Logger, Sent, open_logger
+from zerosum.errors import UserError
 from zerosum.files import write_whole
 from zerosum.reading import read_json
 from zerosum.training.checkpoint import to_json
 from zerosum.training.interfaces import Callback
 from zerosum.training.log import History, numbers_of
 from zerosum.training.run_directory import RunDirectory
+from zerosum.training.saved_config import restarts_of
 
 WAIT_SECONDS = 2
 """Between two looks at the log, each of which reads all of it: 40 ms where it has a thousand lines.
@@ -85,7 +88,9 @@ class LogFeed(Callback):
         if not names or not self.directory.exists():
             return
         self._caught_up = time.monotonic()
-        restarts = len(self.directory.read_config().get("restarts", []))
+        restarts = self._restarts
+        with suppress(UserError):  # of a damaged config.json, without which a logger cannot open
+            restarts = len(restarts_of(self.directory.read_config()))
         if restarts != self._restarts:
             # The log was cut, and goes on otherwise than it was sent: a part of its own.
             self._close()
