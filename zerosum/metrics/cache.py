@@ -17,7 +17,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from zerosum.files import cache_folder, write_whole
+from zerosum.files import cache_folder, sweep, write_whole
 from zerosum.reading import parse_json, read_bytes
 
 
@@ -82,5 +82,6 @@ def write(name: str, content: bytes) -> None:
     note = hashlib.sha256(content).hexdigest().encode("ascii")
     with contextlib.suppress(OSError):
         folder().mkdir(parents=True, exist_ok=True)
+        sweep(folder())  # what was killed here had not its entry: it is written again, now
         for target, data in ((name, content), (f"{name}.sha256", note)):
             write_whole(folder() / target, data)
