@@ -10,13 +10,10 @@ is a process of its own that this one, which has imported all, has forked.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import ctypes
-import errno
 import json
 import os
 import random
-import re
 import shlex
 import shutil
 import signal
@@ -44,7 +41,8 @@ SECONDS = 300
 SHIM = "POINTS_SHIM"
 PACE = ("seconds", "images_per_second")
 TIMED = {"report.html", "progress.json", "manifest.json", ".lock", "loggers.json"}
-"""Files that tell the time, or hold the sha256 of one that does: only that they are there counts."""
+"""Files that tell the time, or hold the sha256 of one that does: they must be there."""
+
 
 def train_tokens(
     *more: str, evaluate_every: int = 1, epochs: int = 3, seed: int = 0, out: str = "run"
@@ -242,7 +240,9 @@ def unlike(found: dict[str, object], expected: dict[str, object]) -> str:
         "stray": found.keys() - expected.keys(),
         "unlike": {name for name in found.keys() & expected if found[name] != expected[name]},
     }
-    return "; ".join(f"{what}: {', '.join(sorted(names))}" for what, names in named.items() if names)
+    return "; ".join(
+        f"{what}: {', '.join(sorted(names))}" for what, names in named.items() if names
+    )
 
 
 def try_point(
