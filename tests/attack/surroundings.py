@@ -35,8 +35,8 @@ SECONDS = 180
 UID = 54321
 """Of a user without a name."""
 WORKS, MAY_REFUSE = (0,), (0, 1, 2)
-NEW_MOUNTS, PRIVATE, READ_ONLY = 0x20000, 0x44000, 1
-"""CLONE_NEWNS; MS_REC and MS_PRIVATE; MS_RDONLY."""
+NEW_MOUNTS, PRIVATE, BIND, READ_ONLY = 0x20000, 0x44000, 0x1000, 0x21
+"""CLONE_NEWNS; MS_REC and MS_PRIVATE; MS_BIND; MS_REMOUNT and MS_RDONLY."""
 IMPOSSIBLE = 71
 """The exit code where the surroundings could not be made."""
 
@@ -88,14 +88,53 @@ def as_user(*, owns: bool = True) -> Callable[[Path], None]:
     def enter(case: Path) -> None:
         if os.geteuid():
             raise Impossible("needs root, to become another user")
+        show_interpreter(case)
         if owns:
             for path in (case, *case.rglob("*")):
                 os.chown(path, UID, UID, follow_symlinks=False)
         os.setgroups([])
         os.setresgid(UID, UID, UID)
         os.setresuid(UID, UID, UID)
+        if not all(os.access(path, os.R_OK) for path in (os.__file__, torch_file(), __file__)):
+            raise Impossible("needs an interpreter and packages that others may read")
 
     return enter
+
+
+def torch_file() -> str:
+    """A file of a package, by which to tell whether packages can be read."""
+    return sys.modules["torch"].__file__ or ""
+
+
+def show_interpreter(case: Path) -> None:
+    """Let others read an interpreter that lies in root's home, in this process alone."""
+    base = Path(sys.base_prefix)
+    hidden = [path for path in reversed(base.parents) if not path.stat().st_mode & 0o001]
+    if not hidden:
+        return
+    seen = case / "python"
+    seen.mkdir()
+    own_mounts()
+    mount(base, seen, flags=BIND)
+    mount(None, hidden[0], size="1m", mode="755")
+    base.mkdir(parents=True)
+    mount(seen, base, flags=BIND)
+    mount(None, seen, size="4k")
+
+
+def own_mounts() -> None:
+    """Let what is mounted from now on be seen by this process alone."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(NEW_MOUNTS) or libc.mount(b"none", b"/", None, PRIVATE, None):
+        raise Impossible(f"needs to mount: {os.strerror(ctypes.get_errno())}")
+
+
+def mount(source: Path | None, target: Path, *, flags: int = 0, **options: str) -> None:
+    """Mount a folder, or a new small file system, on a folder."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    told = ",".join(f"{name}={value}" for name, value in options.items()).encode()
+    if libc.mount(os.fsencode(source or "none"), os.fsencode(target), b"tmpfs", flags, told):
+        raise Impossible(f"needs to mount: {os.strerror(ctypes.get_errno())}")
 
 
 def both(*steps: Callable[[Path], object]) -> Callable[[Path], None]:
@@ -108,19 +147,13 @@ def both(*steps: Callable[[Path], object]) -> Callable[[Path], None]:
     return enter
 
 
-def mounted(name: str, *, size: str = "1m", flags: int = 0) -> Callable[[Path], None]:
+def mounted(name: str, *, size: str = "1m") -> Callable[[Path], None]:
     """Put a small file system at a folder of the case, seen by this process alone."""
 
     def enter(case: Path) -> None:
-        libc = ctypes.CDLL(None, use_errno=True)
-        target = os.fsencode(case / name)
-        Path(os.fsdecode(target)).mkdir(exist_ok=True)
-        if (
-            libc.unshare(NEW_MOUNTS)
-            or libc.mount(b"none", b"/", None, PRIVATE, None)
-            or libc.mount(b"tmpfs", target, b"tmpfs", flags, f"size={size}".encode())
-        ):
-            raise Impossible(f"needs to mount: {os.strerror(ctypes.get_errno())}")
+        (case / name).mkdir()
+        own_mounts()
+        mount(None, case / name, size=size)
 
     return enter
 
@@ -148,6 +181,11 @@ def inside(name: str) -> Callable[[Path], None]:
         os.chdir(case / name)
 
     return enter
+
+
+def read_only(case: Path) -> None:
+    """Make the file system that one works in one that cannot be written."""
+    mount(None, Path.cwd(), flags=READ_ONLY)
 
 
 def removed_folder(case: Path) -> None:
@@ -179,6 +217,11 @@ def limited(what: int, most: int) -> Callable[[Path], None]:
     return enter
 
 
+def anothers_home(case: Path) -> None:
+    """Have a home that belongs to somebody else."""
+    os.environ["HOME"] = str(case.parent / "another")
+
+
 def made(name: str, make: Callable[[Path], object]) -> Callable[[Path], None]:
     """Make something in the case's folder."""
     return lambda case: make(case / name) and None
@@ -206,7 +249,9 @@ SURROUNDINGS = {
     "HOME unset, a user without a name": Surrounding(
         "homes", environment=home(None), enter=as_user()
     ),
-    "HOME of another user": Surrounding("homes", environment=home("/root"), enter=as_user()),
+    "HOME of another user": Surrounding(
+        "homes", environment=home(None), enter=both(as_user(), anothers_home)
+    ),
     "HOME not there": Surrounding("homes", environment=home("/nowhere/at/all"), enter=as_user()),
     "HOME read-only": Surrounding("homes", environment=home("/proc"), enter=as_user()),
     "HOME a file": Surrounding("homes", environment=home("/etc/passwd")),
@@ -270,17 +315,9 @@ SURROUNDINGS = {
     "a folder that is gone": Surrounding("folders", MAY_REFUSE, enter=removed_folder),
     "a cache that is a file": Surrounding("folders", environment={"ZEROSUM_CACHE": "/etc/passwd"}),
     "a read-only disk": Surrounding(
-        "folders", MAY_REFUSE, enter=both(mounted("small"), inside("small"), lambda case: locked())
+        "folders", MAY_REFUSE, enter=both(mounted("small"), inside("small"), read_only)
     ),
 }
-
-
-def locked() -> None:
-    """Make the file system of the folder one that cannot be written."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    here = os.fsencode(Path.cwd())
-    if libc.mount(b"none", here, None, 32 | READ_ONLY, None):  # MS_REMOUNT
-        raise Impossible(f"needs to mount: {os.strerror(ctypes.get_errno())}")
 
 
 def be_the_command(tokens: list[str], where: Surrounding, case: Path) -> None:
@@ -302,11 +339,13 @@ def be_the_command(tokens: list[str], where: Surrounding, case: Path) -> None:
         from zerosum.cli.main import run
 
         code = run(tokens)
-        if code == 0:
-            sys.stdout.flush()
     except BaseException:
         traceback.print_exc()
     finally:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
         os._exit(code)
 
 
@@ -382,6 +421,7 @@ def main() -> int:
         folder = Path(name).resolve()
         folder.chmod(0o755)
         os.environ |= {"ZEROSUM_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
+        (folder / "another").mkdir(mode=0o700)
         make_images(folder)
         train = [sys.executable, "-m", "zerosum", *train_tokens(epochs=1)]
         subprocess.run(train, cwd=folder, check=True, stdout=subprocess.DEVNULL)
@@ -402,7 +442,6 @@ def main() -> int:
                 for part in ("images", "run"):
                     shutil.copytree(folder / part, case / part)
                 code, told = attempt(tokens, where, case, folder / "said")
-                (case / "run").chmod(0o755)
                 shutil.rmtree(case)
                 if code == IMPOSSIBLE:
                     skipped.append(f"{name}: {told.strip()}")

@@ -1,5 +1,6 @@
 """A part of `make attack`: what is killed, or whose disk fails, ends as if nothing had happened."""
 
+import importlib
 import os
 import re
 import shutil
@@ -19,6 +20,13 @@ pytestmark = [
         not (shutil.which("cc") or shutil.which("gcc")), reason="needs a C compiler"
     ),
 ]
+
+
+@pytest.fixture
+def kill(monkeypatch):
+    """The attack as a module."""
+    monkeypatch.syspath_prepend(ATTACK.parent)
+    return importlib.import_module("kill")
 
 
 def test_a_training_that_is_killed_anywhere_ends_as_if_it_was_not():
@@ -59,14 +67,13 @@ OTHERS = "pwritev,pwritev2,sendfile,copy_file_range,splice,io_uring_setup,chmod,
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
-def test_the_points_are_all_that_the_system_is_asked_for(tmp_path):
-    from kill import SHIM, build, make_images, train_tokens
+def test_the_points_are_all_that_the_system_is_asked_for(kill, tmp_path):
 
-    make_images(tmp_path)
-    tokens = train_tokens("--log", "tensorboard", evaluate_every=0)
-    shim, names, traced = build(tmp_path), tmp_path / "names", tmp_path / "traced"
+    kill.make_images(tmp_path)
+    tokens = kill.train_tokens("--log", "tensorboard", evaluate_every=0)
+    shim, names, traced = kill.build(tmp_path), tmp_path / "names", tmp_path / "traced"
     armed = {
-        **{"LD_PRELOAD": str(shim), SHIM: str(shim), "RANK": "0", "POINTS_RANK": "0"},
+        **{"LD_PRELOAD": str(shim), kill.SHIM: str(shim), "RANK": "0", "POINTS_RANK": "0"},
         **{"POINTS_AT": "0", "POINTS_ACTION": "0", "POINTS_LIST": str(names)},
         **{"POINTS_FIRST": str(tmp_path / "run"), "POINTS_SECOND": str(tmp_path / "cache")},
         "ZEROSUM_CACHE": str(tmp_path / "cache"),
@@ -103,12 +110,11 @@ def told_by_strace(text, folder):
         yield CALLS.get(name, name)
 
 
-def test_a_point_that_is_killed_is_told_by_its_name(tmp_path):
-    from kill import SHIM, build
+def test_a_point_that_is_killed_is_told_by_its_name(kill, tmp_path):
 
-    shim = build(tmp_path)
+    shim = kill.build(tmp_path)
     armed = {
-        **{"LD_PRELOAD": str(shim), SHIM: str(shim), "RANK": "0", "POINTS_RANK": "0"},
+        **{"LD_PRELOAD": str(shim), kill.SHIM: str(shim), "RANK": "0", "POINTS_RANK": "0"},
         **{"POINTS_AT": "2", "POINTS_ACTION": "2", "POINTS_LIST": str(tmp_path / "names")},
         **{"POINTS_FIRST": str(tmp_path / "run"), "POINTS_SECOND": ""},
     }

@@ -18,7 +18,7 @@ import safetensors.torch
 from torch import Tensor
 
 from zerosum.files import cache_folder, sweep, write_whole
-from zerosum.reading import parse_json, read_bytes
+from zerosum.reading import is_file, parse_json, read_bytes
 
 
 def folder() -> Path:
@@ -42,7 +42,7 @@ def read_tensors(key: str) -> dict[str, Tensor] | None:
 
 def keeps_tensors(key: str) -> bool:
     """Whether an entry of tensors is there; only reading it tells whether it is whole."""
-    return (folder() / f"{key}.safetensors").is_file()
+    return is_file(folder() / f"{key}.safetensors")
 
 
 def write_tensors(key: str, tensors: dict[str, Tensor]) -> None:
