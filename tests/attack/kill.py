@@ -13,6 +13,7 @@ import argparse
 import ctypes
 import importlib
 import json
+import math
 import os
 import random
 import shlex
@@ -305,27 +306,42 @@ def expected_of(attack: Attack, variant: Variant) -> tuple[dict[str, object], li
     return outcomes[0], names.read_text().splitlines()
 
 
-def cases_of(points: list[str], every: int) -> Iterator[tuple[int, int]]:
-    """Yield point and what happens there: each point is a kill, every second one an error too."""
+def cases_of(points: list[str], every: int) -> list[tuple[int, int]]:
+    """List point and what happens there: each point is a kill, every second one an error too.
+
+    They are in a random order, the same each time, so that a part of them is one of all kinds.
+    """
     cases = [(at, KILL) for at in range(1, len(points) + 1)]
     cases += [(at, TEAR) for at, name in enumerate(points, 1) if name.startswith("write ")]
     cases += [(at, NO_SPACE) for at in range(1, len(points) + 1, 2)]
     cases += [(at, IO_ERROR) for at in range(2, len(points) + 1, 2)]
-    yield from cases[every // 2 :: every]
+    random.Random(0).shuffle(cases)
+    return cases[::every]
 
 
-def try_points(attack: Attack, name: str, *, every: int) -> tuple[Found, int]:
-    """Try the points of a variant, or every n-th case of them; and how many points there are."""
+def try_points(
+    attack: Attack, name: str, *, every: int, ends: float = math.inf
+) -> tuple[Found, int]:
+    """Try the points of a variant, or every n-th case of them; and how many cases there are.
+
+    Args:
+        attack: where.
+        name: the variant's.
+        every: of the cases, each n-th only.
+        ends: when to stop, on the monotonic clock.
+    """
     variant = VARIANTS[name]
     expected, points = expected_of(attack, variant)
     found = Found()
     for at, way in cases_of(points, every):
+        if time.monotonic() > ends:
+            break
         found.cases[way] += 1
         if fell := try_point(attack, variant, at, way, expected, found):
             place = points[at - 1].replace(str(attack.case), "")
             found.fallen.append(f"{name}, point {at} ({place}), {WAYS[way]}: {fell}")
             print(f"FELL: {found.fallen[-1]}", file=sys.stderr, flush=True)
-    return found, len(points)
+    return found, len(cases_of(points, 1))
 
 
 def try_moments(attack: Attack, count: int) -> tuple[int, int, list[str]]:
@@ -433,6 +449,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="a few points of one variant only")
     parser.add_argument("--every", type=int, default=1, help="of the cases, each n-th only")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="for each way to train")
     parser.add_argument("--variant", choices=VARIANTS, help="of the ways to train, this only")
     parser.add_argument("--moments", type=int, default=200, help="kills at random moments")
     parser.add_argument("--ranks", type=int, default=6, help="kills of one process of two")
@@ -451,6 +468,7 @@ def main() -> int:
             Path(name).resolve(),
             variants=[asked.variant] if asked.variant else list(VARIANTS),
             every=asked.every,
+            seconds=asked.seconds,
             small=asked.small,
             moments=asked.moments,
             ranks=asked.ranks,
@@ -466,7 +484,14 @@ def build(folder: Path) -> Path:
 
 
 def attack_in(
-    folder: Path, *, variants: list[str], every: int, small: bool, moments: int, ranks: int
+    folder: Path,
+    *,
+    variants: list[str],
+    every: int,
+    seconds: float,
+    small: bool,
+    moments: int,
+    ranks: int,
 ) -> int:
     """Attack, and print what held as tables of Markdown."""
     warm_up()
@@ -484,16 +509,16 @@ def attack_in(
         variants, every, moments, ranks = list(VARIANTS)[:1], 40, 4, 0
     began, fallen = time.monotonic(), []
     print(
-        "| training | points | killed | killed in a write | ENOSPC | EIO | sampled "
+        "| training | cases there are | killed | killed in a write | ENOSPC | EIO | sampled "
         "| `sample` said why not | fell |\n|---|---|---|---|---|---|---|---|---|",
         flush=True,
     )
     total = 0
     for name in variants:
-        found, points = try_points(attack, name, every=every)
+        found, all_cases = try_points(attack, name, every=every, ends=time.monotonic() + seconds)
         fallen += found.fallen
         total += found.cases.total() - found.not_reached
-        counts = [points, *(found.cases[way] for way in WAYS), found.sampled, found.said_why_not]
+        counts = [all_cases, *(found.cases[way] for way in WAYS), found.sampled, found.said_why_not]
         print(f"| {name} | {' | '.join(map(str, counts))} | {len(found.fallen)} |", flush=True)
     if moments:
         kills, trainings, fell = try_moments(attack, moments)

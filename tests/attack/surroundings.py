@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import ctypes
 import fcntl
+import math
 import os
 import pty
 import resource
@@ -28,8 +29,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from corruption import FELL, WAITED, import_all
-from kill import make_images, train_tokens
+from corruption import FELL, WAITED
+from kill import make_images, train_tokens, warm_up
 
 SECONDS = 180
 UID = 54321
@@ -49,7 +50,7 @@ COMMANDS = {
     "--help": ["--help"],
     "report": ["report", "run", "--out", "out.html"],
 }
-OF_STARTED = ("train", "sample", "doctor", "--help")
+OF_STARTED = ("train", "sample", "--help")
 """Commands for which an interpreter is started, which takes seconds."""
 SMALL = ("HOME unset, a user without a name", "closed: all", "standard output on a full disk")
 SMALL_COMMANDS = ("--help", "sample")
@@ -412,6 +413,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="a few surroundings and commands only")
     parser.add_argument("--every", type=int, default=1, help="of the cases, each n-th only")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="after which to stop")
     parser.add_argument("names", nargs="*", help="surroundings; all by default")
     asked = parser.parse_args()
     began, number = time.monotonic(), 0
@@ -425,7 +427,7 @@ def main() -> int:
         make_images(folder)
         train = [sys.executable, "-m", "zerosum", *train_tokens(epochs=1)]
         subprocess.run(train, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-        import_all()
+        warm_up()
         for name, where in SURROUNDINGS.items():
             if (asked.names and name not in asked.names) or (asked.small and name not in SMALL):
                 continue
@@ -435,7 +437,7 @@ def main() -> int:
                 if asked.small and command not in SMALL_COMMANDS:
                     continue
                 number += 1
-                if number % asked.every:
+                if time.monotonic() - began > asked.seconds or number % asked.every:
                     continue
                 case = folder / "case"
                 case.mkdir()
