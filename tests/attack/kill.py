@@ -42,7 +42,7 @@ SECONDS = 300
 """What a command may take on a busy machine."""
 SHIM = "POINTS_SHIM"
 PACE = ("seconds", "images_per_second")
-TIMED = {"report.html", "progress.json", "manifest.json", ".lock", "loggers.json"}
+TIMED = {"report.html", "manifest.json", ".lock", "loggers.json"}
 """Files that tell the time, or hold the sha256 of one that does: they must be there."""
 
 
@@ -235,6 +235,9 @@ def content_of(name: str, path: Path) -> dict[str, object]:
         for unlike in ("seconds", "log_bytes", "log_sha256"):  # the log holds the pace
             facts["progress"].pop(unlike)
         return {name: facts}
+    if path.name == "progress.json":
+        facts = json.loads(path.read_text())
+        return {name: {key: facts[key] for key in ("state", "seen", "budget")}}
     if path.name.startswith("events.out."):
         return {f"{tag} at {step}": value for tag, step, value in scalars(path)}
     return {name: None if path.name in TIMED else path.read_bytes()}
