@@ -1,6 +1,7 @@
 """A training as a whole: what it says of itself, and of what comes next."""
 
 import json
+
 import pytest
 import torch
 
