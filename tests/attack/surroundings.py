@@ -313,7 +313,7 @@ SURROUNDINGS = {
     ),
     "TMPDIR not there": Surrounding("folders", environment={"TMPDIR": "/nowhere"}),
     "TMPDIR a file": Surrounding("folders", environment={"TMPDIR": "/etc/passwd"}),
-    "a folder that is gone": Surrounding("folders", MAY_REFUSE, enter=removed_folder),
+    "a folder that is gone": Surrounding("folders", MAY_REFUSE, enter=removed_folder, started=True),
     "a cache that is a file": Surrounding("folders", environment={"ZEROSUM_CACHE": "/etc/passwd"}),
     "a read-only disk": Surrounding(
         "folders", MAY_REFUSE, enter=both(mounted("small"), inside("small"), read_only)
@@ -375,6 +375,7 @@ def attempt(tokens: list[str], where: Surrounding, case: Path, said: Path) -> tu
             given = {k: v for k, v in where.environment.items() if v is not None}
             script = f'exec "$0" -m zerosum "$@" {where.redirected}'
             os.chdir(case)
+            where.enter(case)
             os.execve("/bin/sh", ["sh", "-c", script, sys.executable, *tokens], kept | given)
         be_the_command(tokens, where, case)
     if where.columns:

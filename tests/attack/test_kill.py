@@ -34,7 +34,7 @@ def test_a_training_that_is_killed_anywhere_ends_as_if_it_was_not():
         [sys.executable, ATTACK, "--small"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "8 cases, 0 fell." in done.stdout
+    assert re.search(r"^[4-9] cases, 0 fell.", done.stdout, re.MULTILINE)
     assert re.search(r"4 kills at random moments of \d trainings, 0 fell.", done.stdout)
 
 
