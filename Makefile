@@ -3,7 +3,7 @@
 # make play                       opens that GAN in the browser (RUN=runs/… for another)
 # make test                       sets up and runs the tests, one process a core
 # make test ARGS="-m 'not slow'"  leaves out those that take seconds
-# make attack                     sets up and damages every file of a run in every way
+# make attack                     sets up and damages, kills and starves runs in every way (hours)
 # make lint                       sets up and checks style and types
 # make browsers                   installs what the tests of pages need: browsers, node, packages
 # make docs                       sets up and builds the docs site into build/site
@@ -36,6 +36,8 @@ test: $(VENV)/.develops
 attack: $(VENV)/.develops
 	OMP_NUM_THREADS=1 $(BIN)/python tests/attack/corruption.py $(ARGS)
 	$(BIN)/python tests/attack/bombs.py
+	$(BIN)/python tests/attack/kill.py $(ARGS)
+	$(BIN)/python tests/attack/surroundings.py $(ARGS)
 
 browsers:
 	@if which chromium firefox-esr node npm >/dev/null; then :; elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

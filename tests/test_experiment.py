@@ -1,5 +1,7 @@
 """A training as a whole: what it says of itself, and of what comes next."""
 
+import json
+
 import pytest
 import torch
 
@@ -131,6 +133,13 @@ class TestReport:
         run.directory.report_path.unlink()
         train_tiny(tmp_path / "run")
         assert run.directory.report_path.is_file()
+
+    def test_a_complete_run_that_was_killed_says_that_it_has_ended(self, train_tiny, tmp_path):
+        path = train_tiny(tmp_path / "run").directory.progress_path
+        path.write_text('{"state": "training", "seen": 80, "budget": 120}')
+        train_tiny(tmp_path / "run")
+        told = json.loads(path.read_text())
+        assert (told["state"], told["seen"], told["budget"]) == ("ended", 120, 120)
 
     def test_it_goes_with_its_run(self, run):
         run.directory.discard()

@@ -45,6 +45,8 @@ WITHOUT_A_TEST = {
 WITHOUT_A_MODULE = {
     "attack/bombs": "what strangers pack, against bounds of memory and time",
     "attack/corruption": "every file of a run damaged, and every command",
+    "attack/kill": "a training killed, or its disk failing, at every call, and begun again",
+    "attack/surroundings": "commands under all users, homes, locales, terminals and disks",
     "browser/hostile_pages": "all pages with hostile names, in real browsers",
     "browser/play_pages": "the pages of export/playground.py, in real browsers",
     "cuda": "everything on a GPU",

@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from zerosum.errors import UserError
-from zerosum.reading import expanded, open_file, parse_json, read_bytes, read_json
+from zerosum.reading import expanded, is_file, open_file, parse_json, read_bytes, read_json
 
 NEEDS_FIFOS = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 
@@ -21,6 +21,12 @@ class TestOpening:
         (tmp_path / "file").write_bytes(b"1")
         (tmp_path / "link").symlink_to(tmp_path / "file")
         assert read_json(tmp_path / "link") == 1
+
+    def test_where_one_may_not_look_no_file_is(self, tmp_path):
+        (tmp_path / "file").touch()
+        assert is_file(tmp_path / "file")
+        assert not is_file(tmp_path)
+        assert not is_file(tmp_path / ("x" * 300) / "file")
 
     @NEEDS_FIFOS
     def test_a_named_pipe_is_not_waited_for(self, tmp_path):

@@ -179,7 +179,11 @@ def run_loop(
         progress, history = state.progress, directory.history()
     elif reason := finished(config, budget, progress, history):
         callback.notice(f"The run '{directory.path}' is complete: {reason}.")
-        make_film(directory, callback)  # a signal may have come just before it was made
+        # A kill may have come just before any of these.
+        ending = ProgressCallback(directory.progress_path)
+        ending.begin(seen=progress.seen, budget=budget, images_per_epoch=len(images))
+        ending.end()
+        make_film(directory, callback)
         make_report(directory, callback)
         return
     evaluate_every = ticks.evaluate

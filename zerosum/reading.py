@@ -60,6 +60,14 @@ def require_regular(path: Path, status: os.stat_result) -> None:
         )
 
 
+def is_file(path: Path) -> bool:
+    """Whether a regular file is there; where one may not look, as in another's cache, none is."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def read_bytes(path: Path) -> bytes:
     """Read a regular file, whole.
 

@@ -82,6 +82,12 @@ def test_a_data_set_that_is_nowhere_says_how_to_get_it(cache, monkeypatch):
         load("fashion-mnist")
 
 
+def test_a_cache_that_may_not_be_looked_at_holds_none(monkeypatch):
+    too_long = Path("/" + "x" * 300)  # an error for root too, whom nothing is forbidden
+    monkeypatch.setattr("zerosum.data.catalog.folders", lambda name: (too_long,))
+    assert locate("fashion-mnist") is None
+
+
 def test_every_data_set_has_a_licence_and_an_origin():
     for about in DATASETS.values():
         assert about.licence

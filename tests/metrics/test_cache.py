@@ -5,6 +5,7 @@ import torch
 
 from zerosum.metrics.cache import (
     content_key,
+    keeps_tensors,
     read_json,
     read_tensors,
     write_json,
@@ -58,3 +59,16 @@ def test_a_place_that_cannot_be_written_is_no_error(cache):
 
 def test_keys_tell_parts_apart():
     assert content_key("ab", "c") != content_key("a", "bc")
+
+
+def test_what_a_kill_has_left_is_swept_when_its_entry_is_written_again(cache):
+    write_json(KEY, 1)
+    (cache / f".{KEY}.json.999999999.writing").write_bytes(b"half of it")
+    write_json(KEY, 1)
+    assert {path.name for path in cache.iterdir()} == {f"{KEY}.json", f"{KEY}.json.sha256"}
+
+
+def test_a_cache_that_may_not_be_looked_at_keeps_nothing(monkeypatch):
+    monkeypatch.setenv("ZEROSUM_CACHE", "/" + "x" * 300)  # too long a name: an error for root too
+    assert not keeps_tensors(KEY)
+    assert read_tensors(KEY) is None

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from zerosum.data.mixture import Mixture, grid, ring
 from zerosum.files import cache_folder
+from zerosum.reading import is_file
 
 SPLITS = ("train", "test")
 
@@ -227,7 +228,7 @@ def locate(name: str) -> Path | None:
     if made := DATASETS[name].stack or DATASETS[name].domains:
         return locate(made.of)
     for folder in folders(name):
-        if all((folder / file).is_file() for file in DATASETS[name].files):
+        if all(is_file(folder / file) for file in DATASETS[name].files):
             return folder
     return None
 

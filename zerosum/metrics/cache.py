@@ -17,8 +17,8 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from zerosum.files import cache_folder, write_whole
-from zerosum.reading import parse_json, read_bytes
+from zerosum.files import cache_folder, sweep, write_whole
+from zerosum.reading import is_file, parse_json, read_bytes
 
 
 def folder() -> Path:
@@ -42,7 +42,7 @@ def read_tensors(key: str) -> dict[str, Tensor] | None:
 
 def keeps_tensors(key: str) -> bool:
     """Whether an entry of tensors is there; only reading it tells whether it is whole."""
-    return (folder() / f"{key}.safetensors").is_file()
+    return is_file(folder() / f"{key}.safetensors")
 
 
 def write_tensors(key: str, tensors: dict[str, Tensor]) -> None:
@@ -82,5 +82,6 @@ def write(name: str, content: bytes) -> None:
     note = hashlib.sha256(content).hexdigest().encode("ascii")
     with contextlib.suppress(OSError):
         folder().mkdir(parents=True, exist_ok=True)
+        sweep(folder())  # what was killed here had not its entry: it is written again, now
         for target, data in ((name, content), (f"{name}.sha256", note)):
             write_whole(folder() / target, data)

@@ -1,5 +1,6 @@
 """Read back with TensorBoard's own reader; and a training that is killed again and again."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -115,3 +116,20 @@ def test_killed_and_resumed_each_step_is_there_exactly_once(tiny_images, tmp_pat
     logged = [record["loss_D"] for record in RunDirectory(path).history().records]
     assert [value for _, value in scalars["loss_D"]] == pytest.approx(logged)
     assert len(list((path / "tensorboard").iterdir())) == 4
+
+
+def test_a_full_disk_is_one_warning_and_what_it_missed_is_sent_later(
+    train_tiny, tmp_path, recorder, monkeypatch, capfd
+):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tensorboard.summary.writer.record_writer.RecordWriter.write", full)
+        run = train_tiny(tmp_path / "run", log="tensorboard", callbacks=[recorder])
+    (warning,) = [told for told in recorder.notices if told.startswith("WARNING")]
+    assert "nothing more is sent to tensorboard, which failed" in warning
+    assert "No space left" in warning
+    assert "Traceback" not in "".join(capfd.readouterr())
+    train_tiny(tmp_path / "run", log="tensorboard")
+    assert [step for step, _ in read_back(run.path)[0]["loss_D"]] == [40, 80, 120]

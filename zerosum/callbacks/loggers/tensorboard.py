@@ -1,15 +1,20 @@
 """TensorBoard: event files in the run's own folder, RUN/tensorboard.
 
-All of a step is one event, so that a kill leaves a step whole or not there at all.
+All of a step is one event, so that a kill leaves a step whole or not there at all. Events are
+written here and not by TensorBoard's own writer, whose thread prints a traceback when a disk is
+full.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import os
+import platform
 import shlex
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,12 +29,18 @@ class TensorBoardLogger:
     """See `zerosum.callbacks.loggers.Logger`."""
 
     def __init__(self, run: Sent) -> None:
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.summary.writer.record_writer import RecordWriter
 
         self.folder = run.path / "tensorboard" / (run.part or "")
         self.last_step: int | None = last_step_in(self.folder)
         self._settings: Mapping[str, Any] | None = None if self.last_step else run.settings
-        self._writer = EventFileWriter(str(self.folder))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # One of its own each time: behind a step that was cut short nothing would be read.
+        name = f"events.out.tfevents.{time.time_ns()}.{platform.node()}.{os.getpid()}"
+        self._file = (self.folder / name).open("xb")
+        self._records = RecordWriter(self._file)
+        self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
 
     @property
     def where(self) -> str:
@@ -53,14 +64,20 @@ class TensorBoardLogger:
         ]
         if entry.picture is not None:
             values.append(Summary.Value(tag="samples", image=as_image(entry.picture)))
-        self._writer.add_event(
-            Event(wall_time=time.time(), step=entry.step, summary=Summary(value=values))
-        )
-        self._writer.flush()
+        self._write(Event(wall_time=time.time(), step=entry.step, summary=Summary(value=values)))
+
+    def _write(self, event: Any) -> None:
+        try:
+            self._records.write(event.SerializeToString())
+            self._file.flush()
+        except OSError:
+            with suppress(OSError):  # what it holds back would fail again
+                self._file.close()
+            raise
 
     def close(self) -> None:
         """Close the file."""
-        self._writer.close()
+        self._file.close()
 
 
 def text_value(name: str, text: str) -> Any:
