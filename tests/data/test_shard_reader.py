@@ -50,6 +50,25 @@ def test_the_fingerprint_is_the_same_wherever_they_are(shards):
     assert load(shards, split="test").fingerprint() not in found
 
 
+def test_the_fingerprint_is_of_the_pixels_as_they_are_brought(shards):
+    """Or metrics of images that were cropped would serve for those that were padded."""
+
+    def of(**wanted):
+        return {load(shards, tier=tier, **wanted).fingerprint() for tier in ("memory", "disk")}
+
+    channels, height, width = load(shards).images.shape[1:]
+    others = (
+        {"size": (8, 4), "fit": "crop"},
+        {"size": (8, 4), "fit": "pad"},
+        {"size": (8, 4), "fit": "squash"},
+        {"size": (4, 4), "fit": "crop"},
+        {"channels": 1},
+    )
+    assert len(set().union(of(), *(of(**wanted) for wanted in others))) == 6
+    for fit in ("crop", "pad"):
+        assert of() == of(size=(height, width), channels=channels, fit=fit)
+
+
 def test_a_share_may_be_held_out_by_content(tmp_path, pictures, small_shards):
     from zerosum.data.decode import Format
     from zerosum.data.pack import pack

@@ -8,6 +8,7 @@ a cache or fits into memory.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
@@ -103,6 +104,10 @@ class ShardImages(ImageStore):
             channels=wanted.channels or channels,
             fit=wanted.fit,
         )
+        if self._wanted.size != (height, width) or self._wanted.channels != channels:
+            # Other pixels than those in the shards, for which their checksums alone would stand.
+            how = repr((self._wanted.size, self._wanted.channels, self._wanted.fit))
+            self.fingerprint = hashlib.sha256((self.fingerprint + how).encode()).hexdigest()
         size = fitted_size((height, width), self._wanted)
         count = int(self._first_rows[-1])
         self._shape = torch.Size((count, wanted.channels or channels, *size))
