@@ -1,5 +1,7 @@
 """Shards as a source like any other: detected, in splits, in memory or not, and trained on."""
 
+import os
+
 import pytest
 import torch
 
@@ -185,3 +187,19 @@ def test_inspection_understands_them(shards, capsys):
     told = capsys.readouterr().out
     assert "70 images of 5×5 RGB" in told
     assert "cats (40), dogs (30)" in told
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+@pytest.mark.parametrize("name", ["train-labels.npy", "train-00000.tar"])
+def test_a_named_pipe_is_not_waited_for(shards, name):
+    (shards / name).unlink()
+    os.mkfifo(shards / name)
+    with pytest.raises(UserError, match=f"{name}' of the shards is damaged"):
+        in_memory(load(shards, tier="disk").images)
+
+
+def test_labels_of_another_size_are_not_read(shards, monkeypatch):
+    with (shards / "train-labels.npy").open("r+b") as file:
+        file.truncate(2**40)  # of which the disk has nothing
+    with pytest.raises(UserError, match=r"it has 1,099,511,627,776 bytes, and the index says"):
+        load(shards)

@@ -25,6 +25,7 @@ from zerosum.data.progress import progress
 from zerosum.data.shards import Damaged, File, Index, Shard, find_members, rows_of, verify
 from zerosum.data.store import ImageStore, chunks
 from zerosum.errors import UserError
+from zerosum.reading import open_file
 
 WINDOW = 2**16
 """Images that are mixed with one another, at least, where there are so many."""
@@ -188,7 +189,7 @@ class ShardImages(ImageStore):
         while True:
             try:
                 path, places = self._verified(number)
-                with path.open("rb") as file:
+                with open_file(path) as file:
                     contents = []
                     for start, length in places[inside].tolist():
                         file.seek(start)
