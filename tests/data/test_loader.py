@@ -322,7 +322,8 @@ def test_a_batch_that_cannot_be_read_is_the_next_one_still():
             return rows.to(torch.uint8)[:, None, None, None]
 
     def batches(images, count):
-        loader = Loader(ImageSet(images=images), batch_size=1, seed=0, device=torch.device("cpu"))
+        data = ImageSet(images=images, labels=None, classes=(), name="flaky")
+        loader = Loader(data, batch_size=1, seed=0, device=CPU)
         found = []
         while len(found) < count:
             try:
