@@ -160,7 +160,7 @@ try:
     images = load(source, tier=tier)
     dealer = Loader(images, batch_size=16, seed=0, device=torch.device("cpu"))
     total = 0
-    for _ in range(dealer.num_batches):
+    for _ in range(-(-len(images) // 16)):
         total += len(dealer.next_batch()[0])
     zerosum.train("dcgan", data=source, data_tier=tier, out=out, **how)
 except (MemoryError, RuntimeError, OSError, zerosum.errors.UserError) as error:

@@ -77,10 +77,23 @@ class TestJson:
             (b"-" + b"9" * 400, "a number of 401 digits"),
             (b"[NaN]", "NaN is no number"),
             (b"-Infinity", "-Infinity is no number"),
+            (b"[1e999]", "1e999 is beyond all numbers"),
+            (b"-1.5E400", "-1.5E400 is beyond all numbers"),
             (b'"\xc3("', "decode"),
             (b"", "Expecting value"),
         ],
-        ids=["lists", "objects", "digits", "no float", "NaN", "infinity", "bytes", "nothing"],
+        ids=[
+            "lists",
+            "objects",
+            "digits",
+            "no float",
+            "NaN",
+            "infinity",
+            "too large",
+            "too low",
+            "bytes",
+            "nothing",
+        ],
     )
     def test_of_strangers_is_one_kind_of_error(self, content, said):
         with pytest.raises(ValueError, match=said):

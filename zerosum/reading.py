@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import stat
 from io import BufferedReader
@@ -86,7 +87,7 @@ def parse_json(content: bytes | str) -> Any:
             have written: NaN, infinities, or of thousands of digits.
     """
     try:
-        return json.loads(content, parse_int=_whole, parse_constant=_no_number)
+        return json.loads(content, parse_int=_whole, parse_float=_finite, parse_constant=_no_number)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
 
@@ -104,6 +105,13 @@ def read_json(path: Path) -> Any:
 def _whole(digits: str) -> int:
     if len(digits) > MOST_DIGITS or abs(value := int(digits)) >= 2**1023:
         raise ValueError(f"a number of {len(digits):,} digits")
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text:.40} is beyond all numbers of a machine")
     return value
 
 

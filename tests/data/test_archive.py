@@ -192,6 +192,20 @@ class TestBombs:
         assert len(images) == 1
         assert images.skipped[0].startswith("bomb.png: ")
 
+    def test_a_packing_that_nothing_bounds_is_not_read(self, tmp_path):
+        path = tmp_path / "some.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("1.png", png())
+            archive.writestr("2.png", png())
+        content = bytearray(path.read_bytes())
+        for header, method in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
+            place = content.index(header) + method
+            content[place : place + 2] = (93).to_bytes(2, "little")  # Zstandard, of Python 3.14
+        path.write_bytes(content)
+        images = load(path)
+        assert len(images) == 1
+        assert images.skipped == ("1.png: packed in a way that is not read here",)
+
     @pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
     def test_however_a_zip_is_packed_its_images_are_the_same(self, tmp_path, packing):
         path = tmp_path / "some.zip"

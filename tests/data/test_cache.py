@@ -447,3 +447,78 @@ def test_waiting_for_another_process_is_said(photos, capfd):
         assert "Waiting for it" in said
         assert waiting.is_alive()
     waiting.join()
+
+
+def test_a_lock_may_be_removed_by_who_holds_it_while_others_wait(tmp_path):
+    """Whoever has got a shard removes its lock: those who wait must not stumble over that."""
+    pytest.importorskip("fcntl")
+    failures = []
+
+    def take_turns():
+        try:
+            for _ in range(500):
+                with cache_entries.locked(tmp_path / "lock", waiting=""):
+                    (tmp_path / "lock").unlink(missing_ok=True)
+        except OSError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=take_turns) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_what_goes_while_it_is_listed_is_not_listed(photos, cache):
+    load(photos, tier="disk")
+    (before,) = entries()
+    (the_only(cache) / "gone").symlink_to(cache / "nowhere")
+    assert entries() == [before]
+
+
+def test_nobody_can_use_or_build_what_is_being_removed(photos, monkeypatch):
+    pytest.importorskip("fcntl")
+    load(photos, tier="disk")
+    (entry,) = entries()
+    lock = cache_entries.folder() / f"{entry.path.name}.lock"
+    held = []
+    remove = shutil.rmtree
+
+    def removed(path):
+        held.append(cache_entries.in_use(lock))
+        remove(path)
+
+    monkeypatch.setattr(cache_entries.shutil, "rmtree", removed)
+    assert prune() == ([entry], [])
+    assert held == [True]
+    assert not lock.exists()
+
+
+def test_what_another_has_removed_meanwhile_is_neither_removed_nor_kept(photos, monkeypatch):
+    load(photos, tier="disk")
+    listed = entries()
+    shutil.rmtree(listed[0].path)
+    monkeypatch.setattr(cache_entries, "entries", lambda: listed)
+    assert prune() == ([], [])
+
+
+def test_an_address_is_the_same_entry_from_every_folder(tmp_path, monkeypatch):
+    from zerosum.data.decode import Format
+
+    def key(source):
+        return cache_module.key_of(source, [("a", "b")], Format(), kind="")
+
+    (tmp_path / "a").mkdir()
+    monkeypatch.chdir(tmp_path)
+    here, path = key("hf:owner/pets"), key("photos")
+    monkeypatch.chdir(tmp_path / "a")
+    assert key("hf:owner/pets") == here
+    assert key("photos") != path
+    assert key("../photos") == path
+
+
+@pytest.mark.parametrize("line", [b"[]", b"3", b'"row"', b"null"])
+def test_a_journal_ends_where_a_line_is_no_object(tmp_path, line):
+    (tmp_path / "notes").write_bytes(b'{"a": 1}\n' + line + b'\n{"b": 2}\n')
+    assert checked_files.whole_lines(tmp_path / "notes") == [{"a": 1}]

@@ -233,3 +233,8 @@ def test_nothing_is_decoded_that_is_not_stored_as_it_would_be(tmp_path):
     pack(tmp_path / "in", tmp_path / "out", Format())
     (content,) = members(tmp_path / "out" / "train-00000.tar").values()
     assert np.asarray(Image.open(io.BytesIO(content))).tolist() == [[0, 255]]
+
+
+def test_a_name_that_no_disk_takes_is_one_message(pictures, tmp_path):
+    with pytest.raises(UserError, match=r"Could not write shards to .*File name too long"):
+        pack(pictures, tmp_path / ("a" * 300), Format())

@@ -62,7 +62,7 @@ def test_an_error_is_raised_where_its_result_is_asked_for():
 def test_waiting_takes_nothing_and_reads_as_far_as_it_waits():
     ahead = ReadAhead(depth=2)
     ahead.start(partial(int, number) for number in count())
-    ahead.wait(5)
+    ahead.wait(5, stopped=lambda: False)
     assert [next(ahead) for _ in range(6)] == list(range(6))
 
 
@@ -72,7 +72,39 @@ def test_waiting_raises_what_would_be_raised_later():
 
     ahead = ReadAhead(depth=2)
     ahead.start([partial(int, 1), fail, partial(int, 3)])
-    ahead.wait(1)
+    ahead.wait(1, stopped=lambda: False)
     with pytest.raises(OSError, match="gone"):
-        ahead.wait(2)
+        ahead.wait(2, stopped=lambda: False)
     assert next(ahead) == 1
+
+
+def test_who_is_to_stop_waits_no_longer(monkeypatch):
+    monkeypatch.setattr("zerosum.data.readahead.LOOK_SECONDS", 0.01)
+    gate = threading.Event()
+    asked = []
+
+    def stopped():
+        asked.append(None)
+        return len(asked) == 3
+
+    def slow():
+        gate.wait(30)
+        return "slow"
+
+    ahead = ReadAhead(depth=2)
+    ahead.start([slow])
+    ahead.wait(1, stopped=stopped)
+    assert len(asked) == 3
+    assert not gate.is_set()
+    gate.set()
+    assert next(ahead) == "slow"
+
+
+def test_a_timeout_of_a_job_is_its_failure():
+    def fail():
+        raise TimeoutError("the disk")
+
+    ahead = ReadAhead(depth=1)
+    ahead.start([fail])
+    with pytest.raises(TimeoutError, match="the disk"):
+        ahead.wait(1, stopped=lambda: False)

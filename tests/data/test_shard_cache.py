@@ -153,6 +153,21 @@ class TestTheLimit:
         tars = [name for name in server.asked if name.endswith(".tar")]
         assert len(tars) == len(set(tars)) == 12
 
+    def test_parts_that_nobody_gets_any_more_go_too(self, server, monkeypatch, tmp_path):
+        remote = Remote(server.url)
+        old, new, coming = (
+            remote._folder / f".train-{number:05d}.tar.part" for number in range(900, 903)
+        )
+        for part in (old, new, coming):
+            part.write_bytes(bytes(1000))
+        for part in (old, coming):
+            os.utime(part, (time.time() - 90_000,) * 2)
+        assert shard_cache.kept_bytes() == 3000
+        monkeypatch.setenv(LIMIT, "0.000001")
+        with shard_cache.locked(coming.with_suffix(".lock")):
+            Remote(server.url)._make_room(1)
+        assert [part.exists() for part in (old, new, coming)] == [False, True, True]
+
     @pytest.mark.parametrize("text", ["much", "-1", "0", "inf", "nan"])
     def test_it_is_a_size(self, monkeypatch, text):
         monkeypatch.setenv(LIMIT, text)
@@ -239,6 +254,10 @@ class TestTrouble:
 
 
 class TestAddresses:
+    def test_a_folder_may_be_called_like_an_index(self):
+        assert base_of("https://host/my-index.json") == "https://host/my-index.json/"
+        assert base_of("https://host/index.json") == "https://host/"
+
     @pytest.mark.parametrize(
         "url", ["https://", "http:///a", "https://a/b?c", "https://a/b#c", "http://[a"]
     )

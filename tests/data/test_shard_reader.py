@@ -1,5 +1,7 @@
 """Shards as a source like any other: detected, in splits, in memory or not, and trained on."""
 
+import os
+
 import pytest
 import torch
 
@@ -48,6 +50,25 @@ def test_the_fingerprint_is_the_same_wherever_they_are(shards):
     found = {load(shards, tier=tier).fingerprint() for tier in ("auto", "memory", "disk")}
     assert len(found) == 1
     assert load(shards, split="test").fingerprint() not in found
+
+
+def test_the_fingerprint_is_of_the_pixels_as_they_are_brought(shards):
+    """Or metrics of images that were cropped would serve for those that were padded."""
+
+    def of(**wanted):
+        return {load(shards, tier=tier, **wanted).fingerprint() for tier in ("memory", "disk")}
+
+    channels, height, width = load(shards).images.shape[1:]
+    others = (
+        {"size": (8, 4), "fit": "crop"},
+        {"size": (8, 4), "fit": "pad"},
+        {"size": (8, 4), "fit": "squash"},
+        {"size": (4, 4), "fit": "crop"},
+        {"channels": 1},
+    )
+    assert len(set().union(of(), *(of(**wanted) for wanted in others))) == 6
+    for fit in ("crop", "pad"):
+        assert of() == of(size=(height, width), channels=channels, fit=fit)
 
 
 def test_a_share_may_be_held_out_by_content(tmp_path, pictures, small_shards):
@@ -166,3 +187,19 @@ def test_inspection_understands_them(shards, capsys):
     told = capsys.readouterr().out
     assert "70 images of 5×5 RGB" in told
     assert "cats (40), dogs (30)" in told
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+@pytest.mark.parametrize("name", ["train-labels.npy", "train-00000.tar"])
+def test_a_named_pipe_is_not_waited_for(shards, name):
+    (shards / name).unlink()
+    os.mkfifo(shards / name)
+    with pytest.raises(UserError, match=f"{name}' of the shards is damaged"):
+        in_memory(load(shards, tier="disk").images)
+
+
+def test_labels_of_another_size_are_not_read(shards, monkeypatch):
+    with (shards / "train-labels.npy").open("r+b") as file:
+        file.truncate(2**40)  # of which the disk has nothing
+    with pytest.raises(UserError, match=r"it has 1,099,511,627,776 bytes, and the index says"):
+        load(shards)

@@ -172,10 +172,22 @@ class TestMembers:
         with pytest.raises(Damaged, match="no member of a plain tar at byte 0"):
             find_members(tmp_path / "a.tar", 1)
 
-    def test_a_length_that_is_none_is_damage(self, shards):
+    @pytest.mark.parametrize(
+        "length",
+        [
+            b"\x80" + bytes(11),  # as GNU tar writes 8 GiB and more
+            b"-0000001000\0",  # by which a walk would stand still
+            b"-0000002000\0",
+            b"+0000001000\0",
+            b"0_001000\0\0\0\0",
+            b"00000000009\0",
+            bytes(12),
+        ],
+    )
+    def test_a_length_that_is_none_is_damage(self, shards, length):
         path = shards / "train-00000.tar"
         content = bytearray(path.read_bytes())
-        content[124:136] = b"\x80" + bytes(11)  # as GNU tar writes 8 GiB and more
+        content[124:136] = length
         path.write_bytes(content)
         with pytest.raises(Damaged, match="has no length"):
             find_members(path, 5)

@@ -40,7 +40,7 @@ class TestForEach:
         assert torch.equal(drawn(lambda: draw(3), second_half()), drawn(lambda: draw(5))[2:])
 
     def test_other_rows_than_images_are_no_share(self):
-        with second_half().under_way(), pytest.raises(ValueError, match="4 rows were asked for"):
+        with second_half().under_way(), pytest.raises(UserError, match="for 4 rows were asked for"):
             for_each(4, lambda n: torch.rand(n))
 
 
@@ -69,6 +69,20 @@ class TestNetsThatKnowNothingOfShares:
             lambda: torch.ones(3).bernoulli(),
             lambda: torch.randint(4, (3,)),
             lambda: F.alpha_dropout(torch.ones(3, 2), training=True),
+            lambda: nn.AlphaDropout()(torch.ones(3, 2)),
+            lambda: nn.RReLU()(torch.ones(3, 2)),
+            lambda: torch.rrelu(torch.ones(3, 2), training=True),
+            lambda: F.gumbel_softmax(torch.ones(3, 2)),
+            lambda: torch.dropout(torch.ones(3, 2), 0.5, True),
+            lambda: F.scaled_dot_product_attention(*[torch.ones(3, 2, 2)] * 3, dropout_p=0.5),
+            lambda: nn.MultiheadAttention(2, 1, dropout=0.5)(*[torch.ones(3, 2, 2)] * 3),
+            lambda: nn.LSTM(2, 2, 2, dropout=0.5)(torch.ones(3, 2, 2)),
+            lambda: nn.FractionalMaxPool2d(2, output_size=2)(torch.ones(3, 1, 5, 5)),
+            lambda: F.fractional_max_pool2d_with_indices(torch.ones(3, 1, 5, 5), 2, 2),
+            lambda: torch.distributions.Gamma(1.0, 1.0).sample(),
+            lambda: torch.empty(3).log_normal_(),
+            lambda: torch.empty(3).cauchy_(),
+            lambda: torch.empty(3).geometric_(0.5),
         ],
     )
     def test_who_draws_by_itself_is_refused(self, draw):
@@ -76,6 +90,24 @@ class TestNetsThatKnowNothingOfShares:
         with second_half().under_way(), pytest.raises(UserError, match="for_each"):
             draw()
         draw()
+
+    @pytest.mark.parametrize(
+        "net",
+        [nn.AlphaDropout(), nn.RReLU(), nn.MultiheadAttention(2, 1, dropout=0.5)],
+        ids=lambda net: type(net).__name__,
+    )
+    def test_who_would_draw_but_in_training_is_not(self, net):
+        maps = torch.ones(3, 2, 2)
+        with second_half().under_way():
+            net.eval()(*[maps] * (3 if isinstance(net, nn.MultiheadAttention) else 1))
+            F.scaled_dot_product_attention(maps, maps, maps)
+
+    def test_dropout_in_place_is_in_place(self):
+        maps = torch.rand(5, 6)
+        whole = drawn(lambda: F.dropout(maps, 0.4))
+        own = maps[2:].clone()
+        drawn(lambda: F.dropout(own, 0.4, inplace=True), second_half())
+        assert torch.equal(own, whole[2:])
 
 
 class TestAShare:

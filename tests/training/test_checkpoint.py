@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -324,6 +325,25 @@ class TestAFullDisk:
         checkpoints.save(snapshot_of(3), seen=3)
         assert checkpoints.seen() == [2, 3]
         assert first(checkpoints).facts["progress"] == {"seen": 3}
+
+    @pytest.mark.parametrize("number", range(1, 5))
+    def test_a_file_or_folder_that_cannot_be_opened_leaves_whole_ones(
+        self, checkpoints, monkeypatch, number
+    ):
+        """Of what is there already it may be told or not: a read that fails costs no save."""
+        for seen in (1, 2):
+            checkpoints.save(snapshot_of(seen), seen=seen)
+        failing = FailsAt(os.open, number)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", failing)
+            with suppress(OSError):
+                checkpoints.save(snapshot_of(3), seen=3)
+            assert failing.calls >= number
+        assert set(checkpoints.seen()) & {2, 3}
+        assert all(isinstance(found, Snapshot) for _, found in checkpoints.newest())
+        checkpoints.save(snapshot_of(4), seen=4)
+        assert checkpoints.seen()[-1] == 4
+        assert first(checkpoints).facts["progress"] == {"seen": 4}
 
     def test_these_are_all_the_steps(self, checkpoints, monkeypatch):
         counted = {step: FailsAt(getattr(*step), number=0) for step in STEPS}

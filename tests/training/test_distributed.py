@@ -487,3 +487,11 @@ def test_more_processes_than_a_batch_has_packs(tmp_path, arguments):
     (message,) = messages("".join(said))
     assert "received a batch of 1 packs for 2 processes" in message
     assert codes == [2, 2]
+
+
+def test_want_of_memory_is_not_laid_to_another_process():
+    def collective():
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        distributed._together(collective)

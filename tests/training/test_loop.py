@@ -43,7 +43,7 @@ class Loader:
         self.position, self.batch_size, self.dealt = Position(), batch_size, 0
         self.lost_at = None  # batches that can be read, where not all can
 
-    def require_batches(self, count):
+    def require_batches(self, count, *, stopped):
         if self.lost_at is not None and self.dealt + count > self.lost_at:
             raise UserError("The disk is gone.")
 
@@ -370,6 +370,24 @@ class TestSignals:
         assert snapshot.facts["progress"]["offset"] == 16
         assert len(snapshot.tensors["tally/D/cross_entropy"]) == 2
         assert it.recorder.ended == 1
+
+    @pytest.mark.parametrize("dealt", [0, 4])
+    def test_a_server_that_stalls_is_not_waited_for(self, bench, dealt):
+        it = bench()
+
+        def stall(count, *, stopped):
+            if it.loader.dealt == dealt:
+                assert not stopped()
+                os.kill(os.getpid(), signal.SIGTERM)
+                assert stopped()
+
+        it.loader.require_batches = stall
+        said = r"at 28 images, and saved" if dealt else "at 0 images, before a round was played"
+        with pytest.raises(Interrupted, match=said) as stopped:
+            it.run(budget=1000)
+        assert stopped.value.exit_code == 143
+        assert it.loader.dealt == dealt
+        assert it.directory.checkpoints.seen() == ([20, 28] if dealt else [])
 
     def test_the_time_spent_is_saved_too_and_adds_up(self, bench):
         it = bench()

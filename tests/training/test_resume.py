@@ -645,6 +645,20 @@ class TestALogThatIsNotTheTrainings:
             "The log was found cut or changed when the run went on at 120 images."
         )
 
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("log_bytes", "x"), ("seen", None), ("log_sha256", 3), ("log_doubted", [1])],
+    )
+    def test_a_damaged_checkpoint_knows_nothing_of_it(self, run, name, value):
+        older, newest = run.directory.checkpoints.seen()[-2:]
+        facts = run.directory.checkpoints.path(newest) / "state.json"
+        content = json.loads(facts.read_text())
+        content["progress"][name] = value
+        facts.write_text(json.dumps(content))
+        assert run.directory.doubt_of_log() is None
+        self.unlike(run, "emptied")
+        assert f"the checkpoint at {older:,} knows" in run.directory.doubt_of_log()
+
     def test_one_of_an_older_version_is_believed(self, train_tiny, run, new_recorder):
         rewrite(run, lambda progress: progress.pop("log_sha256") and progress.pop("log_doubted"))
         self.unlike(run, "cut")

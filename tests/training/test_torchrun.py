@@ -34,6 +34,9 @@ class TestWhatIsAskedFor:
         assert torchrun.asked_for() == count
 
     def test_a_number_that_is_none_is_told(self, environment):
+        environment(RANK="0", WORLD_SIZE="0")
+        with pytest.raises(UserError, match="WORLD_SIZE is '0'"):
+            torchrun.asked_for()
         environment(RANK="0", WORLD_SIZE="two")
         with pytest.raises(UserError, match="WORLD_SIZE is 'two'"):
             torchrun.asked_for()

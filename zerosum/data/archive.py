@@ -228,9 +228,11 @@ def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     The standard library bounds what it gives, but what it unpacks for it only of a member that is
     deflated, and read in parts of a size that is said.
     """
-    if info.compress_type not in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+    if info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         with archive.open(info) as stream:
             return stream.read(info.file_size)
+    if info.compress_type not in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        raise zipfile.BadZipFile("packed in a way that is not read here")
     if info.compress_size > MAX_FILE_BYTES:
         raise zipfile.BadZipFile(f"its packed form has {info.compress_size:,} bytes")
     as_it_lies = copy.copy(info)

@@ -28,6 +28,7 @@ import PIL
 import torch
 from torch import Tensor
 
+from zerosum.data.addresses import is_address
 from zerosum.data.arrays import Pixels
 from zerosum.data.cache_entries import (
     BUILDING,
@@ -84,7 +85,9 @@ def key_of(source: object, stamps: Sequence[tuple[str, str]], wanted: Format, *,
     """
     settings = (wanted.size, wanted.channels, wanted.fit, wanted.value_range)
     digest = hashlib.sha256(repr((VERSION, PIL.__version__, settings, kind)).encode())
-    digest.update(os.path.realpath(str(source)).encode(errors="surrogateescape"))
+    # An address is the same from every folder; of a path, all that lead to it are one.
+    place = str(source) if is_address(str(source)) else os.path.realpath(str(source))
+    digest.update(place.encode(errors="surrogateescape"))
     for name, stamp in stamps:
         digest.update(json.dumps([name, stamp]).encode())
     return digest.hexdigest()[:20]
@@ -118,8 +121,7 @@ class MappedImages(ImageStore):
     def take(self, rows: Tensor) -> Tensor:
         """Copy images, from the disk where memory has them no more."""
         if hasattr(os, "posix_fadvise"):
-            # The disk gets all wishes at once, which made cold reads 2.4 times as fast: faults
-            # would ask it for one piece after another.
+            # The disk gets all wishes at once: faults would ask it for one piece after another.
             size = self._shape[1:].numel()
             for row in rows.tolist():
                 os.posix_fadvise(self._file, row * size, size, os.POSIX_FADV_WILLNEED)

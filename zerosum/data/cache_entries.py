@@ -45,9 +45,34 @@ def locked(
             if waiting:
                 say(waiting)
             fcntl.flock(file, fcntl.LOCK_EX)
-        if path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino:
+        if is_still(file, path):
             return file
         file.close()  # somebody removed it between the two: it locks nothing
+
+
+def locked_at_once(path: Path) -> IO[bytes] | None:
+    """Hold a lock for as long as the file is open; None where somebody else holds it."""
+    file = path.open("wb")
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError:
+        return file
+    except BlockingIOError:
+        file.close()
+        return None
+    if is_still(file, path):
+        return file
+    file.close()
+    return None
+
+
+def is_still(file: IO[bytes], path: Path) -> bool:
+    """Whether an open file lies at a path, from where others may remove it at any time."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.fstat(file.fileno()).st_ino == path.stat().st_ino
+    return False
 
 
 def leased(entry: Path) -> IO[bytes]:
@@ -91,17 +116,30 @@ def entries() -> list[Entry]:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             manifest = parse_json(read_json(path / MANIFEST)["manifest"])
             source, shape = str(manifest["source"]), tuple(map(int, manifest["shape"]))
-        files = [file.stat() for file in path.iterdir()]
+        try:
+            files = stats_in(path)
+            used = max((file.st_mtime for file in files), default=path.stat().st_mtime)
+        except FileNotFoundError:  # finished, or removed, since its name was read
+            continue
         found.append(
             Entry(
                 path=path,
                 source=source,
                 shape=shape,
                 num_bytes=sum(file.st_size for file in files),
-                used=max((file.st_mtime for file in files), default=path.stat().st_mtime),
+                used=used,
             )
         )
     return sorted(found, key=lambda entry: entry.used, reverse=True)
+
+
+def stats_in(path: Path) -> list[os.stat_result]:
+    """What the system knows of the files in a folder, without those that go meanwhile."""
+    found = []
+    for file in path.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.append(file.stat())
+    return found
 
 
 def prune() -> tuple[list[Entry], list[Entry]]:
@@ -117,11 +155,18 @@ def prune() -> tuple[list[Entry], list[Entry]]:
     for entry in entries():
         lock = folder() / f"{entry.path.name.removesuffix(BUILDING)}{LOCK}"
         try:
-            if in_use(lock) or in_use(entry.path / USED):
+            held = locked_at_once(lock)
+            if held is None:
                 kept.append(entry)
                 continue
-            shutil.rmtree(entry.path)
-            lock.unlink(missing_ok=True)
+            with held:  # so that nobody begins to use or to build what is being removed
+                if in_use(entry.path / USED):
+                    kept.append(entry)
+                    continue
+                shutil.rmtree(entry.path)
+                lock.unlink(missing_ok=True)
+        except FileNotFoundError:  # it was finished, or removed, since it was listed
+            continue
         except OSError as error:
             raise UserError(
                 f"Could not remove '{entry.path}': {error.strerror}. Remove it by hand."

@@ -32,9 +32,12 @@ def whole_lines(path: Path) -> list[dict[str, Any]]:
         return found
     for line in read_bytes(path).splitlines():
         try:
-            found.append(parse_json(line))
+            content = parse_json(line)
         except ValueError:
             break
+        if not isinstance(content, dict):
+            break
+        found.append(content)
     return found
 
 

@@ -273,7 +273,7 @@ def labels_of(
     everything = list(range(len(rows)))
     if column is None:
         return None, (), everything
-    all_values = table.with_format(None)[column]
+    all_values = table.with_format(None)[column][:]  # at once: row by row takes long
     values = [all_values[row] for row in rows]
     kept = [place for place, value in enumerate(values) if value is not None and value != -1]
     if not kept:  # as many a split to test on keeps its classes to itself

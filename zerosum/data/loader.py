@@ -7,7 +7,6 @@ from the position too.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -92,11 +91,6 @@ class Loader:
         self.seek(Position(seed=seed, epoch=0, offset=0))
 
     @property
-    def num_batches(self) -> int:
-        """Batches in an epoch."""
-        return math.ceil(len(self._images) / self.batch_size)
-
-    @property
     def kept(self) -> str:
         """Where the images are while they are dealt, and how large they are, in words."""
         size = in_bytes(self._images.shape.numel() * self._images.dtype.itemsize)
@@ -126,14 +120,18 @@ class Loader:
         if self._ahead is not None:
             self._ahead.start(self._readings(position))
 
-    def require_batches(self, count: int) -> None:
-        """Wait until the next batches can be dealt without fail.
+    def require_batches(self, count: int, *, stopped: Callable[[], bool]) -> None:
+        """Wait until the next batches can be dealt without fail, or until it is to stop.
+
+        Args:
+            count: how many.
+            stopped: whether to wait no longer, which is asked all the while: a server may stall.
 
         Raises:
             UserError: they cannot be read. The position is as it was.
         """
         if self._ahead is not None:
-            self._ahead.wait(count)
+            self._ahead.wait(count, stopped=stopped)
 
     def next_batch(self) -> tuple[Tensor, Tensor | None, *tuple[int, ...]]:
         """Deal the next batch, of the next epoch when one is done.
@@ -151,7 +149,12 @@ class Loader:
         if self._ahead is None:
             images = self._read(rows, others)
         else:
-            images = next(self._ahead).to(self.device, non_blocking=True)
+            try:
+                read = next(self._ahead)
+            except BaseException:
+                self.seek(self._position)  # what is read ahead is one further than what was dealt
+                raise
+            images = read.to(self.device, non_blocking=True)
         labels = None
         if self._labels is not None:
             labels = self._labels.index_select(0, rows[first:stop].to(self._labels.device))

@@ -16,6 +16,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -130,18 +131,26 @@ def pack(folder: Path, out: Path, wanted: Format, *, strict: bool = False) -> Pa
         UserError: there is something else in `out`, it cannot be written, or the images are not
             what `load_folder` could read.
     """
-    require_room_in(out)
+    with storage(out):
+        require_room_in(out)
     if out.resolve().is_relative_to(folder.resolve()):
         raise UserError(
             f"'{out}' lies in '{folder}', whose images it would be counted among. Choose another "
             "folder with --out."
         )
     packer = Packer(folder, wanted, strict=strict)
-    try:
+    with storage(out):
         out.mkdir(parents=True, exist_ok=True)
         with locked(out / LOCK, waiting="Another process packs into it. Waiting for it."):
             require_room_in(out)  # another process may have come first
             return packer.into(out)
+
+
+@contextmanager
+def storage(out: Path) -> Iterator[None]:
+    """Turn what the disk refuses inside into one message."""
+    try:
+        yield
     except OSError as error:
         raise UserError(
             f"Could not write shards to '{out}': {error.strerror or error}. Make room and give the "

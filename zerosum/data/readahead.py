@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
 
 THREADS = 2
 """One waits for the disk while the other copies. More would take processors from the training."""
+
+
+LOOK_SECONDS = 0.5
+"""How often whoever waits looks whether it is to stop."""
 
 
 class ReadAhead(Generic[Result]):
@@ -42,11 +46,21 @@ class ReadAhead(Generic[Result]):
         self._waiting.clear()
         self._jobs = iter(jobs)
 
-    def wait(self, count: int) -> None:
-        """Wait until so many results are there, without taking them; raise what a job raised."""
+    def wait(self, count: int, *, stopped: Callable[[], bool]) -> None:
+        """Wait until so many results are there, without taking them; raise what a job raised.
+
+        Args:
+            count: how many.
+            stopped: whether to wait no longer, which is asked all the while.
+        """
         self._fill(count)
         for place in range(min(count, len(self._waiting))):
-            self._waiting[place].result()
+            future = self._waiting[place]
+            while not future.done():
+                if stopped():
+                    return
+                wait([future], timeout=LOOK_SECONDS)
+            future.result()
 
     def __next__(self) -> Result:
         """Wait for the next result."""

@@ -25,7 +25,7 @@ import requests
 
 from zerosum._version import __version__
 from zerosum.data import download
-from zerosum.data.cache_entries import locked
+from zerosum.data.cache_entries import locked, locked_at_once
 from zerosum.data.download import NotReached, Unsuitable, persist, reason
 from zerosum.data.shards import INDEX, MAX_INDEX_BYTES, File, Index, read_index
 from zerosum.errors import UserError
@@ -37,6 +37,8 @@ LIMIT = "ZEROSUM_SHARDS_GB"
 DEFAULT_GB = 50.0
 THREADS = 4
 """Shards that are got at a time."""
+ABANDONED_SECONDS = 86_400.0
+"""After which a part of a file that nobody is getting may go, as a whole file may."""
 TOUCH_SECONDS = 60.0
 """How often it is noted that a shard is used."""
 PAUSES = (1.0, 5.0, 25.0)
@@ -71,7 +73,28 @@ def limit_bytes() -> float:
 
 def kept_bytes() -> int:
     """How large the cache is."""
-    return sum(path.stat().st_size for path in folder().glob("*/*.tar"))
+    return sum(facts.st_size for _, facts in kept_files())
+
+
+def kept_files() -> list[tuple[Path, os.stat_result]]:
+    """What the cache holds: shards, parts of such, and labels, but what goes meanwhile."""
+    found = []
+    for path in folder().glob("*/*"):
+        with suppress(OSError):
+            found.append((path, path.stat()))
+    return found
+
+
+def remove_abandoned(part: Path) -> bool:
+    """Remove a part of a file, unless somebody is getting the rest of it."""
+    lock = part.with_suffix(".lock")
+    held = locked_at_once(lock)
+    if held is None:
+        return False
+    with held:
+        part.unlink(missing_ok=True)
+        lock.unlink(missing_ok=True)
+    return True
 
 
 def clear() -> int:
@@ -113,7 +136,7 @@ def base_of(url: str) -> str:
             f"'{url}' is no address of shards: expected https://HOST/FOLDER, where `zerosum data "
             f"pack` has written {INDEX}, without ? or #."
         )
-    return url.removesuffix(INDEX).rstrip("/") + "/"
+    return url.removesuffix(f"/{INDEX}").rstrip("/") + "/"
 
 
 def fetch_index(base: str) -> tuple[Index, bytes]:
@@ -311,19 +334,18 @@ class Remote:
 
         What is needed soon stays, even if the limit is too small for it.
         """
-        kept = []
-        for path in folder().glob("*/*"):
-            with suppress(OSError):  # another process makes room too
-                facts = path.stat()
-                kept.append((facts.st_mtime, facts.st_size, path))
+        kept = [(facts.st_mtime, facts.st_size, path) for path, facts in kept_files()]
+        abandoned = time.time() - ABANDONED_SECONDS
         total = sum(size for _, size, _ in kept) + num_bytes
         with self._lock:
             needed = {self._folder / file for names in self._expected for file in names}
-        for _, size, path in sorted(kept):
+        for changed, size, path in sorted(kept):
             if total <= self._limit:
                 return
             if path.suffix == ".tar" and path not in needed:
                 path.unlink(missing_ok=True)
+                total -= size
+            elif path.suffix == ".part" and changed < abandoned and remove_abandoned(path):
                 total -= size
 
     def _touch(self, path: Path) -> None:

@@ -26,10 +26,12 @@ from zerosum.data.shards import (
     SplitShards,
     read_index,
     read_labels,
+    verify,
 )
 from zerosum.data.store import ImageStore
 from zerosum.errors import UserError
 from zerosum.hardware import memory_bytes, require_memory
+from zerosum.reading import open_file, read_bytes
 
 HEAD = 4096
 """Bytes at the beginning of an index among which its format stands."""
@@ -42,7 +44,7 @@ def is_shards(path: Path) -> bool:
         return True
     if index.name != INDEX or not index.is_file():
         return False
-    with index.open("rb") as file:
+    with open_file(index) as file:
         return re.search(rb'"format"\s*:\s*"%b"' % FORMAT.encode(), file.read(HEAD)) is not None
 
 
@@ -107,7 +109,7 @@ def local_index(folder: Path) -> Index:
         UserError: it is none, or not there yet.
     """
     try:
-        with (folder / INDEX).open("rb") as file:
+        with open_file(folder / INDEX) as file:
             return read_index(file.read(MAX_INDEX_BYTES), folder)
     except FileNotFoundError:
         raise UserError(
@@ -170,7 +172,9 @@ def labels_of(about: SplitShards, shelf: Shelf) -> tuple[Tensor | None, tuple[st
         return None, ()
     while True:
         try:
-            labels = read_labels(shelf.get(about.labels).read_bytes(), about)
+            path = shelf.get(about.labels)
+            verify(path, about.labels)  # before all of it is read: it may be of any size
+            labels = read_labels(read_bytes(path), about)
             break
         except (Damaged, OSError) as problem:
             reason = problem.strerror if isinstance(problem, OSError) else str(problem)

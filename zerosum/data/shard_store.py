@@ -8,6 +8,7 @@ a cache or fits into memory.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from zerosum.data.progress import progress
 from zerosum.data.shards import Damaged, File, Index, Shard, find_members, rows_of, verify
 from zerosum.data.store import ImageStore, chunks
 from zerosum.errors import UserError
+from zerosum.reading import open_file
 
 WINDOW = 2**16
 """Images that are mixed with one another, at least, where there are so many."""
@@ -103,6 +105,10 @@ class ShardImages(ImageStore):
             channels=wanted.channels or channels,
             fit=wanted.fit,
         )
+        if self._wanted.size != (height, width) or self._wanted.channels != channels:
+            # Other pixels than those in the shards, for which their checksums alone would stand.
+            how = repr((self._wanted.size, self._wanted.channels, self._wanted.fit))
+            self.fingerprint = hashlib.sha256((self.fingerprint + how).encode()).hexdigest()
         size = fitted_size((height, width), self._wanted)
         count = int(self._first_rows[-1])
         self._shape = torch.Size((count, wanted.channels or channels, *size))
@@ -183,7 +189,7 @@ class ShardImages(ImageStore):
         while True:
             try:
                 path, places = self._verified(number)
-                with path.open("rb") as file:
+                with open_file(path) as file:
                     contents = []
                     for start, length in places[inside].tolist():
                         file.seek(start)

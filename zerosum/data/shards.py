@@ -25,6 +25,7 @@ from zerosum.data.decode import MODES
 from zerosum.data.names import printable
 from zerosum.data.splits import ORDER
 from zerosum.errors import UserError
+from zerosum.reading import open_file, parse_json
 
 INDEX = "index.json"
 FORMAT = "zerosum shards"
@@ -121,7 +122,7 @@ def read_index(content: bytes, source: object) -> Index:
         UserError: it is none, of a newer version, or claims what cannot be.
     """
     try:
-        found = json.loads(content)
+        found = parse_json(content)
         if found["format"] != FORMAT:
             raise ValueError(f"its format is {found['format']!r:.40}")
         if found["version"] != VERSION:
@@ -221,7 +222,7 @@ def verify(path: Path, about: File) -> None:
     size = path.stat().st_size
     if size != about.bytes:
         raise Damaged(f"it has {size:,} bytes, and the index says {about.bytes:,}")
-    with path.open("rb") as file:
+    with open_file(path) as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != about.sha256:
             raise Damaged("its sha256 is another than the index says")
 
@@ -241,7 +242,7 @@ def find_members(path: Path, num_images: int) -> NDArray[np.int64]:
         OSError: it cannot be read.
     """
     # Not tarfile: it takes ten times as long, for what such files do not have.
-    with path.open("rb") as file:
+    with open_file(path) as file:
         found = [place for name, *place in walk(file) if not name.endswith(CLASS.encode())]
     if len(found) != num_images:
         raise Damaged(f"it holds {len(found):,} images, and the index says {num_images:,}")
@@ -263,7 +264,10 @@ def walk(file: io.BufferedReader) -> Iterator[tuple[bytes, int, int]]:
         if len(header) < BLOCK or header[156:157] not in (b"0", b"\0"):
             raise Damaged(f"there is no member of a plain tar at byte {place:,}")
         try:
-            length = int(header[124:136].rstrip(b"\0 "), 8)
+            digits = header[124:136].strip(b"\0 ")
+            if not digits.isdigit():  # with a sign in front, the walk would go back, without end
+                raise ValueError
+            length = int(digits, 8)
         except ValueError:
             raise Damaged(f"the member at byte {place:,} has no length") from None
         yield header[:100].rstrip(b"\0"), place + BLOCK, length

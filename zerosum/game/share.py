@@ -8,7 +8,7 @@ under way, and who draws asks here. Where a batch is played in one pass, nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -88,9 +88,10 @@ class Share:
         """How many rows there are in all where this pass has so many."""
         batches, rest = divmod(count, self.stop - self.start)
         if rest:
-            raise ValueError(
-                f"{count} rows were asked for in a pass of {self.stop - self.start} images: "
-                "expected as many for each image."
+            raise UserError(
+                f"Random numbers for {count} rows were asked for in a pass of "
+                f"{self.stop - self.start} images, as by dropout on packed images: expected as "
+                "many for each image. Play whole batches in one process."
             )
         return batches * self.total
 
@@ -152,7 +153,7 @@ class Sharing(TorchFunctionMode):
             return self._drop(func, *args, **kwargs)
         if func is F.batch_norm and self.share.batch_norm:
             return batch_norm_over_all(self.share, *args, **kwargs)
-        if func in DRAWS:
+        if draws(func, args, kwargs):
             raise UserError(
                 f"The recipe draws random numbers by torch's {func.__name__}, and its batches are "
                 "played in shares: by several processes, or in parts (--grad-accumulation). Each "
@@ -169,7 +170,19 @@ class Sharing(TorchFunctionMode):
         shape = maps.shape[1:]
         # What it makes of ones is the mask; it is drawn by torch's own call, as in one pass.
         mask = for_each(len(maps), lambda count: func(maps.new_ones(count, *shape), p, True))
-        return maps * mask
+        return maps.mul_(mask) if inplace else maps * mask
+
+
+def draws(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Whether a call takes from torch's random numbers."""
+    if func in DRAWS:
+        return True
+    switches = DRAWS_WHERE.get(func, ())
+    given = (
+        args[place] if len(args) > place else kwargs.get(name, default)
+        for place, name, default in switches
+    )
+    return bool(switches) and all(given)
 
 
 DROPOUTS = {F.dropout, F.dropout1d, F.dropout2d, F.dropout3d}
@@ -178,7 +191,26 @@ DRAWS = {
     *(torch.rand, torch.randn, torch.randint, torch.randperm, torch.normal, torch.bernoulli),
     *(torch.rand_like, torch.randn_like, torch.randint_like, torch.multinomial, torch.poisson),
     *(Tensor.uniform_, Tensor.normal_, Tensor.random_, Tensor.bernoulli_, Tensor.exponential_),
-    *(Tensor.bernoulli, Tensor.multinomial),
-    *(F.alpha_dropout, F.feature_alpha_dropout),
+    *(Tensor.bernoulli, Tensor.multinomial, Tensor.log_normal_, Tensor.cauchy_, Tensor.geometric_),
+    *(torch.binomial, torch.native_dropout, F.gumbel_softmax),
+    *(torch._standard_gamma, torch._sample_dirichlet),
+    *(F.fractional_max_pool2d, F.fractional_max_pool2d_with_indices),
+    *(F.fractional_max_pool3d, F.fractional_max_pool3d_with_indices),
 }
 """What takes from torch's random numbers."""
+_LAYER = ((2, "train", True),)
+_NET = ((2, "training", False),)
+_RECURRENT = ((5, "dropout", 0.0), (6, "train", False))
+DRAWS_WHERE: dict[Any, tuple[tuple[int, str, Any], ...]] = {
+    F.alpha_dropout: _NET,
+    F.feature_alpha_dropout: _NET,
+    F.rrelu: ((3, "training", False),),
+    torch.rrelu: ((3, "training", False),),
+    F.scaled_dot_product_attention: ((4, "dropout_p", 0.0),),
+    F.multi_head_attention_forward: ((10, "dropout_p", 0.0), (13, "training", True)),
+    **dict.fromkeys((torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu), _RECURRENT),
+    **dict.fromkeys((torch.dropout, torch.dropout_), _LAYER),
+    **dict.fromkeys((torch.feature_dropout, torch.feature_dropout_), _LAYER),
+    **dict.fromkeys((torch.alpha_dropout, torch.alpha_dropout_), _LAYER),
+}
+"""What does where all of some arguments say so: each's place, its name and its default."""

@@ -298,13 +298,20 @@ def read_fact(path: Path, name: str) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
+TYPES = {"seen": int, "log_bytes": int, "log_sha256": str, "log_doubted": int}
+"""Of what is read of a training's progress where nothing else of a checkpoint is."""
+
+
 def read_progress(path: Path) -> dict[str, Any]:
     """How far a training was at a checkpoint, without reading its tensors; {} if it is unknown."""
     try:
         found = read_json(path / FACTS)["progress"]
     except (OSError, ValueError, LookupError, TypeError):
         return {}
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        return {}
+    typed = all(isinstance(found[name], kind) for name, kind in TYPES.items() if name in found)
+    return found if typed else {}
 
 
 def is_whole(path: Path) -> bool:

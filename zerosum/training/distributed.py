@@ -44,6 +44,8 @@ def group() -> Any:
 def _together(collective: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     try:
         return collective(*arguments, **options)
+    except torch.OutOfMemoryError:  # a RuntimeError too, and this process's own
+        raise
     except RuntimeError as error:
         ignore_its_stop()
         raise ProcessLost(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,8 +36,8 @@ class Loader(Protocol):
         """Where the next batch begins."""
         ...
 
-    def require_batches(self, count: int) -> None:
-        """Raise a UserError unless the next batches can be dealt."""
+    def require_batches(self, count: int, *, stopped: Callable[[], bool]) -> None:
+        """Wait for the next batches, or until `stopped`; a UserError where they cannot be dealt."""
         ...
 
     def next_batch(self) -> Dealt:

@@ -156,7 +156,14 @@ class Loop:
         state, schedule, progress = self.state, self.schedule, self.state.progress
         clock = Stopwatch(progress)
         if progress.seen < schedule.budget:
-            self._require_data()
+            self._require_data(flag)
+            (signal_number,) = distributed.largest(flag.signal_number or 0)
+            if signal_number:
+                raise Interrupted(
+                    signal_number,
+                    f"Stopped at {progress.seen:,} images, before a round was played. Run the same "
+                    "command again to go on from there.",
+                )
         while progress.seen < schedule.budget and not self._ended:
             before = progress.seen
             dealt = play_round(
@@ -179,7 +186,7 @@ class Loop:
                 self._look()
                 clock.look()
 
-            lost, lost_data = self.callback.lost_output(), self._lost_data()
+            lost, lost_data = self.callback.lost_output(), self._lost_data(flag)
             # One process that leaves alone would keep the others waiting: all leave, or none.
             signal_number, failure, no_data = distributed.largest(
                 flag.signal_number or 0,
@@ -290,20 +297,24 @@ class Loop:
             f"'{self.directory.path}'. Run the same command again to go on from there."
         )
 
-    def _require_data(self) -> None:
+    def _require_data(self, flag: StopFlag) -> None:
         """Make sure that a round can be played to its end: in the middle nothing could be saved.
+
+        Where a signal comes meanwhile, nothing is made sure, and no round may follow.
 
         Raises:
             UserError: the images cannot be read.
         """
-        self.loader.require_batches(self.state.game.turns.count("D"))
+        self.loader.require_batches(
+            self.state.game.turns.count("D"), stopped=lambda: flag.signal_number is not None
+        )
 
-    def _lost_data(self) -> str:
+    def _lost_data(self, flag: StopFlag) -> str:
         """Why the next round cannot be played for want of images; "" where it can, or is none."""
         if self.state.progress.seen >= self.schedule.budget or self._ended:
             return ""
         try:
-            self._require_data()
+            self._require_data(flag)
         except UserError as problem:
             return str(problem)
         return ""

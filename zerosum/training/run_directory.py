@@ -311,6 +311,8 @@ class RunDirectory:
         """Hold the log against the newest checkpoint that is whole, see `log_doubt`."""
         for seen in reversed(self.checkpoints.seen()):
             progress = read_progress(self.checkpoints.path(seen))
+            if not progress:
+                continue  # damaged
             doubt = self.log_doubt(progress)
             if doubt is None or is_whole(self.checkpoints.path(seen)):
                 return doubt

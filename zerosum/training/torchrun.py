@@ -35,10 +35,10 @@ def asked_for() -> int:
     """How many processes torchrun, or whoever sets its variables, says that there are.
 
     Raises:
-        UserError: it says no number.
+        UserError: it says no number, or none at all.
     """
     count = os.environ.get("WORLD_SIZE", "1")
-    if not count.isdecimal():
+    if not count.isdecimal() or int(count) < 1:
         raise UserError(f"WORLD_SIZE is '{count}': expected a number of processes, as of torchrun.")
     return int(count) if "RANK" in os.environ else 1
 
