@@ -63,7 +63,7 @@ WITHOUT_A_MODULE = {
     "metrics/torchmetrics": "distances against torchmetrics",
     "mirror": "this file",
     "nets/every_net": "what all nets have in common",
-    "old_runs": "runs of version 0.1",
+    "old_runs": "runs of older versions",
     "packaging": "the wheel",
     "recipes/cyclegan": "half of recipes/translation.py",
     "recipes/every_setting": "every setting of every recipe: read, or refused",
