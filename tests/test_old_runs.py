@@ -42,8 +42,8 @@ COMMANDS = {  # as they were spelled then
     "--anneal-along line --ema-half-life 500",
     "v0.1/r3gan": "--data data.npz --width 4 --latent-size 4 --batch-size 16 --images 400 "
     "--sample-every 2 --checkpoint-every 2 --evaluate-every 0 --pack 2",
-    "v0.1/cyclegan": "--data data --width 2 --blocks 1 --size 16 --pool 4 --batch-size 2 --epochs 6 "
-    "--d-layers 1 --sample-every 2 --checkpoint-every 2 --evaluate-every 2",
+    "v0.1/cyclegan": "--data data --width 2 --blocks 1 --size 16 --pool 4 --batch-size 2 "
+    "--epochs 6 --d-layers 1 --sample-every 2 --checkpoint-every 2 --evaluate-every 2",
     "v0.2/without-num-images": SMALL,
     "v0.2/without-restarts": SMALL,
     "v0.2/without-log-sha256": SMALL,

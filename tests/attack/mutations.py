@@ -18,6 +18,7 @@ import random
 import string
 import struct
 import tarfile
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -258,7 +259,7 @@ def npy(content: bytes, chance: Chance) -> bytes:
             told["descr"] = chance.choice([*kinds, [("a", "<i4"), ("b", "<f4")], [("a", "|O")]])
             if chance.random() < 0.5:
                 with suppress(TypeError, ValueError):
-                    size = np.dtype(told["descr"]).itemsize * int(np.prod(shape))
+                    size = np.dtype(told["descr"]).itemsize * int(np.prod(shape)) % 2**18
                     data = (data * (size // max(1, len(data)) + 1))[:size]
         else:
             told = changed_value(told, chance)
@@ -307,7 +308,8 @@ def zipped(inner: Mutation) -> Mutation:
                 members[at] = name, inner(inside, chance)
         packing = chance.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED] * 3 + [12, 14])
         written = io.BytesIO()
-        with quiet(), zipfile.ZipFile(written, "w", packing) as archive:
+        with warnings.catch_warnings(), zipfile.ZipFile(written, "w", packing) as archive:
+            warnings.simplefilter("ignore")  # of names that come twice
             for name, inside in members:
                 info = zipfile.ZipInfo(name)
                 info.compress_type = packing
@@ -318,28 +320,6 @@ def zipped(inner: Mutation) -> Mutation:
         return raw(found, chance) if chance.random() < 0.1 else found
 
     return change
-
-
-def quiet() -> Any:
-    """No warnings of names that come twice."""
-    import warnings
-
-    caught = warnings.catch_warnings()
-    caught.__enter__()
-    warnings.simplefilter("ignore")
-    return _Closing(caught)
-
-
-class _Closing:
-    """What leaves a context that was entered before."""
-
-    def __init__(self, entered: Any) -> None:
-        self._entered = entered
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *error: object) -> None:
-        self._entered.__exit__(*error)
 
 
 def tarred(inner: Mutation) -> Mutation:
@@ -416,8 +396,20 @@ def png(content: bytes, chance: Chance) -> bytes:
         elif how == 2:
             chance.shuffle(chunks)
         elif how == 3:
-            names = [b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"tRNS", b"PLTE", b"acTL", b"fcTL", b"eXIf"]
-            inside = chance.choice([data, b"a\0\0" + zlib.compress(bytes(5000)), b"", b"Software\0x"])
+            names = [
+                b"tEXt",
+                b"zTXt",
+                b"iTXt",
+                b"iCCP",
+                b"tRNS",
+                b"PLTE",
+                b"acTL",
+                b"fcTL",
+                b"eXIf",
+            ]
+            inside = chance.choice(
+                [data, b"a\0\0" + zlib.compress(bytes(5000)), b"", b"Software\0x"]
+            )
             chunks.insert(at, (chance.choice(names), inside))
         elif how == 4 and kind == b"IDAT":
             with suppress(zlib.error):
@@ -602,7 +594,13 @@ def http_request(content: bytes, chance: Chance) -> bytes:
                 [
                     *(b"GET", b"HEAD", b"POST", b"OPTIONS", b"TRACE", b"PRI", b"\0", b"HTTP/9.9"),
                     *(b"HTTP/0.9", b"HTTP/1.0", b"HTTP/2.0", b"HTTP/1", b"HTTP/-1.1", b"", b"//"),
-                    *(b"/../../etc/passwd", b"/%2e%2e/", b"/data?have=%ff", b"*", b"/?" + b"a" * 9000),
+                    *(
+                        b"/../../etc/passwd",
+                        b"/%2e%2e/",
+                        b"/data?have=%ff",
+                        b"*",
+                        b"/?" + b"a" * 9000,
+                    ),
                     *(b"http://evil/", b"http://[::1", b"/data?" + b"a&" * 4000, b"/\xff", b"/;x"),
                     odd_text(chance).encode("utf-8", "surrogatepass"),
                 ]
