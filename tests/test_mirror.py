@@ -47,6 +47,8 @@ WITHOUT_A_MODULE = {
     "attack/corruption": "every file of a run damaged, and every command",
     "attack/kill": "a training killed, or its disk failing, at every call, and begun again",
     "attack/surroundings": "commands under all users, homes, locales, terminals and disks",
+    "attack/fuzz": "every kind of file that is read, made wrong, and requests",
+    "attack/state_machine": "runs trained, stopped, killed, damaged and copied, in any order",
     "browser/hostile_pages": "all pages with hostile names, in real browsers",
     "browser/play_pages": "the pages of export/playground.py, in real browsers",
     "cuda": "everything on a GPU",

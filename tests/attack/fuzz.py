@@ -118,6 +118,13 @@ class Attack:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
+    def wrong(self, content: bytes, chance: random.Random) -> bytes:
+        """Make a content wrong, which may be no valid one any more."""
+        try:
+            return self.target.mutate(content, chance)
+        except Exception:  # of parts that are no longer what they were
+            return raw(content, chance)
+
     def report(self, kind: str, content: bytes, told: str) -> None:
         """Write a failure down, once for each kind."""
         path = write_crash(self.crashes, self.target, kind, content)
@@ -214,7 +221,7 @@ def draw(attack: Attack, *, examples: int, seed: int | None) -> None:
     )
     @given(st.sampled_from(seeds), st.randoms(use_true_random=False))
     def attempt(valid: bytes, chance: random.Random) -> None:
-        attack(attack.target.mutate(valid, chance))
+        attack(attack.wrong(valid, chance))
 
     (attempt if seed is None else hypothesis.seed(seed)(attempt))()
 
@@ -238,7 +245,7 @@ def follow_coverage(attack: Attack, *, seconds: int, corpus: Path, seed: int) ->
         chance = random.Random(number)
         if chance.random() < 0.2:
             return bytes(atheris.Mutate(content, most))
-        return attack.target.mutate(content, chance)[:most]
+        return attack.wrong(content, chance)[:most]
 
     arguments = [
         "fuzz",
@@ -333,7 +340,7 @@ def attack_until(
     seed, left = random.randrange(2**30), end - time.monotonic()
     length = int(max(2, min(SLICE, left / len(targets))))
     while time.monotonic() < end:
-        for target in targets:
+        for target in random.sample(targets, len(targets)):
             if time.monotonic() >= end:
                 return
             seed += 1
@@ -385,6 +392,7 @@ def import_all() -> None:
 
 import_instrumented()
 
+from mutations import raw  # noqa: E402
 from targets import TARGETS, Target  # noqa: E402 - after it is decided how they are imported
 
 if __name__ == "__main__":

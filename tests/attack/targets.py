@@ -246,7 +246,11 @@ def as_data(
         is_file = name.endswith((".zip", ".npz", ".npy", "tar", "gz")) and "idx" not in name
         source = path if is_file else folder
         keep(load(source))
-        for how in ({"size": (8, 8), "channels": 1}, {"all_frames": True, "channels": 4}):
+        for how in (
+            {"size": (8, 8), "channels": 1},
+            {"all_frames": True, "channels": 4},
+            {"value_range": "auto", "strict": True},
+        ):
             with suppress(UserError):  # points have no size, and pages may differ in theirs
                 keep(load(source, **how))
         if is_file:
@@ -601,7 +605,7 @@ TARGETS = [
             saved(images=pixels(), labels=LABELS),
             saved(train_images=pixels(), train_labels=LABELS, test_images=pixels()),
             saved(x=np.zeros((4, 3, 8, 8), np.uint8), y=np.array(["a", "b", "a", "b"])),
-            saved(images=np.zeros((4, 8, 8, 3), np.float32), layout=np.array("NHWC")),
+            saved(images=np.full((4, 8, 8, 3), 9, np.uint16), layout=np.array("NHWC")),
             saved(points=np.zeros((9, 2), np.float32)),
         ],
         mutations.zipped(mutations.npy),
