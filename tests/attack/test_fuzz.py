@@ -61,7 +61,8 @@ for name, act in acts.items():
     )
     assert done.stdout.split("\n")[:4] == ["raises 1", "waits 1", "takes memory 1", "dies 1"]
     kept = sorted(path.stem for path in (tmp_path / "crashes").glob("*.crash"))
-    assert [name.split("-")[0] for name in kept] == ["dies", "raises", "takes", "waits"], (
+    kinds = [name.split("-")[0] for name in kept]
+    assert kinds == ["dies", "raises", "takes", "waits"], done.stderr
         done.stderr
     )
     assert {path.read_bytes() for path in (tmp_path / "crashes").glob("*.crash")} == {b"wrong"}

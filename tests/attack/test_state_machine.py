@@ -1,4 +1,4 @@
-"""A part of `make attack`: short games of trainings that are stopped, killed, damaged and copied."""
+"""A part of `make attack`: short games of runs that are stopped, killed, damaged and copied."""
 
 import os
 import subprocess
