@@ -63,6 +63,4 @@ for name, act in acts.items():
     kept = sorted(path.stem for path in (tmp_path / "crashes").glob("*.crash"))
     kinds = [name.split("-")[0] for name in kept]
     assert kinds == ["dies", "raises", "takes", "waits"], done.stderr
-        done.stderr
-    )
     assert {path.read_bytes() for path in (tmp_path / "crashes").glob("*.crash")} == {b"wrong"}
