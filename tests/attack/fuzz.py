@@ -28,6 +28,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 SECONDS, MEMORY = 10, 512 * 2**20
+WAITING = 6
+"""So many times as long as it may compute, an input may take by the clock: machines are busy."""
 SLICE = 30
 """Seconds that a target has at a time."""
 MOST_BYTES = 2**20
@@ -36,7 +38,7 @@ WAITED = "took too long"
 
 
 class TookTooLong(BaseException):
-    """An input took more than `SECONDS`."""
+    """An input took more than `SECONDS`, or waited."""
 
 
 class Ledger:
@@ -97,7 +99,7 @@ class Attack:
         if len(content) > MOST_BYTES:
             return None
         self.ledger.current = content
-        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        give(SECONDS)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -108,7 +110,7 @@ class Attack:
             self.ledger.count("refused")
             return None
         except (Exception, TookTooLong) as error:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            give(0)
             kind = kind_of(error)
             self.ledger.count("fell")
             if kind not in self.found:
@@ -116,7 +118,7 @@ class Attack:
                 self.report(kind, content, "".join(traceback.format_exception(error)))
             return kind
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            give(0)
 
     def wrong(self, content: bytes, chance: random.Random) -> bytes:
         """Make a content wrong, which may be no valid one any more."""
@@ -131,6 +133,12 @@ class Attack:
         if path is not None:
             path.with_suffix(".txt").write_text(told, errors="backslashreplace")
             print(f"FELL: {self.target.name}: {kind}: {path}", file=sys.stderr, flush=True)
+
+
+def give(seconds: float) -> None:
+    """Let what follows compute for so long; 0 takes the limit away."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, WAITING * seconds)
 
 
 def kind_of(error: BaseException) -> str:
@@ -199,7 +207,8 @@ def bound() -> None:
     def stop(*_: object) -> None:
         raise TookTooLong(WAITED)
 
-    signal.signal(signal.SIGALRM, stop)
+    for number in (signal.SIGPROF, signal.SIGALRM):
+        signal.signal(number, stop)
     faulthandler.disable()
 
 
@@ -364,7 +373,8 @@ def import_instrumented() -> None:
     """Import what is attacked; where atheris is there, such that it sees which code is reached."""
     import contextlib
 
-    if "--examples" not in " ".join(sys.argv) and importlib.util.find_spec("atheris"):
+    draws = not {"--examples", "--again"} & set(sys.argv)
+    if draws and importlib.util.find_spec("atheris"):
         import atheris
         import torch  # noqa: F401 - not what is attacked
 

@@ -196,7 +196,9 @@ def toml(content: bytes, chance: Chance) -> bytes:
         return raw(content, chance)
     if how < 0.2:
         depth = chance.choice([100, 1000, 50_000])
-        return chance.choice([b"a = " + b"[" * depth, b"a." * depth + b"b = 1", b"[a]\n" * depth])
+        return chance.choice(
+            [b"a = " + b"[" * depth, b"a." * (depth // 7) + b"b = 1", b"[a]\n" * depth]
+        )
     changed = changed_value(value, chance)
     if not isinstance(changed, dict):
         changed = {"epochs": changed}

@@ -383,7 +383,7 @@ def expected(message: str) -> str:
     return message.removeprefix("expected ").removeprefix("Tuple should have ").rstrip(".")
 
 
-MOST_TOML = 65_536
+MOST_TOML = 16_384
 """Bytes of a file of settings; those with all settings have some 3,000. tomllib takes time that
 grows with the square of a key's dots."""
 
