@@ -238,7 +238,7 @@ def draw(attack: Attack, *, examples: int, seed: int | None) -> None:
 def draw_until(attack: Attack, *, end: float, seed: int) -> None:
     """Let hypothesis draw until a moment."""
     while time.monotonic() < end:
-        draw(attack, examples=200, seed=seed)
+        draw(attack, examples=50, seed=seed)
         seed += 1_000_003
 
 

@@ -4,7 +4,7 @@
 hypothesis draws the order, and a model says what must hold: the weights after n images are a
 function of n, however a run came there; a checkpoint that was whole stays whole until it is swept;
 a damaged one is named and passed over; a log that was changed is told; and nothing is left behind.
-`make attack` plays many games of many steps; the suite plays a few short ones, without the charts
+`make attack` plays many games of many moves, the suite a few short ones; both without the charts
 and pages that a training writes beside.
 """
 
@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -153,14 +154,22 @@ def killed(work: Callable[[], object], *, call: int) -> None:
         os._exit(0)
 
 
+class Over(KeyboardInterrupt):
+    """The time is over."""
+
+
 class Runs(RuleBasedStateMachine):
     """A folder of runs, and what is known of each."""
 
     known: dict[tuple[str, int], str] = {}  # noqa: RUF012 - of all games: they share the data
     drawn: dict[tuple[str, int], str] = {}  # noqa: RUF012
 
+    end = float("inf")
+
     def __init__(self) -> None:
         super().__init__()
+        if time.monotonic() > self.end:
+            raise Over
         self.folder = Path(tempfile.mkdtemp(prefix="runs-"))
         self.data = self.folder / "data.npz"
         pixels = np.random.default_rng(0).integers(0, 256, (IMAGES, 8, 8), dtype=np.uint8)
@@ -197,6 +206,7 @@ class Runs(RuleBasedStateMachine):
     @initialize()
     def first(self) -> None:
         """Train a run of an epoch, which all games begin with."""
+        steps["begun"] += 1
         self.models["a"] = Model(lineage="", epochs=1)
         self.train("a", Recorder())
         self.must_be_complete("a")
@@ -221,7 +231,8 @@ class Runs(RuleBasedStateMachine):
             shutil.rmtree(self.folder / name)
             del self.models[name]
             if not self.models:
-                self.first()
+                self.models["a"] = Model(lineage="", epochs=1)
+                self.train("a", Recorder())
             return
         self.train(name, recorder)
         said = "\n".join(recorder.said)
@@ -472,16 +483,17 @@ def main() -> int:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     Loop.UPDATE_SECONDS = 0.0
-    end, games = time.monotonic() + asked.seconds, 0
+    without_pictures()
     with tempfile.TemporaryDirectory() as cache:
         os.environ["ZEROSUM_CACHE"] = cache
         if asked.small:
-            without_pictures()
-            games = 6
-            play(games=games, moves=8, seed=None)
-        while not asked.small and time.monotonic() < end:
-            play(games=2, moves=30, seed=random.randrange(2**30))
-            games += 2
+            play(games=6, moves=8, seed=None)
+        else:
+            Runs.end = time.monotonic() + asked.seconds
+            with suppress(Over):
+                # Many at once, since hypothesis begins with the plainest.
+                play(games=100_000, moves=30, seed=random.randrange(2**30))
+    games = steps.pop("begun")
     told = ", ".join(f"{name} {count:,}" for name, count in steps.most_common())
     print(f"{games} games, {steps.total():,} moves, none fell: {told}.")
     return 0
