@@ -487,7 +487,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as cache:
         os.environ["ZEROSUM_CACHE"] = cache
         if asked.small:
-            play(games=6, moves=8, seed=None)
+            play(games=10, moves=10, seed=None)
         else:
             Runs.end = time.monotonic() + asked.seconds
             with suppress(Over):
