@@ -4,6 +4,7 @@
 # make test                       sets up and runs the tests, one process a core
 # make test ARGS="-m 'not slow'"  leaves out those that take seconds
 # make attack                     sets up and damages, kills and starves runs in every way (hours)
+# make fuzz SECONDS=600           sets up and makes wrong, for so long, whatever is read
 # make lint                       sets up and checks style and types
 # make browsers                   installs what the tests of pages need: browsers, node, packages
 # make docs                       sets up and builds the docs site into build/site
@@ -21,7 +22,7 @@ SETTING_UP = "Setting up in $(VENV), once: a minute with a fast network, of whic
 (200 MB for a CPU; with pip's default on Linux, the CUDA build, several GB and longer)."
 SETUP_FILES := pyproject.toml constraints.txt zerosum/_version.py
 
-.PHONY: train play test attack lint browsers docs verify-hashes audit release clean
+.PHONY: train play test attack fuzz lint browsers docs verify-hashes audit release clean
 
 train: $(VENV)/.runs
 	@echo "Training. The default takes about eleven minutes on two fast cores; Ctrl-C saves and stops."
@@ -38,6 +39,10 @@ attack: $(VENV)/.develops
 	$(BIN)/python tests/attack/bombs.py
 	$(BIN)/python tests/attack/kill.py $(ARGS)
 	$(BIN)/python tests/attack/surroundings.py $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/attack/state_machine.py
+
+fuzz: $(VENV)/.develops
+	OMP_NUM_THREADS=1 $(BIN)/python tests/attack/fuzz.py --seconds $(or $(SECONDS),600) $(ARGS)
 
 browsers:
 	@if which chromium firefox-esr node npm >/dev/null; then :; elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

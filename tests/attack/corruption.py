@@ -28,8 +28,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 SECONDS, BYTES = 120, 4 * 2**30
-"""What a command may take, the memory beside what the process has when it begins."""
-FELL, WAITED = 70, -signal.SIGALRM
+"""What a command may compute, and the memory beside what the process has when it begins."""
+WAITING = 10
+"""So many times as long as it may compute, it may take by the clock: machines are busy."""
+FELL = 70
 NESTED = b"[" * 200_000
 OTHER = b'{"format": 1, "config": {"x": []}, "seen": "1"}\n'
 DIGITS = b'{"seen": ' + b"9" * 6000 + b"}\n"
@@ -171,7 +173,7 @@ def attempt(tokens: list[str], folder: Path) -> int:
     """Run a command in a process of its own.
 
     Returns:
-        Its exit code; FELL for a traceback, WAITED for a command that took too long.
+        Its exit code; FELL for a traceback; less than 0, the signal that ended what took too long.
     """
     child = os.fork()
     if child:
@@ -182,7 +184,8 @@ def attempt(tokens: list[str], folder: Path) -> int:
         os.chdir(folder)
         taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (taken + BYTES, taken + BYTES))
-        signal.alarm(SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
+        signal.alarm(WAITING * SECONDS)
         from zerosum.cli.main import run
 
         said = io.StringIO()

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,10 +131,20 @@ class TestToml:
         with pytest.raises(UserError, match="Is a directory"):
             read_toml(tmp_path)
 
-    @pytest.mark.parametrize("data", [b"epochs: 5", b"epochs =", b"\xff\xfe", b"a = 1\na = 2"])
+    @pytest.mark.parametrize(
+        "data",
+        [b"epochs: 5", b"epochs =", b"\xff\xfe", b"a = 1\na = 2", b"a." * 9_000 + b"b = 1"],
+        ids=["a colon", "half", "bytes", "twice", "too large"],
+    )
     def test_what_is_not_toml_is_said_to_be_so(self, tmp_path, data):
         (tmp_path / "my.toml").write_bytes(data)
         with pytest.raises(UserError, match=r"my.toml' is not valid TOML"):
+            read_toml(tmp_path / "my.toml")
+
+    @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs a device that never ends")
+    def test_what_never_ends_is_not_read_to_its_end(self, tmp_path):
+        (tmp_path / "my.toml").symlink_to("/dev/zero")
+        with pytest.raises(UserError, match="more than 16,384 bytes"):
             read_toml(tmp_path / "my.toml")
 
 

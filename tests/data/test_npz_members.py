@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from zerosum.data import load
-from zerosum.data.npz_members import form_of, read_array
+from zerosum.data.npz_members import form_of, open_arrays, read_array
 from zerosum.errors import UserError
+from zerosum.inference.direction_files import read_directions
+from zerosum.inference.latents import read_latents
 from zerosum.metrics.statistics import read_statistics
 
 LITTLE = 10 * 2**20
@@ -77,3 +79,35 @@ def test_a_member_that_is_no_array_is_told(tmp_path):
         archive.writestr("images.npy", b"hello, I am a text")
     with pytest.raises(UserError, match="is damaged, or holds pickled objects"):
         load(tmp_path / "some.npz")
+
+
+HEADERS = {
+    "no Python": "{'descr': '<f8', 'fortran_order': False, 'shape': (4, ",
+    "a side beyond 64 bits": f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({2**80}, 3)}}",
+    "a side that is a truth": "{'descr': '<f8', 'fortran_order': False, 'shape': (True, 3)}",
+    "a negative side": "{'descr': '<f8', 'fortran_order': False, 'shape': (-4, 3)}",
+    "a type of a text": "{'descr': 'x', 'fortran_order': False, 'shape': (4, 3)}",
+}
+
+
+def npy_of(header):
+    content = header.encode() + b"\n"
+    return b"\x93NUMPY\1\0" + len(content).to_bytes(2, "little") + content + bytes(96)
+
+
+@pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
+def test_headers_that_numpy_chokes_on_are_damage(tmp_path, header):
+    (tmp_path / "x.npy").write_bytes(npy_of(header))
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        for name in ("z", "vectors", "mu", "sigma", "images"):
+            archive.writestr(f"{name}.npy", npy_of(header))
+    if "True" not in header:  # which numpy takes for 1, if not for all it does
+        with pytest.raises(ValueError):  # noqa: PT011 - whatever numpy says
+            open_arrays(io.BytesIO(npy_of(header)))
+    with np.load(tmp_path / "x.npz") as archive, pytest.raises(ValueError):  # noqa: PT011
+        form_of(archive, "z")
+    for read in (load, read_latents, read_directions, read_statistics):
+        with pytest.raises(UserError, match=r"x\.npz"):
+            read(tmp_path / "x.npz")
+    with pytest.raises(UserError, match=r"x\.npy"):
+        load(tmp_path / "x.npy")

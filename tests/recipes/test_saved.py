@@ -34,6 +34,15 @@ def here(run, monkeypatch):
 
 
 class TestResume:
+    @pytest.mark.parametrize("recipe", [None, 3, ["vanilla"]])
+    def test_a_config_that_names_no_recipe_is_told(self, here, capsys, recipe):
+        path = here / "run" / "config.json"
+        saved = json.loads(path.read_text())
+        path.write_text(json.dumps({**saved, "recipe": recipe} if recipe else {"format": 1}))
+        assert "run" in refusal(["train", "--resume", "run"], capsys)
+        assert "run" in refusal(["train", "--config", "run/config.json"], capsys)
+        assert "run" in refusal(["sample", "run"], capsys)
+
     def test_it_needs_no_other_flag(self, here, capsys):
         assert run_command(["train", "--resume", "run"]) == 0
         assert "is complete: 120 images" in capsys.readouterr().out

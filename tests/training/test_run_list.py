@@ -120,6 +120,16 @@ class TestPruning:
             damage(directory, seen)
         plan = plan_pruning(directory, None)
         assert (plan.kept, plan.removed) == ((), ())
+        prune(plan)
+        assert directory.checkpoints.seen() == [10, 20, 30]
+
+    def test_what_is_saved_after_it_was_planned_stays(self, make_run):
+        directory = make_run("a")
+        save(directory, at_10=3.0, at_20=2.0, at_30=1.0)
+        plan = plan_pruning(directory, "newest")
+        save(directory, at_40=0.5)
+        prune(plan)
+        assert directory.checkpoints.seen() == [30, 40]
 
 
 @pytest.mark.parametrize(

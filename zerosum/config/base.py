@@ -383,14 +383,23 @@ def expected(message: str) -> str:
     return message.removeprefix("expected ").removeprefix("Tuple should have ").rstrip(".")
 
 
+MOST_TOML = 16_384
+"""Bytes of a file of settings; those with all settings have some 3,000. tomllib takes time that
+grows with the square of a key's dots."""
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file of settings; dashes in names stand for underscores, as in flags.
 
     Raises:
-        UserError: the file is missing, unreadable or not TOML.
+        UserError: the file is missing, unreadable, too large or not TOML.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:  # which may be a pipe, as of a shell's <(...)
+            content = file.read(MOST_TOML + 1)
+        if len(content) > MOST_TOML:
+            raise ValueError(f"it has more than {MOST_TOML:,} bytes")
+        values = tomllib.loads(content.decode())
     except OSError as error:
         raise UserError(
             f"Could not read the config file '{path}': {error.strerror}. Expected a TOML file "

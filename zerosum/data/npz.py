@@ -26,7 +26,7 @@ from zerosum.data.decode import (
 from zerosum.data.images import ImageSet, safe_name, to_tensor
 from zerosum.data.labels import index_labels
 from zerosum.data.names import printable
-from zerosum.data.npz_members import form_of, read_array
+from zerosum.data.npz_members import form_of, open_arrays, read_array
 from zerosum.data.report import Note, Report, few_levels, values_in_words
 from zerosum.data.splits import HELD_OUT, SPLITS
 from zerosum.errors import UserError, and_more, unknown_name
@@ -86,7 +86,7 @@ def load_npz(path: Path, *, split: str, wanted: Format, strict: bool) -> ImageSe
     try:
         # Given the path, numpy leaves the file open when it is damaged.
         with open_file(path) as file:
-            archive = np.load(file, allow_pickle=False)
+            archive = open_arrays(file)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 arrays = {"images": archive}
                 return set_of_arrays(arrays, path, wanted=wanted, name=safe_name(path))

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from zerosum.data.decode import MODES
 from zerosum.data.names import printable
+from zerosum.data.npz_members import open_arrays
 from zerosum.data.splits import ORDER
 from zerosum.errors import UserError
 from zerosum.reading import open_file, parse_json
@@ -201,8 +202,8 @@ def read_labels(content: bytes, about: SplitShards) -> NDArray[np.int64]:
     if hashlib.sha256(content).hexdigest() != about.labels.sha256:
         raise Damaged("its sha256 is another than the index says")
     try:
-        found = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+        found = np.asarray(open_arrays(io.BytesIO(content)))
+    except (ValueError, OSError, MemoryError) as error:
         raise Damaged(str(error)) from None
     if found.shape != (len(about),) or found.dtype.kind != "i":
         raise Damaged(f"it holds {found.dtype} of shape {found.shape}, expected ({len(about)},)")

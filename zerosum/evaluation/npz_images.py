@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import zipfile
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from zerosum.data.npz import (
     unused,
     with_channels_last,
 )
+from zerosum.data.npz_members import damage_told, open_arrays, read_array, read_header
 from zerosum.data.report import Report, few_levels
 from zerosum.data.store import ImageStore
 from zerosum.errors import UserError
@@ -56,17 +57,20 @@ class Archived(ImageStore):
         self._next = 0
         self._shape = torch.Size((0, 0, 0, 0))
         with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            is_archive = isinstance(archive, np.lib.npyio.NpzFile)
-            usual = is_archive and {"images", "points"} & {name.lower() for name in archive.files}
-            names, held_out = choose_arrays(archive, "train", path) if usual else ({}, "")
+            archive = open_arrays(file)
+            self.plain = False
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                return
+            if not {"images", "points"} & {name.lower() for name in archive.files}:
+                return
+            names, held_out = choose_arrays(archive, "train", path)
             self.plain = "images" in names and not held_out and wanted.value_range is None
             if not self.plain:
                 return
-            layout = str(archive[names["layout"]]) if "layout" in names else ""
+            layout = str(read_array(archive, names["layout"], path)) if "layout" in names else ""
             self._member = f"{names['images']}.npy"
             self._unused = unused(archive.files, used=names.values())
-        with zipfile.ZipFile(path) as opened, opened.open(self._member) as stream:
+        with damage_told(), zipfile.ZipFile(path) as opened, opened.open(self._member) as stream:
             self._whole, fortran, dtype = read_header(stream)
         flat = len(self._whole) == 3
         claimed = np.broadcast_to(np.uint8(0), (*self._whole, 1) if flat else self._whole)
@@ -142,15 +146,3 @@ class Archived(ImageStore):
                 break  # whoever reads finds the end
             left -= skipped
         return self._stream
-
-
-def read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Read what an array says of itself: its shape, whether columns come first, and its type."""
-    version = np.lib.format.read_magic(stream)
-    read = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(version)
-    if read is None:
-        raise ValueError(f"an array of version {version}")
-    return read(stream)

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from zerosum.data.arrays import Pixels
 from zerosum.data.npz import DAMAGE
-from zerosum.data.npz_members import read_array
+from zerosum.data.npz_members import open_arrays, read_array
 from zerosum.errors import UserError
 from zerosum.files import cannot_write, whole_file
 from zerosum.inference.directions import Directions
@@ -183,7 +183,7 @@ def read_directions(path: Path) -> Directions:
     expected += "directions writes it"
     try:
         with open_file(path) as file:
-            found = np.load(file, allow_pickle=False)
+            found = open_arrays(file)
             if not isinstance(found, np.lib.npyio.NpzFile) or "vectors" not in found.files:
                 raise UserError(f"'{path}' holds no directions: {expected}.")
             vectors = read_array(found, "vectors", path)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from zerosum.data.names import printable
 from zerosum.data.npz import DAMAGE
-from zerosum.data.npz_members import read_array
+from zerosum.data.npz_members import open_arrays, read_array
 from zerosum.errors import UserError, and_more
 from zerosum.game.core import GeneratorInput
 from zerosum.game.sampling import CHUNK
@@ -84,7 +84,7 @@ def read_latents(path: Path) -> Latents:
     expected = "expected an .npy of shape (n, latent_size), or an .npz with such an array 'z'"
     try:
         with open_file(path) as file:
-            found = np.load(file, allow_pickle=False)
+            found = open_arrays(file)
             if not isinstance(found, np.lib.npyio.NpzFile):
                 return Latents(np.asarray(found))
             if "z" not in found.files:

@@ -63,8 +63,6 @@ class Run(Model):
         self.directory = RunDirectory(find_run(known))
         self.path = self.directory.path
         saved = self.directory.read_config() if saved is None else saved
-        if not isinstance(saved.get("recipe"), str):
-            raise self._damaged("it names no recipe")
         self._recipe = recipe_of_run(self.path, saved, named=recipe)
         try:
             self.recipe: str = saved["recipe"]

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from zerosum.data.npz import DAMAGE
-from zerosum.data.npz_members import read_array
+from zerosum.data.npz_members import damage_told, open_arrays, read_array
 from zerosum.errors import UserError
 from zerosum.files import cannot_write, write_whole
 from zerosum.metrics.features import FeatureNet
@@ -99,9 +99,10 @@ def are_statistics(path: Path | str) -> bool:
     if path.suffix.lower() != ".npz" or not path.is_file():
         return False
     try:
-        with open_file(path) as file, np.load(file, allow_pickle=False) as archive:
-            return set(archive.files) >= NAMES
-    except (*DAMAGE, AttributeError):  # which whoever reads its images tells
+        with open_file(path) as file:
+            found = open_arrays(file)
+            return isinstance(found, np.lib.npyio.NpzFile) and set(found.files) >= NAMES
+    except DAMAGE:  # which whoever reads its images tells
         return False
 
 
@@ -114,14 +115,21 @@ def read_statistics(path: Path | str) -> Statistics:
     name = str(path)
     try:
         content = read_bytes(expanded(path))
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            known = [key for key in archive.files if key in NAMES | TOLD | {"count"}]
-            arrays = {key: read_array(archive, key, name) for key in known}
-        mu, sigma = arrays["mu"], arrays["sigma"]
-    except (*DAMAGE, AttributeError, KeyError) as error:
+        archive = open_arrays(io.BytesIO(content))
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("it is a single array")
+        if missing := NAMES - set(archive.files):
+            raise ValueError(f"it holds no {' and no '.join(sorted(missing))}")
+        known = [key for key in archive.files if key in NAMES | TOLD | {"count"}]
+        arrays = {key: read_array(archive, key, name) for key in known}
+        with damage_told():  # a count may be of any type and shape
+            count = int(arrays["count"]) if "count" in arrays else None
+    except UserError:
+        raise
+    except DAMAGE as error:
         raise UserError(f"The statistics '{name}' cannot be read: {error}.") from None
+    mu, sigma = arrays["mu"], arrays["sigma"]
     require_moments(name, mu, sigma)
-    count = int(arrays["count"]) if "count" in arrays else None
     if count is not None and count < 2:
         raise UserError(f"The statistics '{name}' are of {count} images: expected at least 2.")
     told = {key: str(arrays[key]) or None for key in arrays.keys() & TOLD}

@@ -84,9 +84,15 @@ def recipe_of_run(run: Path, saved: Mapping[str, Any], *, named: str | None) -> 
         named: where the user says that the recipe is; its code is run.
 
     Raises:
-        UserError: it has to be named, was named in vain, or cannot be loaded.
+        UserError: it has to be named, was named in vain, or cannot be loaded; or the config names
+            none.
     """
-    name, origin = saved["recipe"], saved.get("recipe_file") or {}
+    name, origin = saved.get("recipe"), saved.get("recipe_file") or {}
+    if not isinstance(name, str):
+        raise UserError(
+            f"The config.json of the run '{run}' is not as train writes it: it names no recipe. "
+            "Restore that file from a copy."
+        )
     source, _, attribute = name.rpartition(":")
     found = RECIPES.get(name)
     for known, recipe in RECIPES.items():  # the same one may have been named by another path

@@ -192,8 +192,10 @@ def prune(pruning: Pruning) -> None:
     Raises:
         UserError: a process has begun to train in the run.
     """
+    checkpoints = pruning.directory.checkpoints
     with pruning.directory.locked(), pruning.directory.storage_failures():
-        pruning.directory.checkpoints.keep_only(pruning.kept)
+        # And no others: where none is whole none goes, and a training may have saved since.
+        checkpoints.keep_only({*checkpoints.seen()} - {*pruning.removed})
 
 
 def shown_bytes(size: float) -> str:
