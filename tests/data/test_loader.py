@@ -271,7 +271,7 @@ def test_of_several_processes_each_reads_and_deals_its_own_alone(matched, elsewh
         assert all(loader.position == whole.position for loader in loaders)
     if elsewhere:
         for loader in loaders:
-            loader.require_batches(MOST_AHEAD)
+            loader.require_batches(MOST_AHEAD, stopped=lambda: False)
         epochs = (8 + MOST_AHEAD) / whole.num_batches
         times = epochs if matched else 2 * epochs  # a row is then of a source and of a target
         assert Counter(chain(*(store.rows for store in stores))) == dict.fromkeys(range(23), times)

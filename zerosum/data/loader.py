@@ -7,6 +7,7 @@ from the position too.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -89,6 +90,11 @@ class Loader:
             depth = max(LEAST_AHEAD, min(MOST_AHEAD, AHEAD_BYTES // batch_bytes))
             self._ahead = ReadAhead(depth=depth)
         self.seek(Position(seed=seed, epoch=0, offset=0))
+
+    @property
+    def num_batches(self) -> int:
+        """Batches in an epoch."""
+        return math.ceil(len(self._images) / self.batch_size)
 
     @property
     def kept(self) -> str:
