@@ -134,7 +134,7 @@ from pathlib import Path
 
 import torch
 import zerosum
-from zerosum.data import cache, loader, store
+from zerosum.data import checked_files, loader, store
 from zerosum.data.loader import Loader
 from zerosum.data.sources import load
 
@@ -147,7 +147,7 @@ def private():
 torch.set_num_threads(1)
 # All that is in memory at a time is of some MiB, whatever the size of the set: a smaller set then
 # proves as much.
-cache.CHUNK = store.CHUNK_BYTES = 2**20
+checked_files.CHUNK = store.CHUNK_BYTES = 2**20
 loader.AHEAD_BYTES = 4 * 2**20
 how = dict(device="cpu", batch_size=4, images=8, evaluate_every=0, quiet=True, width=4)
 small = Path(out).with_name("few")

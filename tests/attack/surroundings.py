@@ -29,11 +29,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from corruption import FELL, WAITED
+from corruption import FELL
 from kill import make_images, train_tokens, warm_up
 
 SECONDS = 180
 UID = 54321
+WAITED = -signal.SIGKILL
 """Of a user without a name."""
 WORKS, MAY_REFUSE = (0,), (0, 1, 2)
 NEW_MOUNTS, PRIVATE, BIND, READ_ONLY = 0x20000, 0x44000, 0x1000, 0x21

@@ -26,7 +26,7 @@ def test_each_has_its_own_and_together_they_have_all(monkeypatch):
     [
         ("2", "2", "rank 2 of 2"),
         ("-1", "2", "rank -1 of 2"),
-        ("0", "0", "rank 0 of 0"),
+        ("0", "0", "WORLD_SIZE is '0'"),
         ("a", "2", "RANK was 'a'"),
         ("0", "b", "WORLD_SIZE is 'b'"),
     ],
