@@ -40,6 +40,9 @@ class Generator(nn.Module):
             spectral norm was asked for, which cannot divide the zeros that the blocks start with.
     """
 
+    channels_last = True
+    """As `zerosum.training.layout` has it."""
+
     def __init__(
         self, image_shape: tuple[int, int, int], *, latent_size: int, options: Options
     ) -> None:
@@ -88,6 +91,9 @@ class Discriminator(nn.Module):
         UserError: the image size or the resolution of the attention is not one it can take, or
             spectral norm was asked for, which cannot divide the zeros that the blocks start with.
     """
+
+    channels_last = True
+    """As `zerosum.training.layout` has it."""
 
     def __init__(
         self,
