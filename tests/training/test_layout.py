@@ -126,6 +126,15 @@ def test_as_lies_keeps_what_stands_where():
     assert found.is_contiguous(memory_format=LAST)
 
 
+def test_large_images_of_r3gan_stay_as_they_are():
+    config = recipes.get("r3gan").configure({"data": "mnist", **TINY}).settled(1000)
+    games = [
+        recipes.build("r3gan", config, DataSpec(shape=(3, side, side)), device=CPU)
+        for side in (32, 64)
+    ]
+    assert [asks_for_channels_last(game) for game in games] == [True, False]
+
+
 def test_only_nets_that_ask_for_it_are_laid_out():
     assert not asks_for_channels_last(recipes_game("vanilla"))
     assert asks_for_channels_last(game_of("dcgan"))

@@ -1,8 +1,9 @@
-"""How a net's weights lie in memory: with the channels last where its class says so.
+"""How a net's weights lie in memory: with the channels last where it asks for that.
 
-A class of nets declares `channels_last = True` where convolutions with the channels last were found
-to gain on a CPU. The layout changes no value but the last bits of sums, so a run keeps the one that
-it began with: config.json records it, and runs from before it was chosen have the usual one.
+A net declares `channels_last = True`, as its class or for its size, where convolutions with the
+channels last were found to gain on a CPU. The layout changes no value but the last bits of sums, so
+a run keeps the one that it began with: config.json records it, and runs from before it was chosen
+have the usual one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ def asks_for_channels_last(game: Game) -> bool:
 
 
 def asks(net: nn.Module) -> bool:
-    """Whether a net's class declares it."""
+    """Whether a net declares it."""
     return getattr(net, "channels_last", False) is True
 
 
