@@ -56,6 +56,7 @@ from zerosum.metrics.evaluate import MetricResult
 from zerosum.metrics.statistics import are_statistics
 from zerosum.preparation import (
     build_game,
+    lies_channels_last,
     load_images,
     require_patience,
     require_room,
@@ -69,6 +70,7 @@ from zerosum.recipes.saved import recipe_to_start, saved_recipe, saved_settings
 from zerosum.seeds import own_randomness
 from zerosum.training import distributed, torchrun
 from zerosum.training.interfaces import Callback, Callbacks
+from zerosum.training.layout import asks_for_channels_last
 from zerosum.training.loop import TrainingDiverged
 from zerosum.training.precision import arithmetic_in
 from zerosum.training.resume import settled_as_begun, with_nets_as_begun
@@ -462,7 +464,8 @@ def train_config(
         if not goes_on and distributed.world() == 1:  # or the others would have to play along
             require_patience(recipe, config, images, device, callback, confirm or callback.notice)
         require_room(recipe, config, images, device, callback)
-        game = build_game(recipe, config, images, device=device)
+        last = lies_channels_last(saved, device)
+        game = build_game(recipe, config, images, device=device, channels_last=last)
         fit = start.fit(game, callback.notice) if start and saved is None else None
         started_from = fit.record if fit else started_as_recorded(start, saved or {})
         directory.claim()
@@ -471,9 +474,10 @@ def train_config(
             if fresh:
                 directory.remove()
             config = settle_precision(recipe, config, images, directory, device, callback)
-            description = describe(recipe, config, images, started_from=started_from) | (
-                {"own_defaults": own_defaults} if own_defaults else {}
-            )
+            description = describe(recipe, config, images, started_from=started_from) | {
+                **({"own_defaults": own_defaults} if own_defaults else {}),
+                **({"channels_last": True} if last and asks_for_channels_last(game) else {}),
+            }
             open_run(directory, description, config, given=given)
             with LogFeed(directory, loggers, callback.notice) as feed:
                 watching = Callbacks([callback, feed])
@@ -491,8 +495,9 @@ def follow(recipe: str, images: ImageSet, directory: RunDirectory, device: torch
     """
     nothing: Any = None
     config, description = distributed.from_first((nothing, nothing))
+    last = lies_channels_last(description, device)
     try:
-        follow_loop(recipe, config, images, directory, device=device)
+        follow_loop(recipe, config, images, directory, device=device, channels_last=last)
     except TrainingDiverged as divergence:
         divergence.saved = description
         raise

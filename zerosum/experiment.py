@@ -289,6 +289,7 @@ def follow_loop(
     directory: RunDirectory,
     *,
     device: torch.device,
+    channels_last: bool,
 ) -> None:
     """Play along with the process that leads, until it has no more rounds to play.
 
@@ -300,8 +301,9 @@ def follow_loop(
         images: what is trained on.
         directory: what that process calls the run directory.
         device: where to play.
+        channels_last: how the nets of the process that leads lie in memory; see `build_game`.
     """
-    game = build_game(recipe, config, images, device=device)
+    game = build_game(recipe, config, images, device=device, channels_last=channels_last)
     head_start: int = distributed.from_first(0)
     state = State(game, EMA(game.G.net, half_life=config.ema_half_life, head_start=head_start))
     loader = Loader(

@@ -31,6 +31,7 @@ from zerosum.tasks import TASKS
 from zerosum.training import distributed, torchrun
 from zerosum.training.footprint import bytes_of_round
 from zerosum.training.interfaces import Callback
+from zerosum.training.layout import lay_out
 from zerosum.training.pace import images_per_second, work
 from zerosum.training.precision import (
     SLOWER,
@@ -211,8 +212,22 @@ def require_size(recipe: str, config: Settings) -> None:
         recipes.build(recipe, config.settled(1), spec, device=meta)
 
 
-def build_game(recipe: str, config: Settings, images: ImageSet, *, device: torch.device) -> Game:
+def build_game(
+    recipe: str,
+    config: Settings,
+    images: ImageSet,
+    *,
+    device: torch.device,
+    channels_last: bool = False,
+) -> Game:
     """Build the game, after making sure that this machine can hold it; on "meta", its outline.
+
+    Args:
+        recipe: the recipe's name.
+        config: its settings.
+        images: what is trained on.
+        device: where the nets live.
+        channels_last: whether the nets that ask for it lie in memory with the channels last.
 
     Raises:
         UserError: it cannot.
@@ -235,7 +250,20 @@ def build_game(recipe: str, config: Settings, images: ImageSet, *, device: torch
             advice="Choose narrower nets, or smaller images with --size.",
         )
     enter_stream(torch.device("cpu"), "init", config.seed)
-    return make(device=device)
+    game = make(device=device)
+    if channels_last:
+        lay_out(game)
+    return game
+
+
+def lies_channels_last(saved: Mapping[str, Any] | None, device: torch.device) -> bool:
+    """Whether nets that ask for it shall have the channels last: where it was found to gain.
+
+    Args:
+        saved: of a run that goes on, its config.json: it stays as it began. None for a new run.
+        device: where it is trained.
+    """
+    return device.type == "cpu" if saved is None else bool(saved.get("channels_last"))
 
 
 def settle_precision(
@@ -304,7 +332,9 @@ def require_patience(
     budget = config.budget(len(images))
     if budget <= FEW_IMAGES:
         return
-    game = build_game(recipe, config, images, device=device)
+    game = build_game(
+        recipe, config, images, device=device, channels_last=lies_channels_last(None, device)
+    )
     with exhaustion_explained(f"batches of {config.batch_size} images", advice=needs_less(config)):
         pace = images_per_second(
             game,

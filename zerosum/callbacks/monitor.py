@@ -44,7 +44,7 @@ from zerosum.metrics.health import (
     missing_classes,
     ranking,
 )
-from zerosum.metrics.memorization import memorization
+from zerosum.metrics.memorization import Yardstick, judge, yardstick
 from zerosum.metrics.registry import reported_name
 from zerosum.seeds import enter_stream, stream_seed
 from zerosum.training import distributed
@@ -273,8 +273,9 @@ class Monitor:
             "modes": modes,
         }
 
-    def _copies(self, samples: Embedding) -> dict[str, Any]:
-        """Whether samples are copies of training images.
+    @cached_property
+    def _searched(self) -> tuple[Tensor, Yardstick]:
+        """The features that samples may be copies of, and how far other real images are from them.
 
         Where nothing is held out, some training images stand in for it, and are not searched.
         """
@@ -284,7 +285,11 @@ class Monitor:
         else:
             count = min(ASKED, len(training) // 5)
             others, training = training[:count], training[count:]
-        found = memorization(samples.kept_features[:ASKED], training, others)
+        return training, yardstick(training, others)
+
+    def _copies(self, samples: Embedding) -> dict[str, Any]:
+        """Whether samples are copies of training images."""
+        found = judge(samples.kept_features[:ASKED], *self._searched)
         return {"near": found.near, "ratio": found.ratio}
 
 

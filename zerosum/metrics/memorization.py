@@ -24,6 +24,14 @@ rounded off, of `squared_distances` in float64 and of features in float32."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Yardstick:
+    """How far held-out images are from those training images that they are no copies of."""
+
+    distances: Tensor  # float64 (at most k,), all above 0; (0,) where no such training image is
+    shared: Tensor  # bool (m,): which training images have a copy among the held-out ones
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Memorization:
     """Evidence, not a verdict. `near` and `ratio` are both None where there is none."""
 
@@ -43,9 +51,14 @@ def memorization(samples: Tensor, training: Tensor, held_out: Tensor) -> Memoriz
             neither side, and samples that lie nearest to such an image are not judged. Where
             nothing else is left, there is no evidence.
     """
+    return judge(samples, training, yardstick(training, held_out))
+
+
+def judge(samples: Tensor, training: Tensor, by: Yardstick) -> Memorization:
+    """Do as `memorization` does, by what was measured of these training images before."""
     distances, neighbours = nearest(samples, training)
-    baseline, shared = yardstick(training, held_out)
-    judged = distances[~shared[neighbours]]
+    baseline = by.distances
+    judged = distances[~by.shared[neighbours]]
     order = distances.argsort(stable=True)
     known = len(judged) > 0 and len(baseline) > 0
     return Memorization(
@@ -56,28 +69,23 @@ def memorization(samples: Tensor, training: Tensor, held_out: Tensor) -> Memoriz
     )
 
 
-def yardstick(training: Tensor, held_out: Tensor) -> tuple[Tensor, Tensor]:
-    """Measure how far held-out images are from those training images that they are no copies of.
-
-    Returns:
-        Distances, float64 (at most k,), all above 0; (0,) where no such training image is there.
-        And which training images have a copy among the held-out ones, bool (m,).
-    """
+def yardstick(training: Tensor, held_out: Tensor) -> Yardstick:
+    """Measure held-out images (k, ...) and training images (m, ...)."""
     shared = torch.zeros(len(training), dtype=torch.bool, device=training.device)
     nothing = torch.zeros(0, dtype=torch.float64, device=training.device)
     if len(held_out) == 0:
-        return nothing, shared
+        return Yardstick(distances=nothing, shared=shared)
     baseline, _ = nearest(held_out, training)
     copies = are_copies(held_out, baseline)
     if copies.any():
         found, _ = nearest(training, held_out[copies])
         shared = are_copies(training, found)
         if shared.all():
-            return nothing, shared
+            return Yardstick(distances=nothing, shared=shared)
         baseline, _ = nearest(held_out, training[~shared])
         # A pair at the very edge may be copies seen from one side alone.
         baseline = baseline[~are_copies(held_out, baseline)]
-    return baseline, shared
+    return Yardstick(distances=baseline, shared=shared)
 
 
 def are_copies(points: Tensor, distances: Tensor) -> Tensor:

@@ -39,6 +39,9 @@ class Generator(nn.Module):
         UserError: the image size or the resolution of the attention is not one it can make.
     """
 
+    channels_last = True
+    """As `zerosum.training.layout` has it."""
+
     def __init__(
         self, image_shape: tuple[int, int, int], *, latent_size: int, options: Options
     ) -> None:
@@ -85,6 +88,9 @@ class Discriminator(nn.Module):
         UserError: the image size or the resolution of the attention is not one it can take, or
             nobody knows the norm.
     """
+
+    channels_last = True
+    """As `zerosum.training.layout` has it."""
 
     def __init__(
         self,

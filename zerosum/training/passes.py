@@ -20,6 +20,7 @@ from zerosum.game.core import Batch, Game, Player
 from zerosum.game.share import Share
 from zerosum.seeds import enter_stream
 from zerosum.training import distributed
+from zerosum.training.layout import as_lies
 
 
 @dataclass(frozen=True)
@@ -131,5 +132,5 @@ def summed(player: Player, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         [*(p.grad for p in learning if p.grad is not None), *values.values()]
     )
     for parameter, gradient in zip(learning, found, strict=False):
-        parameter.grad = gradient
+        parameter.grad = as_lies(gradient, parameter)
     return dict(zip(values, found[len(learning) :], strict=True))

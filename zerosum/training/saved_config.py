@@ -112,4 +112,5 @@ FORMS: dict[str, tuple[Callable[[object], bool], str]] = {
     "recipe_file": (is_recipe_file, "a path and a sha256"),
     "started_from": (is_start, "a path, a checkpoint and parts"),
     "own_defaults": (is_object, "settings by name"),
+    "channels_last": (lambda value: type(value) is bool, "true or false"),
 }

@@ -19,6 +19,7 @@ from zerosum.game.core import Game, Player
 from zerosum.training import distributed
 from zerosum.training.checkpoint import Snapshot
 from zerosum.training.ema import EMA
+from zerosum.training.layout import as_lies
 from zerosum.training.step_stats import StepStats
 
 
@@ -193,6 +194,8 @@ def load_optimizer(player: Player, tensors: Mapping[str, Tensor]) -> None:
         # torch checks neither the place nor the shape, and takes the tensor itself, not a copy.
         if tensor.ndim and tensor.shape != parameters[int(index)].shape:
             raise ValueError(f"the optimizer's {key} has the shape {tuple(tensor.shape)}")
-        state.setdefault(int(index), {})[name] = tensor.clone()
+        parameter = parameters[int(index)]
+        own = as_lies(tensor, parameter) if tensor.ndim else tensor.clone()
+        state.setdefault(int(index), {})[name] = own
     groups = player.optimizer.state_dict()["param_groups"]
     player.optimizer.load_state_dict({"state": state, "param_groups": groups})
