@@ -45,7 +45,12 @@ def test_who_follows_keeps_images_where_they_shall_be_as_who_leads_does(
     config = RECIPES["vanilla"].configure({"data": str(tiny_images), "data_tier": tier})
     # Alone, it is told at once that there are no more rounds.
     follow_loop(
-        "vanilla", config, load(tiny_images), RunDirectory(tmp_path), device=torch.device("cpu")
+        "vanilla",
+        config,
+        load(tiny_images),
+        RunDirectory(tmp_path),
+        device=torch.device("cpu"),
+        channels_last=False,
     )
     assert [how["resident"] for how in told] == [resident]
 

@@ -355,14 +355,14 @@ THREADED = """
 import json, sys, threading
 import torch.distributed as dist
 import zerosum
+from zerosum.training import torchrun
 dist.init_process_group("gloo")
 ended = []
 train = lambda: ended.append(zerosum.train("vanilla", quiet=True, **json.loads(sys.argv[1])))
 thread = threading.Thread(target=train)
 thread.start()
 thread.join()
-dist.destroy_process_group()
-assert len(ended) == 1
+torchrun.leave(len(ended) - 1)  # taken down, one in some dozens would abort: see there
 """
 
 
